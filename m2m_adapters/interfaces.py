@@ -1,0 +1,131 @@
+"""The two interfaces everything meets at, and what they promise.
+
+A *source* is a :class:`TextEncoder`. A *target* is a :class:`ModalityModel`, whose ``text``
+is the :class:`TextEncoder` that spans its space. An adapter joined to its source is a
+:class:`TextEncoder` again, so the interfaces close.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from m2m_adapters.errors import AbilityMissing
+
+Vectors = npt.NDArray[np.float32]
+"""float32 ``[n, dim]``, one row per text or item, in the order they were given."""
+
+PROBES = ("a dog barks", "two red squares above a small circle", "ein Hund bellt", "犬が吠える")
+
+
+@dataclass(frozen=True)
+class Space:
+    """What vectors of an encoder mean.
+
+    dim: number of columns.
+    normalized: True when vectors are compared by angle and have length 1 (retrieval); False
+        when their magnitude matters (a diffusion model's conditioning).
+    fingerprint: changes whenever the vectors for a text could.
+    """
+
+    dim: int
+    normalized: bool
+    fingerprint: str
+
+
+class TextEncoder(ABC):
+    """Texts -> vectors. A subclass needs ``dim`` and ``encode``; the rest has defaults.
+
+    dim: number of columns of ``encode``'s result.
+    max_tokens: longest text the model reads before truncating, None when unknown.
+    normalized: see :class:`Space`. An encoder that says True returns rows of length 1.
+    """
+
+    dim: int
+    max_tokens: int | None = None
+    normalized: bool = True
+
+    @abstractmethod
+    def encode(self, texts: Sequence[str], **options: Any) -> Vectors:
+        """float32 ``[len(texts), dim]``; order kept, deterministic, ``[]`` -> ``[0, dim]``.
+
+        ``options`` are hints such as ``batch_size`` or ``progress``; ignore what you do not
+        know. A text longer than the model reads is truncated, never refused.
+        """
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Identifies the function texts -> vectors; stored vectors are filed under it.
+
+        The default looks at what the encoder does to four short texts. Encoders with weights
+        should override it with something exact: model id, revision or digest, precision.
+        """
+        seen = np.asarray(self.encode(list(PROBES)), dtype=np.float64)
+        name = f"{type(self).__module__}:{type(self).__qualname__}:{self.dim}"
+        digest = hashlib.sha256(name.encode())
+        digest.update(np.round(seen, 3).astype(np.float32).tobytes())
+        return f"probe:{digest.hexdigest()[:32]}"
+
+    @property
+    def space(self) -> Space:
+        return Space(self.dim, self.normalized, self.fingerprint)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What a stranger needs to find this encoder again: model id, revision, licence."""
+        return {}
+
+
+class ModalityModel(ABC):
+    """A frozen model of one modality with its own text tower.
+
+    modality: ``"image"``, ``"audio"``, or another word of your choice.
+
+    Abilities are optional, and absence is honest: override ``encode_items`` if the model
+    places items in the space of its text tower, ``generate`` if it makes items from vectors
+    of that space. ``can`` reports which are there.
+    """
+
+    modality: str
+
+    @property
+    @abstractmethod
+    def text(self) -> TextEncoder:
+        """The model's own text tower: the space that sources are aligned to."""
+
+    @property
+    def space(self) -> Space:
+        return self.text.space
+
+    def can(self, ability: str) -> bool:
+        """Whether ``"encode_items"`` or ``"generate"`` is there."""
+        if ability not in ("encode_items", "generate"):
+            return False
+        return getattr(type(self), ability) is not getattr(ModalityModel, ability)
+
+    def encode_items(self, items: Sequence[Any], **options: Any) -> Vectors:
+        """float32 ``[len(items), dim]`` in the space of ``text``; ``[]`` -> ``[0, dim]``."""
+        raise AbilityMissing(
+            f"{type(self).__name__} does not encode {self.modality} items",
+            "choose a target that does (m2m list --targets)",
+        )
+
+    def generate(self, vectors: Vectors, **options: Any) -> list[Any]:
+        """One or more items for each row of ``vectors`` (float32 ``[n, dim]``)."""
+        raise AbilityMissing(
+            f"{type(self).__name__} does not generate {self.modality} items",
+            "choose a target that does (m2m list --targets)",
+        )
+
+
+def normalize(vectors: Vectors) -> Vectors:
+    """Rows scaled to length 1; a zero row stays zero. float32 ``[n, dim]``."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(lengths == 0, 1, lengths), dtype=np.float32)
