@@ -1,0 +1,145 @@
+"""The learned map: a stack of affine layers and a head."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from m2m_adapters.errors import UserError
+
+HEADS = ("l2", "layernorm", "none")
+ACTIVATIONS = {"none": nn.Identity, "relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Everything needed to build a projector again.
+
+    d_in -> (hidden ->) * (layers - 1) d_out, an activation between layers, then the head.
+    residual: z + Wz + b instead of Wz + b, in layers that keep their width.
+    hidden: width between layers; None means d_out, as published.
+    """
+
+    d_in: int
+    d_out: int
+    layers: int = 1
+    hidden: int | None = None
+    residual: bool = False
+    activation: str = "none"
+    head: str = "l2"
+
+    def __post_init__(self) -> None:
+        for name in ("d_in", "d_out", "layers"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 1 << 20:
+                raise UserError(f"projector {name} must be a positive whole number, not {value!r}",
+                                "e.g. layers=1")  # fmt: skip
+        if self.hidden is not None and not (isinstance(self.hidden, int) and self.hidden > 0):
+            raise UserError(f"projector hidden width must be positive, not {self.hidden!r}")
+        if self.layers > 64:
+            raise UserError(f"a projector of {self.layers} layers is absurd", "use 1, 2 or 4")
+        if self.head not in HEADS:
+            raise UserError(f"unknown head '{self.head}'", f"one of {', '.join(HEADS)}")
+        if self.activation not in ACTIVATIONS:
+            raise UserError(f"unknown activation '{self.activation}'",
+                            f"one of {', '.join(ACTIVATIONS)}")  # fmt: skip
+
+    def widths(self) -> list[tuple[int, int]]:
+        """(in, out) of every layer."""
+        inner = self.hidden or self.d_out
+        sizes = [self.d_in, *[inner] * (self.layers - 1), self.d_out]
+        return list(zip(sizes, sizes[1:], strict=False))
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Projector(nn.Module):
+    """float ``[B, d_in]`` -> float ``[B, d_out]``: source vectors into the target's space."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in shape.widths())
+        self.activation = ACTIVATIONS[shape.activation]()
+        self.norm = nn.LayerNorm(shape.d_out) if shape.head == "layernorm" else None
+
+    def affine(self, z: Tensor) -> Tensor:
+        """The map without its head."""
+        last = len(self.layers) - 1
+        for number, layer in enumerate(self.layers):
+            moved = layer(z)
+            z = z + moved if self.shape.residual and moved.shape == z.shape else moved
+            if number < last:
+                z = self.activation(z)
+        return z
+
+    def forward(self, x: Tensor) -> Tensor:
+        z = self.affine(x)
+        if self.norm is not None:
+            return self.norm(z)  # type: ignore[no-any-return]
+        if self.shape.head == "l2":
+            return nn.functional.normalize(z, dim=-1)
+        return z
+
+    @property
+    def parameter_count(self) -> int:
+        return sum(p.numel() for p in self.parameters())
+
+    @torch.no_grad()
+    def fold(self) -> tuple[Tensor, Tensor]:
+        """The one affine map the stack is: float64 W ``[d_out, d_in]`` and b ``[d_out]``.
+
+        Only a stack without activation is an affine map; the head is not part of it.
+        """
+        if self.shape.activation != "none" and self.shape.layers > 1:
+            raise UserError(f"a stack with '{self.shape.activation}' between its layers cannot be "
+                            "folded into one affine map", "align with activation none")  # fmt: skip
+        weight = torch.eye(self.shape.d_in, dtype=torch.float64)
+        bias = torch.zeros(self.shape.d_in, dtype=torch.float64)
+        for layer in self.layers:
+            w, b = layer.weight.detach().cpu().double(), layer.bias.detach().cpu().double()
+            if self.shape.residual and w.shape[0] == w.shape[1]:
+                w = w + torch.eye(w.shape[0], dtype=torch.float64)
+            weight, bias = w @ weight, w @ bias + b
+        return weight, bias
+
+    @torch.no_grad()
+    def set_affine(self, weight: Tensor, bias: Tensor) -> Projector:
+        """Make the stack equal to one affine map: one layer takes it, the others pass through.
+
+        Exact, as long as no layer is narrower than both ends and there is no activation.
+        """
+        inner = min((o for _, o in self.shape.widths()[:-1]), default=self.shape.d_out)
+        takes = 0 if inner >= self.shape.d_out else len(self.layers) - 1
+        if inner < min(self.shape.d_in, self.shape.d_out):
+            raise UserError("the hidden layer is narrower than source and target",
+                            "use one layer or a wider hidden one")  # fmt: skip
+        for number, layer in enumerate(self.layers):
+            rows, columns = layer.weight.shape
+            wanted = torch.eye(rows, columns, dtype=torch.float64)
+            layer.bias.zero_()
+            if number == takes:
+                wanted = torch.zeros(rows, columns, dtype=torch.float64)
+                wanted[: weight.shape[0], : weight.shape[1]] = weight
+                layer.bias[: len(bias)] = bias.to(layer.bias)
+            if self.shape.residual and rows == columns:
+                wanted -= torch.eye(rows, dtype=torch.float64)
+            layer.weight.copy_(wanted)
+        return self
+
+    def orthogonality_deviation(self) -> float:
+        """How far the folded map is from a scaled rotation, 0 for a perfect one.
+
+        W is compared with its closest multiple of a semi-orthogonal matrix, in Frobenius norm
+        relative to W's own: sqrt(1 - (sum of s)^2 / (r * sum of s^2)) over r singular values.
+        """
+        weight, _ = self.fold()
+        values = torch.linalg.svdvals(weight)
+        rank = values.numel()
+        share = float(values.sum() ** 2 / (rank * (values**2).sum().clamp_min(1e-300)))
+        return float(np.sqrt(max(0.0, 1.0 - share)))

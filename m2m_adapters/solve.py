@@ -1,0 +1,105 @@
+"""Alignment in closed form, from second moments that can be streamed.
+
+Centred least squares with a ridge has one eigendecomposition for every ridge strength, so
+trying many costs as much as one. Strengths are relative to the mean eigenvalue of the
+source's covariance, which makes them mean the same for every encoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from m2m_adapters.errors import UserError
+
+RIDGES = tuple(10.0**power for power in (-9, -7, -6, -5, -4, -3.5, -3, -2.5, -2, -1.5, -1, 0))
+
+
+@dataclass
+class Moments:
+    """n, sum x, sum y, X'X, X'Y and sum y.y in float64; additive over chunks."""
+
+    n: int
+    sum_x: Tensor
+    sum_y: Tensor
+    xx: Tensor
+    xy: Tensor
+    yy: Tensor
+
+    @classmethod
+    def empty(cls, d_in: int, d_out: int, device: torch.device | str = "cpu") -> Moments:
+        def zeros(*shape: int) -> Tensor:
+            return torch.zeros(*shape, dtype=torch.float64, device=device)
+
+        return cls(0, zeros(d_in), zeros(d_out), zeros(d_in, d_in), zeros(d_in, d_out), zeros(()))
+
+    def add(self, x: Tensor, y: Tensor, chunk: int = 4096) -> Moments:
+        """Take in rows x ``[n, d_in]`` and y ``[n, d_out]``."""
+        for start in range(0, len(x), chunk):
+            a = x[start : start + chunk].to(self.xx)
+            b = y[start : start + chunk].to(self.xx)
+            self.n += len(a)
+            self.sum_x += a.sum(0)
+            self.sum_y += b.sum(0)
+            self.xx.addmm_(a.T, a)
+            self.xy.addmm_(a.T, b)
+            self.yy += (b * b).sum()
+        return self
+
+    def centred(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(mean x, mean y, covariance of x, cross-covariance x,y)."""
+        mean_x, mean_y = self.sum_x / self.n, self.sum_y / self.n
+        return (
+            mean_x,
+            mean_y,
+            self.xx / self.n - torch.outer(mean_x, mean_x),
+            self.xy / self.n - torch.outer(mean_x, mean_y),
+        )
+
+
+@dataclass(frozen=True)
+class AffineMap:
+    """y = W x + b: float64 W ``[d_out, d_in]``, b ``[d_out]``; ``ridge`` is None for Procrustes."""
+
+    weight: Tensor
+    bias: Tensor
+    ridge: float | None
+
+
+def ridge_path(moments: Moments, ridges: Sequence[float] = RIDGES) -> Iterator[AffineMap]:
+    """The least-squares map for every ridge strength, from one eigendecomposition."""
+    _enough(moments)
+    mean_x, mean_y, cov_x, cov_xy = moments.centred()
+    values, vectors = torch.linalg.eigh(cov_x)
+    values = values.clamp_min(0)
+    scale = values.mean()
+    if scale <= 0:
+        raise UserError("the source gives every sentence the same vector",
+                        "check the source and the corpus")  # fmt: skip
+    turned = vectors.T @ cov_xy
+    for ridge in ridges:
+        weight = (vectors @ (turned / (values + ridge * scale)[:, None])).T
+        yield AffineMap(weight, mean_y - weight @ mean_x, ridge)
+
+
+def procrustes(moments: Moments) -> AffineMap:
+    """The closest scaled rotation (semi-orthogonal when the dimensions differ)."""
+    _enough(moments)
+    mean_x, mean_y, cov_x, cov_xy = moments.centred()
+    u, s, vh = torch.linalg.svd(cov_xy.T, full_matrices=False)
+    rotation = u @ vh
+    # With unequal widths only the part of x that the rotation keeps counts for the scale.
+    spread = ((rotation @ cov_x) * rotation).sum()
+    if spread <= 0:
+        raise UserError("the source gives every sentence the same vector",
+                        "check the source and the corpus")  # fmt: skip
+    weight = rotation * (s.sum() / spread)
+    return AffineMap(weight, mean_y - weight @ mean_x, None)
+
+
+def _enough(moments: Moments) -> None:
+    if moments.n < 2:
+        raise UserError(f"{moments.n} sentences are too few to fit a map", "give more sentences")
