@@ -23,7 +23,7 @@ _HOMES = {
     "TextEncoder": "interfaces",
     "TokenEncoder": "embedding",
     "UserError": "errors",
-    "align": "align",
+    "align": "alignment",
     "hookimpl": "hookspecs",
     "load_adapter": "adapter",
     "load_source": "registry",
@@ -33,7 +33,7 @@ _HOMES = {
 
 if TYPE_CHECKING:
     from m2m_adapters.adapter import AdaptedEncoder, Adapter, load_adapter
-    from m2m_adapters.align import align
+    from m2m_adapters.alignment import align
     from m2m_adapters.corpus import read_corpus
     from m2m_adapters.embedding import TokenEncoder
     from m2m_adapters.errors import AbilityMissing, M2MError, UserError
@@ -63,7 +63,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         value = getattr(importlib.import_module(f"m2m_adapters.{_HOMES[name]}"), name)
-        # The function `align` shares its name with its module; the function wins.
         globals()[name] = value
         return value
     raise AttributeError(f"module 'm2m_adapters' has no attribute {name!r}")

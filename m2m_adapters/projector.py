@@ -61,6 +61,8 @@ class Shape:
 class Projector(nn.Module):
     """float ``[B, d_in]`` -> float ``[B, d_out]``: source vectors into the target's space."""
 
+    registry_name = "affine-stack"
+
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.shape = shape
@@ -143,3 +145,14 @@ class Projector(nn.Module):
         rank = values.numel()
         share = float(values.sum() ** 2 / (rank * (values**2).sum().clamp_min(1e-300)))
         return float(np.sqrt(max(0.0, 1.0 - share)))
+
+
+def build(name: Any, arguments: Any) -> Projector:
+    """A fresh projector from its registry name and arguments, as an artifact records them."""
+    if name != Projector.registry_name:
+        raise UserError(f"unknown projector {name!r}", "upgrade m2m-adapters")
+    try:
+        return Projector(Shape(**arguments))
+    except TypeError as error:
+        raise UserError(f"the projector's arguments are wrong ({error})",
+                        "make the adapter again") from error  # fmt: skip

@@ -1,0 +1,137 @@
+"""The engine: corpus -> embeddings -> fit -> Adapter; the one place that ties them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from m2m_adapters.corpus import Corpus, TextsLike, read_corpus
+from m2m_adapters.embedding import embed
+from m2m_adapters.errors import UserError
+from m2m_adapters.fit import Fitted, Pairs, fit, held_out_loss, held_out_size, split, top1
+from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors, normalize
+from m2m_adapters.progress import Progress, progress_for
+from m2m_adapters.recipes import Recipe
+from m2m_adapters.recipes import recipe as named_recipe
+from m2m_adapters.registry import load_source, load_target
+
+if TYPE_CHECKING:
+    from m2m_adapters.adapter import Adapter
+
+
+def align(
+    source: str | TextEncoder,
+    target: str | ModalityModel,
+    texts: TextsLike,
+    *,
+    recipe: str = "auto",
+    seed: int = 0,
+    column: str | None = None,
+    max_sentences: int | None = None,
+    progress: Progress | bool | None = None,
+    model_options: dict[str, Any] | None = None,
+    **changes: Any,
+) -> Adapter:
+    """Learn the projector from ``source`` to ``target`` from English sentences alone.
+
+    source, target: names (see ``m2m list``) or objects of your own.
+    texts: sentences, a path, a folder, a glob, a corpus name, or several of these.
+    recipe: ``auto``, ``closed-form``, ``paper`` or ``paper-generation``; further keyword
+    arguments change its parameters (``loss``, ``layers``, ``ridge``, ``epochs``, ...).
+    model_options: handed to the models' factories (``device``, ``precision``, ...).
+    """
+    chosen = named_recipe(recipe, **changes)
+    bar = progress if isinstance(progress, Progress) else progress_for(progress)
+    options = model_options or {}
+    with bar.stage("load", None):
+        encoder = load_source(source, **options) if isinstance(source, str) else source
+        model = load_target(target, **options) if isinstance(target, str) else target
+    _check_kinds(encoder, model)
+    with bar.stage("read", None):
+        corpus = read_corpus(texts, column=column, max_sentences=max_sentences, seed=seed)
+    held_out_size(len(corpus))  # too few sentences: say so before the long work
+    x = _embed(encoder, corpus, "source", model.space.normalized, bar)
+    y = _embed(model.text, corpus, "target", model.space.normalized, bar)
+    pairs = split(x, y, seed)
+    fitted = fit(pairs, chosen, model.space.normalized, seed=seed, progress=bar)
+    names = (source if isinstance(source, str) else None, target if isinstance(target, str) else None)
+    return _assemble(encoder, model, names, corpus, pairs, fitted, chosen, seed, bar, options)
+
+
+def _check_kinds(encoder: Any, model: Any) -> None:
+    if not isinstance(encoder, TextEncoder):
+        raise UserError(f"the source is a {type(encoder).__name__}, not a TextEncoder",
+                        "subclass m2m_adapters.TextEncoder, or give a name")  # fmt: skip
+    if not isinstance(model, ModalityModel):
+        raise UserError(f"the target is a {type(model).__name__}, not a ModalityModel",
+                        "subclass m2m_adapters.ModalityModel, or give a name")  # fmt: skip
+
+
+def _embed(
+    encoder: TextEncoder, corpus: Corpus, what: str, normalized: bool, bar: Progress
+) -> Vectors:
+    with bar.stage(f"encode with the {what}", len(corpus)) as done:
+        vectors = embed(encoder, corpus.sentences, what=what, progress=lambda n, _: done(n))
+    return prepare(vectors, corpus.sentences, what, normalized)
+
+
+def prepare(vectors: Vectors, texts: Sequence[str], what: str, normalized: bool) -> Vectors:
+    """Rows as the fit wants them: length 1 where the target's space is angular."""
+    empty = np.flatnonzero(~vectors.any(axis=1))
+    if len(empty):
+        raise UserError(f"the {what} gave {len(empty)} zero vectors, the first for "
+                        f"{texts[int(empty[0])][:60]!r}",
+                        "drop such sentences or check the model")  # fmt: skip
+    return normalize(vectors) if normalized else vectors
+
+
+def _assemble(
+    encoder: TextEncoder, model: ModalityModel, names: tuple[str | None, str | None],
+    corpus: Corpus, pairs: Pairs, fitted: Fitted, chosen: Recipe, seed: int, bar: Progress,
+    options: dict[str, Any],
+) -> Adapter:  # fmt: skip
+    from m2m_adapters.adapter import Adapter, describe_source, describe_target
+
+    record: dict[str, Any] = {
+        "source": describe_source(encoder, names[0], model.space.normalized, options),
+        "target": describe_target(model, names[1], options),
+        "recipe": {**chosen.to_dict(), "seed": seed,
+                   "loss": chosen.loss_for(model.space.normalized),
+                   "head": chosen.head_for(model.space.normalized),
+                   "ridge": fitted.ridge},
+        "corpus": corpus.describe(),
+        "held_out": held_out_results(pairs, fitted, chosen, model.space.normalized),
+        "curve": fitted.curve,
+    }  # fmt: skip
+    adapter = Adapter(fitted.projector, record, source=encoder, target=model)
+    adapter.seconds = dict(bar.seconds)
+    return adapter
+
+
+def held_out_results(
+    pairs: Pairs, fitted: Fitted, chosen: Recipe, normalized: bool
+) -> dict[str, Any]:
+    """Loss and top-1 text-to-text accuracy in the target's space, on pairs never fitted on."""
+    import torch
+
+    from m2m_adapters.losses import parse_loss
+
+    projector = fitted.projector
+    loss = parse_loss(chosen.loss_for(normalized))
+    xh, yh = torch.from_numpy(pairs.x_held), torch.from_numpy(pairs.y_held)
+    with torch.inference_mode():
+        projected = projector(xh).numpy()
+    linear = projector.shape.activation == "none" or projector.shape.layers == 1
+    same_width = pairs.x.shape[1] == pairs.y.shape[1]
+    return {
+        "sentences": len(pairs.x_held),
+        "loss": held_out_loss(projector, xh, yh, loss),
+        "top1": top1(projected, pairs.y_held),
+        "top1_before": top1(pairs.x_held, pairs.y_held) if same_width else None,
+        "orthogonality_deviation": projector.orthogonality_deviation() if linear else None,
+        "parameters": projector.parameter_count,
+        "epochs": fitted.epochs,
+        "best_epoch": fitted.best_epoch,
+    }

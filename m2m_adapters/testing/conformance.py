@@ -1,0 +1,184 @@
+"""Conformance suites: what every plugin promises, as tests to inherit.
+
+Subclass one in a test file and say how to make your object::
+
+    class TestMine(TextEncoderSuite):
+        def make(self):
+            return MyEncoder()
+
+A check may be left out only by an xfail that says why::
+
+    xfail = {"test_batch_invariance": "the model normalises over the batch"}
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from m2m_adapters.errors import AbilityMissing
+from m2m_adapters.interfaces import ModalityModel, Space, TextEncoder, Vectors
+
+TEXTS = [
+    "a dog barks",
+    "two red squares above a small circle",
+    "rain on a tin roof",
+    "a",
+    "the quick brown fox jumps over the lazy dog while a train passes by in the distance",
+]
+UNICODE = ["ein Hund bellt", "犬が吠えています", "كلب ينبح", "🐕 woof", "Ünïcödé", " spaced ", "e\u0301"]
+
+
+class _Suite:
+    """Honours ``xfail`` and refuses silent overrides."""
+
+    xfail: ClassVar[dict[str, str]] = {}
+    tolerance: float = 1e-5
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.__module__ == __name__:
+            return
+        for name in vars(cls):
+            if name.startswith("test_") and any(name in vars(base) for base in cls.__mro__[1:]):
+                raise TypeError(f"{cls.__name__} overrides {name}: use xfail = {{{name!r}: reason}}")
+        unknown = [n for n, why in cls.xfail.items() if not hasattr(cls, n) or not why.strip()]
+        if unknown:
+            raise TypeError(f"{cls.__name__}.xfail needs a known check and a reason: {unknown}")
+
+    @pytest.fixture(autouse=True)
+    def _honour_xfail(self, request: pytest.FixtureRequest) -> None:
+        reason = self.xfail.get(request.node.originalname)
+        if reason:
+            request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+
+
+class TextEncoderSuite(_Suite):
+    """What a :class:`~m2m_adapters.TextEncoder` promises. Implement ``make``."""
+
+    def make(self) -> TextEncoder:
+        raise NotImplementedError("return a fresh encoder")
+
+    @pytest.fixture(scope="class")
+    def encoder(self, request: pytest.FixtureRequest) -> TextEncoder:
+        return request.cls().make()  # type: ignore[no-any-return]
+
+    def test_is_a_text_encoder(self, encoder: TextEncoder) -> None:
+        assert isinstance(encoder, TextEncoder)
+        assert isinstance(encoder.dim, int) and encoder.dim > 0
+        assert encoder.max_tokens is None or encoder.max_tokens > 0
+
+    def test_shape_and_dtype(self, encoder: TextEncoder) -> None:
+        vectors = encoder.encode(TEXTS)
+        assert isinstance(vectors, np.ndarray)
+        assert vectors.shape == (len(TEXTS), encoder.dim)
+        assert vectors.dtype == np.float32
+        assert np.isfinite(vectors).all()
+
+    def test_empty_input(self, encoder: TextEncoder) -> None:
+        assert encoder.encode([]).shape == (0, encoder.dim)
+
+    def test_order_is_kept(self, encoder: TextEncoder) -> None:
+        forward, backward = encoder.encode(TEXTS), encoder.encode(TEXTS[::-1])
+        np.testing.assert_allclose(forward, backward[::-1], atol=self.tolerance)
+
+    def test_deterministic(self, encoder: TextEncoder) -> None:
+        np.testing.assert_array_equal(encoder.encode(TEXTS), encoder.encode(TEXTS))
+
+    def test_batch_invariance(self, encoder: TextEncoder) -> None:
+        together = encoder.encode(TEXTS)
+        alone = np.concatenate([encoder.encode([text]) for text in TEXTS])
+        np.testing.assert_allclose(together, alone, atol=self.tolerance)
+
+    def test_different_texts_differ(self, encoder: TextEncoder) -> None:
+        vectors = encoder.encode(TEXTS[:3])
+        assert not np.allclose(vectors[0], vectors[1], atol=1e-6)
+        assert not np.allclose(vectors[1], vectors[2], atol=1e-6)
+
+    def test_unicode(self, encoder: TextEncoder) -> None:
+        assert np.isfinite(encoder.encode(UNICODE)).all()
+
+    def test_very_long_text(self, encoder: TextEncoder) -> None:
+        assert np.isfinite(encoder.encode(["a dog barks and " * 3000])).all()
+
+    def test_lengths_match_what_it_says(self, encoder: TextEncoder) -> None:
+        if encoder.normalized:
+            lengths = np.linalg.norm(encoder.encode(TEXTS), axis=1)
+            np.testing.assert_allclose(lengths, 1, atol=1e-3)
+
+    def test_unknown_options_are_ignored(self, encoder: TextEncoder) -> None:
+        assert encoder.encode(TEXTS[:2], an_option_nobody_knows=1).shape == (2, encoder.dim)
+
+    def test_fingerprint(self, encoder: TextEncoder) -> None:
+        assert isinstance(encoder.fingerprint, str) and encoder.fingerprint
+        assert encoder.fingerprint == self.make().fingerprint
+        assert encoder.space == Space(encoder.dim, encoder.normalized, encoder.fingerprint)
+
+
+class ModalityModelSuite(_Suite):
+    """What a :class:`~m2m_adapters.ModalityModel` promises. Implement ``make`` and ``items``."""
+
+    def make(self) -> ModalityModel:
+        raise NotImplementedError("return a fresh model")
+
+    def items(self) -> list[Any]:
+        """At least three different items; unused when the model encodes none."""
+        return []
+
+    @pytest.fixture(scope="class")
+    def model(self, request: pytest.FixtureRequest) -> ModalityModel:
+        return request.cls().make()  # type: ignore[no-any-return]
+
+    def test_is_a_modality_model(self, model: ModalityModel) -> None:
+        assert isinstance(model, ModalityModel)
+        assert isinstance(model.modality, str) and model.modality
+        assert isinstance(model.text, TextEncoder)
+        assert model.space == model.text.space
+
+    def test_text_tower(self, model: ModalityModel) -> None:
+        vectors = model.text.encode(TEXTS)
+        assert vectors.shape == (len(TEXTS), model.space.dim)
+        assert np.isfinite(vectors).all()
+        assert model.text.encode([]).shape == (0, model.space.dim)
+
+    def test_honest_absence(self, model: ModalityModel) -> None:
+        assert not model.can("fly")
+        if not model.can("encode_items"):
+            with pytest.raises(AbilityMissing):
+                model.encode_items(["anything"])
+        if not model.can("generate"):
+            with pytest.raises(AbilityMissing):
+                model.generate(np.zeros((1, model.space.dim), np.float32))
+        assert model.can("encode_items") or model.can("generate")
+
+    def _encoded(self, model: ModalityModel) -> tuple[list[Any], Vectors]:
+        if not model.can("encode_items"):
+            pytest.skip("this model does not encode items, and says so")
+        items = self.items()
+        assert len(items) >= 3, "give at least three items"
+        return items, model.encode_items(items)
+
+    def test_items_shape_and_dtype(self, model: ModalityModel) -> None:
+        items, vectors = self._encoded(model)
+        assert vectors.shape == (len(items), model.space.dim)
+        assert vectors.dtype == np.float32
+        assert np.isfinite(vectors).all()
+        if model.space.normalized:
+            np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3)
+
+    def test_no_items(self, model: ModalityModel) -> None:
+        self._encoded(model)
+        assert model.encode_items([]).shape == (0, model.space.dim)
+
+    def test_items_deterministic_and_in_order(self, model: ModalityModel) -> None:
+        items, vectors = self._encoded(model)
+        np.testing.assert_array_equal(vectors, model.encode_items(items))
+        backward = model.encode_items(items[::-1])
+        np.testing.assert_allclose(vectors, backward[::-1], atol=self.tolerance)
+
+    def test_items_batch_invariance(self, model: ModalityModel) -> None:
+        items, vectors = self._encoded(model)
+        alone = np.concatenate([model.encode_items([item]) for item in items])
+        np.testing.assert_allclose(vectors, alone, atol=self.tolerance)
