@@ -39,10 +39,14 @@ class Adapter:
     """
 
     def __init__(
-        self, projector: Projector, record: dict[str, Any], *,
-        source: TextEncoder | str | None = None, target: ModalityModel | str | None = None,
+        self,
+        projector: Projector,
+        record: dict[str, Any],
+        *,
+        source: TextEncoder | str | None = None,
+        target: ModalityModel | str | None = None,
         options: dict[str, Any] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.projector = projector.eval()
         self.record = record
         self.seconds: dict[str, float] = {}
@@ -55,8 +59,9 @@ class Adapter:
 
     @property
     def name(self) -> str:
-        told = (self.record[side]["name"] or self.record[side]["class"]
-                for side in ("source", "target"))  # fmt: skip
+        told = (
+            self.record[side]["name"] or self.record[side]["class"] for side in ("source", "target")
+        )
         return " -> ".join(told)
 
     @property
@@ -75,8 +80,10 @@ class Adapter:
         if not isinstance(given, TextEncoder):
             name = given or told["name"]
             if not name:
-                raise UserError("this adapter was made with a source object that has no name",
-                                "pass it: load_adapter(folder, source=encoder)")  # fmt: skip
+                raise UserError(
+                    "this adapter was made with a source object that has no name",
+                    "pass it: load_adapter(folder, source=encoder)",
+                )
             given = load_source(name, **{**told.get("options", {}), **self._options})
         _same(given.dim, given.fingerprint, told, "source")
         return given
@@ -89,8 +96,10 @@ class Adapter:
         if not isinstance(given, ModalityModel):
             name = given or told["name"]
             if not name:
-                raise UserError("this adapter was made with a target object that has no name",
-                                "pass it: load_adapter(folder, target=model)")  # fmt: skip
+                raise UserError(
+                    "this adapter was made with a target object that has no name",
+                    "pass it: load_adapter(folder, target=model)",
+                )
             given = load_target(name, **{**told.get("options", {}), **self._options})
         _same(given.space.dim, given.space.fingerprint, told, "target")
         return given
@@ -101,8 +110,11 @@ class Adapter:
 
         x = np.ascontiguousarray(vectors, dtype=np.float32)
         if x.ndim != 2 or x.shape[1] != self.projector.shape.d_in:
-            raise UserError(f"these vectors have shape {list(x.shape)}; the adapter takes "
-                            f"[n, {self.projector.shape.d_in}]", "encode with its source")  # fmt: skip
+            raise UserError(
+                f"these vectors have shape {list(x.shape)}; the adapter takes "
+                f"[n, {self.projector.shape.d_in}]",
+                "encode with its source",
+            )
         if self.record["source"].get("normalize", True):
             x = normalize(x)
         with torch.inference_mode():
@@ -113,8 +125,10 @@ class Adapter:
         wanted = [texts] if isinstance(texts, str) else list(texts)
         for position, text in enumerate(wanted):
             if not isinstance(text, str):
-                raise UserError(f"text {position} is a {type(text).__name__}, not a string",
-                                "pass strings; items go to encode_items")  # fmt: skip
+                raise UserError(
+                    f"text {position} is a {type(text).__name__}, not a string",
+                    "pass strings; items go to encode_items",
+                )
         return self.project(embed(self.source, wanted, what="source", **options))
 
     def encode_items(self, items: Sequence[Any], **options: Any) -> Vectors:
@@ -151,18 +165,21 @@ class Adapter:
             raise UserError(f"{folder} is a file, not a folder", "choose another place")
         if folder.is_dir() and any(folder.iterdir()):
             if not (folder / RECORD).is_file():
-                raise UserError(f"{folder} holds other things than an adapter",
-                                "choose an empty folder")  # fmt: skip
+                raise UserError(
+                    f"{folder} holds other things than an adapter", "choose an empty folder"
+                )
             if not overwrite:
                 raise UserError(f"{folder} already holds an adapter", "choose another folder")
         weights = self._weights()
         record = {
             "format": FORMAT,
-            "projector": {"name": self.projector.registry_name,
-                          "arguments": self.projector.shape.to_dict()},
+            "projector": {
+                "name": self.projector.registry_name,
+                "arguments": self.projector.shape.to_dict(),
+            },
             "weights": {"sha256": hashlib.sha256(weights).hexdigest(), "bytes": len(weights)},
             **{k: v for k, v in self.record.items() if k not in ("format", "projector", "weights")},
-        }  # fmt: skip
+        }
         record.setdefault("versions", versions())
         self.record = record
         with whole_folder(folder) as temporary:
@@ -196,9 +213,12 @@ class AdaptedEncoder(TextEncoder):
 
 
 def load_adapter(
-    folder: str | Path, *, source: TextEncoder | str | None = None,
-    target: ModalityModel | str | None = None, **options: Any,
-) -> Adapter:  # fmt: skip
+    folder: str | Path,
+    *,
+    source: TextEncoder | str | None = None,
+    target: ModalityModel | str | None = None,
+    **options: Any,
+) -> Adapter:
     """Read an adapter's folder; strict about version, digest, names and shapes.
 
     source, target: objects or names to use instead of the recorded names (a source with
@@ -212,38 +232,52 @@ def load_adapter(
     record = read_record(folder)
     weights = _read(folder / WEIGHTS)
     if hashlib.sha256(weights).hexdigest() != record["weights"].get("sha256"):
-        raise UserError(f"{folder / WEIGHTS} is not the file that {RECORD} describes "
-                        "(its digest differs)", "fetch or make the adapter again")  # fmt: skip
+        raise UserError(
+            f"{folder / WEIGHTS} is not the file that {RECORD} describes (its digest differs)",
+            "fetch or make the adapter again",
+        )
     try:
         state = load(weights)
     except Exception as error:  # safetensors raises its own kinds, all meaning the same
-        raise UserError(f"{folder / WEIGHTS} is not a readable safetensors file ({error})",
-                        "fetch or make the adapter again") from error  # fmt: skip
+        raise UserError(
+            f"{folder / WEIGHTS} is not a readable safetensors file ({error})",
+            "fetch or make the adapter again",
+        ) from error
     projector = build(record["projector"].get("name"), record["projector"].get("arguments"))
     wanted = projector.state_dict()
     if {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in wanted.items()}:
-        odd = sorted(set(state) ^ set(wanted)) or [k for k in wanted if state[k].shape != wanted[k].shape]
-        raise UserError(f"{folder / WEIGHTS}: '{odd[0]}' does not fit the projector that {RECORD} "
-                        "describes", "fetch or make the adapter again")  # fmt: skip
+        odd = sorted(set(state) ^ set(wanted)) or [
+            k for k in wanted if state[k].shape != wanted[k].shape
+        ]
+        raise UserError(
+            f"{folder / WEIGHTS}: '{odd[0]}' does not fit the projector that {RECORD} describes",
+            "fetch or make the adapter again",
+        )
     if not all(bool(v.isfinite().all()) for v in state.values()):
         raise UserError(f"{folder / WEIGHTS} holds NaN or infinity", "make the adapter again")
     projector.load_state_dict(state)
     for side, width in (("source", projector.shape.d_in), ("target", projector.shape.d_out)):
         if record[side]["dim"] != width:
-            raise UserError(f"{folder / RECORD}: the {side} has dimension {record[side]['dim']}, "
-                            f"the projector {width}", "make the adapter again")  # fmt: skip
+            raise UserError(
+                f"{folder / RECORD}: the {side} has dimension {record[side]['dim']}, "
+                f"the projector {width}",
+                "make the adapter again",
+            )
     return Adapter(projector, record, source=source, target=target, options=options)
 
 
 def read_record(folder: Path) -> dict[str, Any]:
     """The checked content of ``adapter.json``."""
     if not folder.is_dir():
-        raise UserError(f"there is no adapter folder {folder}",
-                        "make one with `m2m align`, or correct the path")  # fmt: skip
+        raise UserError(
+            f"there is no adapter folder {folder}", "make one with `m2m align`, or correct the path"
+        )
     path = folder / RECORD
     if not path.is_file():
-        raise UserError(f"{folder} is not an adapter: it has no {RECORD}",
-                        "give the folder that `m2m align --out` wrote")  # fmt: skip
+        raise UserError(
+            f"{folder} is not an adapter: it has no {RECORD}",
+            "give the folder that `m2m align --out` wrote",
+        )
     try:
         record = json.loads(_read(path).decode("utf-8"))
     except (ValueError, RecursionError) as error:
@@ -252,9 +286,12 @@ def read_record(folder: Path) -> dict[str, Any]:
         raise UserError(f"{path} must hold a JSON object", "make the adapter again")
     version = record.get("format")
     if version != FORMAT:
-        raise UserError(f"{path} has format {version!r}; this release reads {FORMAT}",
-                        "upgrade m2m-adapters" if isinstance(version, int) and version > FORMAT
-                        else "make the adapter again")  # fmt: skip
+        raise UserError(
+            f"{path} has format {version!r}; this release reads {FORMAT}",
+            "upgrade m2m-adapters"
+            if isinstance(version, int) and version > FORMAT
+            else "make the adapter again",
+        )
     for key in REQUIRED[1:]:
         if not isinstance(record.get(key), dict):
             raise UserError(f"{path} lacks '{key}'", "make the adapter again")
@@ -269,14 +306,17 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}",
-                        "fetch or make the adapter again") from error  # fmt: skip
+        raise UserError(
+            f"cannot read {path}: {error.strerror or error}", "fetch or make the adapter again"
+        ) from error
 
 
 def _same(dim: int, fingerprint: str, told: dict[str, Any], side: str) -> None:
     if dim != told["dim"]:
-        raise UserError(f"the {side} has dimension {dim}, the adapter was made with one of "
-                        f"{told['dim']}", f"use the {side} '{told['name'] or told['class']}'")  # fmt: skip
+        raise UserError(
+            f"the {side} has dimension {dim}, the adapter was made with one of {told['dim']}",
+            f"use the {side} '{told['name'] or told['class']}'",
+        )
     if fingerprint != told["fingerprint"]:
         raise UserError(
             f"the {side} is not the one this adapter was made with "
@@ -291,11 +331,15 @@ def describe_source(
 ) -> dict[str, Any]:
     """What ``adapter.json`` says of the source."""
     return {
-        "name": name, "class": type(encoder).__qualname__, "dim": encoder.dim,
-        "fingerprint": encoder.fingerprint, "normalize": normalize_rows,
-        "max_tokens": encoder.max_tokens, "provenance": encoder.provenance,
+        "name": name,
+        "class": type(encoder).__qualname__,
+        "dim": encoder.dim,
+        "fingerprint": encoder.fingerprint,
+        "normalize": normalize_rows,
+        "max_tokens": encoder.max_tokens,
+        "provenance": encoder.provenance,
         "options": {k: v for k, v in options.items() if k in MODEL_OPTIONS and v is not None},
-    }  # fmt: skip
+    }
 
 
 def describe_target(
@@ -304,11 +348,15 @@ def describe_target(
     """What ``adapter.json`` says of the target."""
     space = model.space
     return {
-        "name": name, "class": type(model).__qualname__, "modality": model.modality,
-        "dim": space.dim, "normalized": space.normalized, "fingerprint": space.fingerprint,
+        "name": name,
+        "class": type(model).__qualname__,
+        "modality": model.modality,
+        "dim": space.dim,
+        "normalized": space.normalized,
+        "fingerprint": space.fingerprint,
         "provenance": model.text.provenance,
         "options": {k: v for k, v in options.items() if k in MODEL_OPTIONS and v is not None},
-    }  # fmt: skip
+    }
 
 
 def versions() -> dict[str, str]:

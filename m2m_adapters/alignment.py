@@ -56,17 +56,24 @@ def align(
     y = _embed(model.text, corpus, "target", model.space.normalized, bar)
     pairs = split(x, y, seed)
     fitted = fit(pairs, chosen, model.space.normalized, seed=seed, progress=bar)
-    names = (source if isinstance(source, str) else None, target if isinstance(target, str) else None)
+    names = (
+        source if isinstance(source, str) else None,
+        target if isinstance(target, str) else None,
+    )
     return _assemble(encoder, model, names, corpus, pairs, fitted, chosen, seed, bar, options)
 
 
 def _check_kinds(encoder: Any, model: Any) -> None:
     if not isinstance(encoder, TextEncoder):
-        raise UserError(f"the source is a {type(encoder).__name__}, not a TextEncoder",
-                        "subclass m2m_adapters.TextEncoder, or give a name")  # fmt: skip
+        raise UserError(
+            f"the source is a {type(encoder).__name__}, not a TextEncoder",
+            "subclass m2m_adapters.TextEncoder, or give a name",
+        )
     if not isinstance(model, ModalityModel):
-        raise UserError(f"the target is a {type(model).__name__}, not a ModalityModel",
-                        "subclass m2m_adapters.ModalityModel, or give a name")  # fmt: skip
+        raise UserError(
+            f"the target is a {type(model).__name__}, not a ModalityModel",
+            "subclass m2m_adapters.ModalityModel, or give a name",
+        )
 
 
 def _embed(
@@ -81,30 +88,42 @@ def prepare(vectors: Vectors, texts: Sequence[str], what: str, normalized: bool)
     """Rows as the fit wants them: length 1 where the target's space is angular."""
     empty = np.flatnonzero(~vectors.any(axis=1))
     if len(empty):
-        raise UserError(f"the {what} gave {len(empty)} zero vectors, the first for "
-                        f"{texts[int(empty[0])][:60]!r}",
-                        "drop such sentences or check the model")  # fmt: skip
+        raise UserError(
+            f"the {what} gave {len(empty)} zero vectors, the first for "
+            f"{texts[int(empty[0])][:60]!r}",
+            "drop such sentences or check the model",
+        )
     return normalize(vectors) if normalized else vectors
 
 
 def _assemble(
-    encoder: TextEncoder, model: ModalityModel, names: tuple[str | None, str | None],
-    corpus: Corpus, pairs: Pairs, fitted: Fitted, chosen: Recipe, seed: int, bar: Progress,
+    encoder: TextEncoder,
+    model: ModalityModel,
+    names: tuple[str | None, str | None],
+    corpus: Corpus,
+    pairs: Pairs,
+    fitted: Fitted,
+    chosen: Recipe,
+    seed: int,
+    bar: Progress,
     options: dict[str, Any],
-) -> Adapter:  # fmt: skip
+) -> Adapter:
     from m2m_adapters.adapter import Adapter, describe_source, describe_target
 
     record: dict[str, Any] = {
         "source": describe_source(encoder, names[0], model.space.normalized, options),
         "target": describe_target(model, names[1], options),
-        "recipe": {**chosen.to_dict(), "seed": seed,
-                   "loss": chosen.loss_for(model.space.normalized),
-                   "head": chosen.head_for(model.space.normalized),
-                   "ridge": fitted.ridge},
+        "recipe": {
+            **chosen.to_dict(),
+            "seed": seed,
+            "loss": chosen.loss_for(model.space.normalized),
+            "head": chosen.head_for(model.space.normalized),
+            "ridge": fitted.ridge,
+        },
         "corpus": corpus.describe(),
         "held_out": held_out_results(pairs, fitted, chosen, model.space.normalized),
         "curve": fitted.curve,
-    }  # fmt: skip
+    }
     adapter = Adapter(fitted.projector, record, source=encoder, target=model)
     adapter.seconds = dict(bar.seconds)
     return adapter

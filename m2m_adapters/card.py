@@ -31,11 +31,15 @@ def card(record: dict[str, Any]) -> str:
         "|---|---|---|",
         *(
             f"| {label} | {_cell(source.get(key))} | {_cell(target.get(key))} |"
-            for label, key in (("name", "name"), ("dimension", "dim"), ("fingerprint", "fingerprint"),
-                               ("provenance", "provenance"))
+            for label, key in (
+                ("name", "name"),
+                ("dimension", "dim"),
+                ("fingerprint", "fingerprint"),
+                ("provenance", "provenance"),
+            )
         ),
         "",
-    ]  # fmt: skip
+    ]
     if corpus := record.get("corpus"):
         lines += [
             "## Corpus",

@@ -17,7 +17,7 @@ from typing import Union
 from m2m_adapters.corpus_files import expand, read_file, read_stdin
 from m2m_adapters.errors import UserError
 
-TextsLike = Union[str, Path, Iterable[Union[str, Path]]]
+TextsLike = Union[str, Path, Iterable[str | Path]]
 """A path, folder, glob, corpus name, ``"-"`` (stdin), several of these, or sentences."""
 
 
@@ -74,8 +74,10 @@ def read_corpus(
     name existing files are read; a list of plain sentences is taken as it is.
     """
     if max_sentences is not None and max_sentences < 1:
-        raise UserError(f"--max-sentences must be at least 1, not {max_sentences}",
-                        "leave it out to use every sentence")  # fmt: skip
+        raise UserError(
+            f"--max-sentences must be at least 1, not {max_sentences}",
+            "leave it out to use every sentence",
+        )
     origins: list[str] = []
     stream = _stream(texts, column, max_sentences, seed, origins)
     if max_sentences is None:
@@ -135,8 +137,10 @@ def _stream(
         yield from _named(texts, column, wanted, seed, origins)
         return
     if isinstance(texts, (bytes, dict)) or not isinstance(texts, Iterable):
-        raise UserError(f"texts must be sentences or the name of a file, not "
-                        f"{type(texts).__name__}", "pass a list of strings or a path")  # fmt: skip
+        raise UserError(
+            f"texts must be sentences or the name of a file, not {type(texts).__name__}",
+            "pass a list of strings or a path",
+        )
     said_sentences = False
     for position, item in enumerate(texts):
         if isinstance(item, Path) or (isinstance(item, str) and _names_a_file(item)):
@@ -147,8 +151,9 @@ def _stream(
                 said_sentences = True
             yield _checked(item, f"sentence {position}")
         else:
-            raise UserError(f"sentence {position} is a {type(item).__name__}, not a string",
-                            "pass strings only")  # fmt: skip
+            raise UserError(
+                f"sentence {position} is a {type(item).__name__}, not a string", "pass strings only"
+            )
 
 
 def _names_a_file(text: str) -> bool:
@@ -174,8 +179,10 @@ def _named(
         lines = resolve("corpus", name, n=wanted, seed=seed)
         for position, line in enumerate(lines):
             if not isinstance(line, str):
-                raise UserError(f"the corpus '{name}' gave a {type(line).__name__} at {position}",
-                                "a corpus yields strings; report this to its authors")  # fmt: skip
+                raise UserError(
+                    f"the corpus '{name}' gave a {type(line).__name__} at {position}",
+                    "a corpus yields strings; report this to its authors",
+                )
             yield _checked(line, f"sentence {position} of {name}")
         return
     else:
@@ -192,8 +199,10 @@ def _checked(text: str, where: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise UserError(f"{where} holds a lone surrogate, which is not valid Unicode",
-                        "decode the text correctly first") from None  # fmt: skip
+        raise UserError(
+            f"{where} holds a lone surrogate, which is not valid Unicode",
+            "decode the text correctly first",
+        ) from None
     return clean(text)
 
 

@@ -12,11 +12,21 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 LIBRARIES = {
-    "torch": "", "numpy": "", "transformers": "clip", "sentence-transformers": "sentence-transformers",
-    "open_clip_torch": "open-clip", "torchvision": "open-clip", "laion-clap": "laion-clap",
-    "diffusers": "diffusion", "pyarrow": "parquet", "huggingface_hub": "hub",
-    "onnxruntime": "export", "ray": "ray", "accelerate": "tracking", "soundfile": "clap",
-}  # fmt: skip
+    "torch": "",
+    "numpy": "",
+    "transformers": "clip",
+    "sentence-transformers": "sentence-transformers",
+    "open_clip_torch": "open-clip",
+    "torchvision": "open-clip",
+    "laion-clap": "laion-clap",
+    "diffusers": "diffusion",
+    "pyarrow": "parquet",
+    "huggingface_hub": "hub",
+    "onnxruntime": "export",
+    "ray": "ray",
+    "accelerate": "tracking",
+    "soundfile": "clap",
+}
 ENOUGH_DISK = 2 << 30
 
 
@@ -39,13 +49,27 @@ class Finding:
 
 def diagnose() -> list[Finding]:
     """Everything, in the order a reader needs it."""
-    return [*_python(), *_libraries(), *_pairs(), *_devices(), *_caches(), *_plugins(), *_registry()]
+    return [
+        *_python(),
+        *_libraries(),
+        *_pairs(),
+        *_devices(),
+        *_caches(),
+        *_plugins(),
+        *_registry(),
+    ]
 
 
 def _python() -> list[Finding]:
     old = sys.version_info < (3, 10)
-    return [Finding("python", f"{platform.python_version()} on {platform.system()}",
-                    "wrong" if old else "ok", "use Python 3.10 or newer" if old else "")]  # fmt: skip
+    return [
+        Finding(
+            "python",
+            f"{platform.python_version()} on {platform.system()}",
+            "wrong" if old else "ok",
+            "use Python 3.10 or newer" if old else "",
+        )
+    ]
 
 
 def _version(name: str) -> str | None:
@@ -62,8 +86,14 @@ def _libraries() -> list[Finding]:
         if found:
             findings.append(Finding(name, found))
         elif extra:
-            findings.append(Finding(name, "not installed", "absent",
-                                    f'only if wanted: pip install "m2m-adapters[{extra}]"'))  # fmt: skip
+            findings.append(
+                Finding(
+                    name,
+                    "not installed",
+                    "absent",
+                    f'only if wanted: pip install "m2m-adapters[{extra}]"',
+                )
+            )
         else:
             findings.append(Finding(name, "not installed", "wrong", f"pip install {name}"))
     return findings
@@ -78,24 +108,42 @@ def _pairs() -> list[Finding]:
 
     findings = []
     if _version("pyarrow") and number("numpy") < (2,) and number("pyarrow") >= (26,):
-        findings.append(Finding("pyarrow with numpy", f"{_version('pyarrow')}, {_version('numpy')}",
-                                "wrong", 'pip install "pyarrow<26"'))  # fmt: skip
+        findings.append(
+            Finding(
+                "pyarrow with numpy",
+                f"{_version('pyarrow')}, {_version('numpy')}",
+                "wrong",
+                'pip install "pyarrow<26"',
+            )
+        )
     if _version("laion-clap") and number("numpy") >= (2,):
-        findings.append(Finding("laion-clap with numpy", _version("numpy") or "", "wrong",
-                                'pip install "numpy<2" "pyarrow<26", or keep laion-clap in an '
-                                "environment of its own"))  # fmt: skip
+        findings.append(
+            Finding(
+                "laion-clap with numpy",
+                _version("numpy") or "",
+                "wrong",
+                'pip install "numpy<2" "pyarrow<26", or keep laion-clap in an '
+                "environment of its own",
+            )
+        )
     if _version("torchvision") and importlib.util.find_spec("torchvision"):
         try:
-            import torchvision  # noqa: F401, TID253
+            import torchvision  # noqa: F401
         except Exception as error:
-            findings.append(Finding("torchvision with torch", str(error).splitlines()[0], "wrong",
-                                    "install torch and torchvision from the same place"))  # fmt: skip
+            findings.append(
+                Finding(
+                    "torchvision with torch",
+                    str(error).splitlines()[0],
+                    "wrong",
+                    "install torch and torchvision from the same place",
+                )
+            )
     return findings
 
 
 def _devices() -> list[Finding]:
     try:
-        import torch  # noqa: TID253
+        import torch
     except Exception as error:
         return [Finding("torch", str(error).splitlines()[0], "wrong", "pip install torch")]
     findings = [Finding("cpu", f"{os.cpu_count()} cores, {torch.get_num_threads()} threads")]
@@ -114,20 +162,30 @@ def _devices() -> list[Finding]:
 def _caches() -> list[Finding]:
     import platformdirs
 
-    hub = Path(os.environ.get("HF_HUB_CACHE") or Path(
-        os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface")) / "hub")  # fmt: skip
-    ours = Path(os.environ.get("M2M_CACHE")
-                or platformdirs.user_cache_dir("m2m-adapters", appauthor=False))  # fmt: skip
+    hub = Path(
+        os.environ.get("HF_HUB_CACHE")
+        or Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface")) / "hub"
+    )
+    ours = Path(
+        os.environ.get("M2M_CACHE") or platformdirs.user_cache_dir("m2m-adapters", appauthor=False)
+    )
     findings = []
     for what, folder in (("model cache", hub), ("embedding cache", ours)):
         near = next(p for p in (folder, *folder.parents) if p.exists())
         free = shutil.disk_usage(near).free
         if not os.access(near, os.W_OK):
-            findings.append(Finding(what, f"{folder} is not writable", "wrong",
-                                    "set HF_HOME or M2M_CACHE to a writable folder"))  # fmt: skip
+            findings.append(
+                Finding(
+                    what,
+                    f"{folder} is not writable",
+                    "wrong",
+                    "set HF_HOME or M2M_CACHE to a writable folder",
+                )
+            )
         elif free < ENOUGH_DISK:
-            findings.append(Finding(what, f"{folder}, only {free >> 20} MiB free", "wrong",
-                                    "free some space"))  # fmt: skip
+            findings.append(
+                Finding(what, f"{folder}, only {free >> 20} MiB free", "wrong", "free some space")
+            )
         else:
             findings.append(Finding(what, f"{folder}, {free >> 30} GiB free"))
     if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
@@ -147,13 +205,25 @@ def _plugins() -> list[Finding]:
     for plugin in found.plugins:
         told = f"{plugin.distribution} {plugin.version}"
         if plugin.reason:
-            findings.append(Finding(f"plugin {plugin.name}", f"{told}: {plugin.reason}", "wrong",
-                                    f"pip install -U {plugin.distribution}, or uninstall it"))  # fmt: skip
+            findings.append(
+                Finding(
+                    f"plugin {plugin.name}",
+                    f"{told}: {plugin.reason}",
+                    "wrong",
+                    f"pip install -U {plugin.distribution}, or uninstall it",
+                )
+            )
         else:
             findings.append(Finding(f"plugin {plugin.name}", f"{told}, {len(plugin.offers)} names"))
     for (kind, name), claimants in found.clashes.items():
-        findings.append(Finding(f"{kind} {name}", f"claimed by {' and '.join(claimants)}", "wrong",
-                                "uninstall one of them"))  # fmt: skip
+        findings.append(
+            Finding(
+                f"{kind} {name}",
+                f"claimed by {' and '.join(claimants)}",
+                "wrong",
+                "uninstall one of them",
+            )
+        )
     return findings
 
 

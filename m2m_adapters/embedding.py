@@ -109,14 +109,18 @@ def checked(vectors: Any, encoder: TextEncoder, texts: Sequence[str], what: str)
     found = np.asarray(vectors)
     told = f"the {what} ({type(encoder).__name__})"
     if found.shape != (len(texts), encoder.dim):
-        raise UserError(f"{told} gave shape {list(found.shape)} for {len(texts)} texts; "
-                        f"its dim says [{len(texts)}, {encoder.dim}]",
-                        "mend the plugin; m2m_adapters.testing checks it")  # fmt: skip
+        raise UserError(
+            f"{told} gave shape {list(found.shape)} for {len(texts)} texts; "
+            f"its dim says [{len(texts)}, {encoder.dim}]",
+            "mend the plugin; m2m_adapters.testing checks it",
+        )
     if not np.issubdtype(found.dtype, np.floating):
         raise UserError(f"{told} gave {found.dtype} instead of float32", "mend the plugin")
     found = np.ascontiguousarray(found, dtype=np.float32)
     if not np.isfinite(found).all():
         row = int(np.flatnonzero(~np.isfinite(found).all(axis=1))[0])
-        raise UserError(f"{told} gave NaN or infinity for {texts[row][:60]!r}",
-                        "use precision fp32, or drop the sentence")  # fmt: skip
+        raise UserError(
+            f"{told} gave NaN or infinity for {texts[row][:60]!r}",
+            "use precision fp32, or drop the sentence",
+        )
     return found

@@ -27,8 +27,10 @@ def whole_file(path: str | Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}",
-                        "free some space or choose another place") from error  # fmt: skip
+        raise UserError(
+            f"cannot write {path}: {error.strerror or error}",
+            "free some space or choose another place",
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -53,8 +55,10 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
         if old is not None:
             shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}",
-                        "free some space or choose another place") from error  # fmt: skip
+        raise UserError(
+            f"cannot write {path}: {error.strerror or error}",
+            "free some space or choose another place",
+        ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -63,8 +67,10 @@ def _folder(path: Path) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"cannot make the folder {path.parent}: {error.strerror or error}",
-                        "choose another place") from error  # fmt: skip
+        raise UserError(
+            f"cannot make the folder {path.parent}: {error.strerror or error}",
+            "choose another place",
+        ) from error
     if not os.access(path.parent, os.W_OK):
         raise UserError(f"the folder {path.parent} is not writable", "choose another place")
     return path.parent

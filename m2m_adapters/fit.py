@@ -46,8 +46,10 @@ class Fitted:
 def held_out_size(n: int) -> int:
     """A tenth, at least 8 and at most 2,000."""
     if n < MIN_SENTENCES:
-        raise UserError(f"{n} sentences are too few to align with",
-                        f"give at least {MIN_SENTENCES}; a thousand already do well")  # fmt: skip
+        raise UserError(
+            f"{n} sentences are too few to align with",
+            f"give at least {MIN_SENTENCES}; a thousand already do well",
+        )
     return min(MAX_HELD_OUT, max(8, n // 10))
 
 
@@ -71,9 +73,7 @@ def top1(p: Vectors, y: Vectors) -> float:
     return float((own > scores.max(dim=1).values).float().mean())
 
 
-def fit(
-    pairs: Pairs, recipe: Recipe, normalized: bool, *, seed: int, progress: Progress
-) -> Fitted:
+def fit(pairs: Pairs, recipe: Recipe, normalized: bool, *, seed: int, progress: Progress) -> Fitted:
     """Fit ``recipe`` on ``pairs``; held-out pairs choose ridge strength and best epoch."""
     import torch
 
@@ -82,12 +82,19 @@ def fit(
 
     loss = parse_loss(recipe.loss_for(normalized))
     shape = Shape(
-        pairs.x.shape[1], pairs.y.shape[1], recipe.layers, recipe.hidden, recipe.residual,
-        recipe.activation, recipe.head_for(normalized),
-    )  # fmt: skip
+        pairs.x.shape[1],
+        pairs.y.shape[1],
+        recipe.layers,
+        recipe.hidden,
+        recipe.residual,
+        recipe.activation,
+        recipe.head_for(normalized),
+    )
     if recipe.activation != "none" and recipe.layers > 1 and recipe.fit != "gradient":
-        raise UserError(f"activation '{recipe.activation}' has no closed form",
-                        "use --recipe paper, or activation none")  # fmt: skip
+        raise UserError(
+            f"activation '{recipe.activation}' has no closed form",
+            "use --recipe paper, or activation none",
+        )
     torch.manual_seed(seed)
     fitted = Fitted(Projector(shape))
     xh, yh = torch.from_numpy(pairs.x_held), torch.from_numpy(pairs.y_held)
@@ -153,17 +160,28 @@ def _match_norm(projector: Projector, pairs: Pairs) -> None:
 
 
 def _refine(
-    fitted: Fitted, pairs: Pairs, xh: Tensor, yh: Tensor, loss: Loss, recipe: Recipe, seed: int,
-    done: object, progress: Progress,
-) -> None:  # fmt: skip
+    fitted: Fitted,
+    pairs: Pairs,
+    xh: Tensor,
+    yh: Tensor,
+    loss: Loss,
+    recipe: Recipe,
+    seed: int,
+    done: object,
+    progress: Progress,
+) -> None:
     import torch
 
     from m2m_adapters.train import Schedule, refine
 
     schedule = Schedule(
-        recipe.lr, recipe.weight_decay, min(recipe.batch_size, len(pairs.x)), recipe.epochs,
-        recipe.warmup_steps, recipe.patience,
-    )  # fmt: skip
+        recipe.lr,
+        recipe.weight_decay,
+        min(recipe.batch_size, len(pairs.x)),
+        recipe.epochs,
+        recipe.warmup_steps,
+        recipe.patience,
+    )
 
     def report(epoch: int, epochs: int, held_out: float) -> None:
         progress.note(f"held-out loss {held_out:.5f}")
@@ -171,8 +189,14 @@ def _refine(
             done(epoch)
 
     result = refine(
-        fitted.projector, torch.from_numpy(pairs.x), torch.from_numpy(pairs.y),
-        lambda p: held_out_loss(p, xh, yh, loss), loss, schedule, seed=seed, progress=report,
-    )  # fmt: skip
+        fitted.projector,
+        torch.from_numpy(pairs.x),
+        torch.from_numpy(pairs.y),
+        lambda p: held_out_loss(p, xh, yh, loss),
+        loss,
+        schedule,
+        seed=seed,
+        progress=report,
+    )
     fitted.curve = [{"epoch": e, "held_out_loss": v} for e, v in enumerate(result.losses)]
     fitted.epochs, fitted.best_epoch = len(result.losses) - 1, result.best_epoch

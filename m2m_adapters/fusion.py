@@ -25,8 +25,10 @@ class Fusion(TextEncoder):
             raise UserError("a fusion needs at least two sources", "write e.g. mpnet+labse")
         scale = np.asarray(weights if weights is not None else [1.0] * len(parts), np.float64)
         if len(scale) != len(parts) or not np.all(np.isfinite(scale)) or np.any(scale <= 0):
-            raise UserError("fusion weights must be positive, one for each source",
-                            "write e.g. 0.7*mpnet+0.3*labse")  # fmt: skip
+            raise UserError(
+                "fusion weights must be positive, one for each source",
+                "write e.g. 0.7*mpnet+0.3*labse",
+            )
         self.parts = list(parts)
         # Normalised so that scaling all weights alike changes nothing.
         self.weights = (scale / np.linalg.norm(scale)).astype(np.float32)
@@ -64,8 +66,9 @@ def fuse(expression: str, **options: Any) -> Fusion:
         try:
             weights.append(float(factor) if star else 1.0)
         except ValueError:
-            raise UserError(f"'{factor}' in '{expression}' is not a weight",
-                            "write e.g. 0.7*mpnet+0.3*labse") from None  # fmt: skip
+            raise UserError(
+                f"'{factor}' in '{expression}' is not a weight", "write e.g. 0.7*mpnet+0.3*labse"
+            ) from None
         if not name.strip():
             raise UserError(f"'{expression}' lacks a source beside a '+'", "write e.g. mpnet+labse")
         names.append(name.strip())

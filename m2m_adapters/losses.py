@@ -60,8 +60,12 @@ def contrastive(p: Tensor, y: Tensor) -> Tensor:
 
 
 LOSSES: dict[str, LossFunction] = {
-    "mse": mse, "l1": l1, "cosine": cosine, "structure": structure, "contrastive": contrastive,
-}  # fmt: skip
+    "mse": mse,
+    "l1": l1,
+    "cosine": cosine,
+    "structure": structure,
+    "contrastive": contrastive,
+}
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,9 @@ def loss_function(name: str) -> LossFunction:
     offer = catalogue().find("loss", name)
     if offer is None:
         known = sorted({*LOSSES, *catalogue().names("loss")})
-        raise UnknownName(f"unknown loss '{name}'{close(name, known)}", f"one of {', '.join(known)}")
+        raise UnknownName(
+            f"unknown loss '{name}'{close(name, known)}", f"one of {', '.join(known)}"
+        )
     function: LossFunction = offer.load()
     return function
 
@@ -105,8 +111,10 @@ def parse_loss(expression: str) -> Loss:
         except ValueError:
             weight = math.nan
         if match is None or not math.isfinite(weight) or weight <= 0:
-            raise UserError(f"cannot read the loss '{expression}' near '{term.strip()}'",
-                            "write e.g. '48*mse + 1*structure'")  # fmt: skip
+            raise UserError(
+                f"cannot read the loss '{expression}' near '{term.strip()}'",
+                "write e.g. '48*mse + 1*structure'",
+            )
         loss_function(match.group(2))
         terms.append((weight, match.group(2)))
     return Loss(tuple(terms))

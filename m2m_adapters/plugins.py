@@ -83,16 +83,24 @@ class Register:
         self.offers: list[Offer] = []
 
     def _add(
-        self, kind: str, name: str, factory: str, description: str, *,
-        scheme: bool = False, modality: str | None = None, **details: Any,
-    ) -> None:  # fmt: skip
+        self,
+        kind: str,
+        name: str,
+        factory: str,
+        description: str,
+        *,
+        scheme: bool = False,
+        modality: str | None = None,
+        **details: Any,
+    ) -> None:
         if not isinstance(name, str) or not name or any(c in name for c in ":+ \t\n"):
             raise ValueError(f"{kind} name {name!r}: use letters, digits, '-', '_' and '.'")
         module, colon, attribute = factory.partition(":") if isinstance(factory, str) else ("",) * 3
         if not (module and colon and attribute):
             raise ValueError(f"{kind} '{name}': factory must be a 'module:factory' string")
-        offer = Offer(kind, name, factory, description, self._distribution, scheme, modality,
-                      details)  # fmt: skip
+        offer = Offer(
+            kind, name, factory, description, self._distribution, scheme, modality, details
+        )
         self.offers.append(offer)
 
     def source(self, name: str, factory: str, *, description: str = "", **details: Any) -> None:

@@ -18,7 +18,9 @@ class Progress:
         self.seconds: dict[str, float] = {}
 
     @contextmanager
-    def stage(self, name: str, total: int | None = None, unit: str = "sentences") -> Iterator[Update]:
+    def stage(
+        self, name: str, total: int | None = None, unit: str = "sentences"
+    ) -> Iterator[Update]:
         """Time a stage; the block receives a function that reports how much is done."""
         began = time.perf_counter()
         try:
@@ -43,8 +45,15 @@ class Bars(Progress):
     def _begin(self, name: str, total: int | None, unit: str) -> Update:
         from tqdm import tqdm
 
-        self._bar = tqdm(total=total, desc=name, unit=f" {unit}", unit_scale=True,
-                         file=sys.stderr, leave=False, dynamic_ncols=True)  # fmt: skip
+        self._bar = tqdm(
+            total=total,
+            desc=name,
+            unit=f" {unit}",
+            unit_scale=True,
+            file=sys.stderr,
+            leave=False,
+            dynamic_ncols=True,
+        )
         return lambda done: None if self._bar.update(done - self._bar.n) else None
 
     def note(self, text: str) -> None:

@@ -36,8 +36,10 @@ class Shape:
         for name in ("d_in", "d_out", "layers"):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 1 << 20:
-                raise UserError(f"projector {name} must be a positive whole number, not {value!r}",
-                                "e.g. layers=1")  # fmt: skip
+                raise UserError(
+                    f"projector {name} must be a positive whole number, not {value!r}",
+                    "e.g. layers=1",
+                )
         if self.hidden is not None and not (isinstance(self.hidden, int) and self.hidden > 0):
             raise UserError(f"projector hidden width must be positive, not {self.hidden!r}")
         if self.layers > 64:
@@ -45,8 +47,9 @@ class Shape:
         if self.head not in HEADS:
             raise UserError(f"unknown head '{self.head}'", f"one of {', '.join(HEADS)}")
         if self.activation not in ACTIVATIONS:
-            raise UserError(f"unknown activation '{self.activation}'",
-                            f"one of {', '.join(ACTIVATIONS)}")  # fmt: skip
+            raise UserError(
+                f"unknown activation '{self.activation}'", f"one of {', '.join(ACTIVATIONS)}"
+            )
 
     def widths(self) -> list[tuple[int, int]]:
         """(in, out) of every layer."""
@@ -99,8 +102,11 @@ class Projector(nn.Module):
         Only a stack without activation is an affine map; the head is not part of it.
         """
         if self.shape.activation != "none" and self.shape.layers > 1:
-            raise UserError(f"a stack with '{self.shape.activation}' between its layers cannot be "
-                            "folded into one affine map", "align with activation none")  # fmt: skip
+            raise UserError(
+                f"a stack with '{self.shape.activation}' between its layers cannot be "
+                "folded into one affine map",
+                "align with activation none",
+            )
         weight = torch.eye(self.shape.d_in, dtype=torch.float64)
         bias = torch.zeros(self.shape.d_in, dtype=torch.float64)
         for layer in self.layers:
@@ -119,8 +125,10 @@ class Projector(nn.Module):
         inner = min((o for _, o in self.shape.widths()[:-1]), default=self.shape.d_out)
         takes = 0 if inner >= self.shape.d_out else len(self.layers) - 1
         if inner < min(self.shape.d_in, self.shape.d_out):
-            raise UserError("the hidden layer is narrower than source and target",
-                            "use one layer or a wider hidden one")  # fmt: skip
+            raise UserError(
+                "the hidden layer is narrower than source and target",
+                "use one layer or a wider hidden one",
+            )
         for number, layer in enumerate(self.layers):
             rows, columns = layer.weight.shape
             wanted = torch.eye(rows, columns, dtype=torch.float64)
@@ -154,5 +162,6 @@ def build(name: Any, arguments: Any) -> Projector:
     try:
         return Projector(Shape(**arguments))
     except TypeError as error:
-        raise UserError(f"the projector's arguments are wrong ({error})",
-                        "make the adapter again") from error  # fmt: skip
+        raise UserError(
+            f"the projector's arguments are wrong ({error})", "make the adapter again"
+        ) from error

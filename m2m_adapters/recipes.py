@@ -66,13 +66,17 @@ def recipe(name: str, **changes: Any) -> Recipe:
     from m2m_adapters.registry import close
 
     if name not in RECIPES:
-        raise UnknownName(f"no recipe is called '{name}'{close(name, list(RECIPES))}",
-                          f"one of {', '.join(RECIPES)}")  # fmt: skip
+        raise UnknownName(
+            f"no recipe is called '{name}'{close(name, list(RECIPES))}",
+            f"one of {', '.join(RECIPES)}",
+        )
     known = {f.name for f in fields(Recipe)} - {"name", "fit"}
     for key in changes:
         if key not in known:
-            raise UserError(f"a recipe has no '{key}'{close(key, sorted(known))}",
-                            f"it has {', '.join(sorted(known))}")  # fmt: skip
+            raise UserError(
+                f"a recipe has no '{key}'{close(key, sorted(known))}",
+                f"it has {', '.join(sorted(known))}",
+            )
     chosen = replace(RECIPES[name], **{k: v for k, v in changes.items() if v is not None})
     for key in ("lr", "batch_size", "epochs", "layers"):
         if not getattr(chosen, key) > 0:

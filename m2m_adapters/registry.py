@@ -94,8 +94,10 @@ def user_file() -> Path | None:
     if named := os.environ.get("M2M_REGISTRY"):
         path = Path(named)
         if not path.is_file():
-            raise UserError(f"M2M_REGISTRY names {path}, which is not a file",
-                            "correct the path or unset M2M_REGISTRY")  # fmt: skip
+            raise UserError(
+                f"M2M_REGISTRY names {path}, which is not a file",
+                "correct the path or unset M2M_REGISTRY",
+            )
         return path
     import platformdirs
 
@@ -285,8 +287,10 @@ def load_source(name: str, **options: Any) -> TextEncoder:
         return fuse(name, **options)
     made = resolve("source", name, **options)
     if not isinstance(made, TextEncoder):
-        raise UserError(f"the source '{name}' gave a {type(made).__name__}, not a TextEncoder",
-                        "its factory must return an m2m_adapters.TextEncoder")  # fmt: skip
+        raise UserError(
+            f"the source '{name}' gave a {type(made).__name__}, not a TextEncoder",
+            "its factory must return an m2m_adapters.TextEncoder",
+        )
     return made
 
 
@@ -296,6 +300,8 @@ def load_target(name: str, **options: Any) -> ModalityModel:
 
     made = resolve("target", name, **options)
     if not isinstance(made, ModalityModel):
-        raise UserError(f"the target '{name}' gave a {type(made).__name__}, not a ModalityModel",
-                        "its factory must return an m2m_adapters.ModalityModel")  # fmt: skip
+        raise UserError(
+            f"the target '{name}' gave a {type(made).__name__}, not a ModalityModel",
+            "its factory must return an m2m_adapters.ModalityModel",
+        )
     return made

@@ -77,8 +77,9 @@ def ridge_path(moments: Moments, ridges: Sequence[float] = RIDGES) -> Iterator[A
     values = values.clamp_min(0)
     scale = values.mean()
     if scale <= 0:
-        raise UserError("the source gives every sentence the same vector",
-                        "check the source and the corpus")  # fmt: skip
+        raise UserError(
+            "the source gives every sentence the same vector", "check the source and the corpus"
+        )
     turned = vectors.T @ cov_xy
     for ridge in ridges:
         weight = (vectors @ (turned / (values + ridge * scale)[:, None])).T
@@ -94,8 +95,9 @@ def procrustes(moments: Moments) -> AffineMap:
     # With unequal widths only the part of x that the rotation keeps counts for the scale.
     spread = ((rotation @ cov_x) * rotation).sum()
     if spread <= 0:
-        raise UserError("the source gives every sentence the same vector",
-                        "check the source and the corpus")  # fmt: skip
+        raise UserError(
+            "the source gives every sentence the same vector", "check the source and the corpus"
+        )
     weight = rotation * (s.sum() / spread)
     return AffineMap(weight, mean_y - weight @ mean_x, None)
 

@@ -61,9 +61,11 @@ def refine(
         return max(0.0, (total - step) / max(1, total - schedule.warmup_steps))
 
     optimizer = torch.optim.AdamW(
-        projector.parameters(), lr=schedule.lr, weight_decay=schedule.weight_decay,
+        projector.parameters(),
+        lr=schedule.lr,
+        weight_decay=schedule.weight_decay,
         fused=True,
-    )  # fmt: skip
+    )
     decay = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
     result = Refinement([score(projector)])
     best = copy.deepcopy(projector.state_dict())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -17,23 +17,31 @@ def align(
     source: str = typer.Option(..., "--source", "-s", help="A multilingual text encoder."),
     target: str = typer.Option(..., "--target", "-t", help="The frozen model to open up."),
     texts: list[str] = typer.Option(
-        ..., "--texts", help="English text: file, folder, glob, corpus name or - for stdin; repeatable."
+        ...,
+        "--texts",
+        help="English text: file, folder, glob, corpus name or - for stdin; repeatable.",
     ),
     out: Path = typer.Option(..., "--out", "-o", help="Folder to write the adapter to."),
-    recipe: str = typer.Option("auto", "--recipe", help="auto, closed-form, paper, paper-generation."),
-    loss: Optional[str] = typer.Option(None, "--loss", help="E.g. '48*mse + 1*structure'."),
-    layers: Optional[int] = typer.Option(None, "--layers", help="Affine layers in the stack."),
-    hidden: Optional[int] = typer.Option(None, "--hidden", help="Width between layers."),
-    residual: bool = typer.Option(False, "--residual", help="z + Wz + b in layers that keep width."),
-    activation: Optional[str] = typer.Option(None, "--activation", help="none, relu, gelu, tanh."),
-    head: Optional[str] = typer.Option(None, "--head", help="l2, layernorm, none."),
-    ridge: Optional[float] = typer.Option(None, "--ridge", help="Fixed strength; chosen otherwise."),
+    recipe: str = typer.Option(
+        "auto", "--recipe", help="auto, closed-form, paper, paper-generation."
+    ),
+    loss: str | None = typer.Option(None, "--loss", help="E.g. '48*mse + 1*structure'."),
+    layers: int | None = typer.Option(None, "--layers", help="Affine layers in the stack."),
+    hidden: int | None = typer.Option(None, "--hidden", help="Width between layers."),
+    residual: bool = typer.Option(
+        False, "--residual", help="z + Wz + b in layers that keep width."
+    ),
+    activation: str | None = typer.Option(None, "--activation", help="none, relu, gelu, tanh."),
+    head: str | None = typer.Option(None, "--head", help="l2, layernorm, none."),
+    ridge: float | None = typer.Option(
+        None, "--ridge", help="Fixed strength; chosen otherwise."
+    ),
     procrustes: bool = typer.Option(False, "--procrustes", help="Only a scaled rotation."),
-    epochs: Optional[int] = typer.Option(None, "--epochs", help="Refinement epochs at most."),
-    lr: Optional[float] = typer.Option(None, "--lr", help="Learning rate of the refinement."),
-    batch_size: Optional[int] = typer.Option(None, "--batch-size", help="Pairs in a step."),
-    column: Optional[str] = typer.Option(None, "--column", help="Column that holds the sentences."),
-    max_sentences: Optional[int] = typer.Option(None, "--max-sentences", help="Uniform sample."),
+    epochs: int | None = typer.Option(None, "--epochs", help="Refinement epochs at most."),
+    lr: float | None = typer.Option(None, "--lr", help="Learning rate of the refinement."),
+    batch_size: int | None = typer.Option(None, "--batch-size", help="Pairs in a step."),
+    column: str | None = typer.Option(None, "--column", help="Column that holds the sentences."),
+    max_sentences: int | None = typer.Option(None, "--max-sentences", help="Uniform sample."),
     seed: int = typer.Option(0, "--seed"),
     device: str = DEVICE,
     precision: str = PRECISION,
@@ -47,13 +55,30 @@ def align(
     import m2m_adapters as m2m
 
     adapter = m2m.align(
-        source, target, list(texts) if len(texts) > 1 else texts[0], recipe=recipe, seed=seed,
-        column=column, max_sentences=max_sentences, loss=loss, layers=layers, hidden=hidden,
-        residual=residual or None, activation=activation, head=head, ridge=ridge,
-        procrustes=procrustes or None, epochs=epochs, lr=lr, batch_size=batch_size,
-        model_options={"device": device, "precision": precision,
-                       "trust_remote_code": trust_remote_code},
-    )  # fmt: skip
+        source,
+        target,
+        list(texts) if len(texts) > 1 else texts[0],
+        recipe=recipe,
+        seed=seed,
+        column=column,
+        max_sentences=max_sentences,
+        loss=loss,
+        layers=layers,
+        hidden=hidden,
+        residual=residual or None,
+        activation=activation,
+        head=head,
+        ridge=ridge,
+        procrustes=procrustes or None,
+        epochs=epochs,
+        lr=lr,
+        batch_size=batch_size,
+        model_options={
+            "device": device,
+            "precision": precision,
+            "trust_remote_code": trust_remote_code,
+        },
+    )
     adapter.save(out)
     if json:
         print_json({"adapter": str(out), "seconds": adapter.seconds, **adapter.record})
@@ -72,11 +97,14 @@ def closing_table(adapter: Adapter, out: Path) -> str:
     deviation = held["orthogonality_deviation"]
     rows = [
         ("sentences", f"{corpus['sentences']:,} ({held['sentences']:,} of them held out)"),
-        ("dropped", f"{corpus['empty_dropped']:,} empty, {corpus['duplicates_dropped']:,} duplicates"),
+        (
+            "dropped",
+            f"{corpus['empty_dropped']:,} empty, {corpus['duplicates_dropped']:,} duplicates",
+        ),
         ("held-out loss", f"{held['loss']:.5f} ({record['recipe']['loss']})"),
         ("held-out top-1", f"{share(held['top1'])} (before: {share(held['top1_before'])})"),
         ("off orthogonal", "-" if deviation is None else f"{deviation:.4f}"),
         ("parameters", f"{held['parameters']:,}"),
         *((f"time to {stage}", f"{seconds:.1f} s") for stage, seconds in adapter.seconds.items()),
-    ]  # fmt: skip
+    ]
     return table(rows, (adapter.name, str(out)))

@@ -8,8 +8,14 @@ import typer
 
 from m2m_cli.output import JSON, print_json, table
 
-KINDS = {"sources": "source", "targets": "target", "corpora": "corpus", "benchmarks": "benchmark",
-         "adapters": "adapter", "losses": "loss"}  # fmt: skip
+KINDS = {
+    "sources": "source",
+    "targets": "target",
+    "corpora": "corpus",
+    "benchmarks": "benchmark",
+    "adapters": "adapter",
+    "losses": "loss",
+}
 
 
 def list_names(
@@ -25,8 +31,14 @@ def list_names(
 
     [dim]m2m list --targets[/dim]
     """
-    asked = {"sources": sources, "targets": targets, "corpora": corpora, "benchmarks": benchmarks,
-             "adapters": adapters, "losses": losses}  # fmt: skip
+    asked = {
+        "sources": sources,
+        "targets": targets,
+        "corpora": corpora,
+        "benchmarks": benchmarks,
+        "adapters": adapters,
+        "losses": losses,
+    }
     chosen = [plural for plural in KINDS if asked[plural]] or list(KINDS)
     found = {plural: rows(KINDS[plural]) for plural in chosen}
     if json:
@@ -48,34 +60,52 @@ def rows(kind: str) -> list[dict[str, Any]]:
     result = []
     for offer in (found.offers[key] for key in sorted(found.offers) if key[0] == kind):
         name = f"{offer.name}:MODEL" if offer.scheme else offer.name
-        result.append({
-            "name": name, "model": None, "dim": offer.details.get("dim"),
-            "modality": offer.modality, "licence": offer.details.get("licence"), "needs": None,
-            "notes": offer.description, "plugin": offer.distribution,
-        })  # fmt: skip
+        result.append(
+            {
+                "name": name,
+                "model": None,
+                "dim": offer.details.get("dim"),
+                "modality": offer.modality,
+                "licence": offer.details.get("licence"),
+                "needs": None,
+                "notes": offer.description,
+                "plugin": offer.distribution,
+            }
+        )
     for name in known.names(kind):
         entry = known.find(kind, name)
         if entry is None or (kind, name) in found.offers:
             continue
         ready = not entry.plugin or found.offers.get((kind, entry.plugin)) is not None
-        result.append({
-            "name": name, "model": entry.model or None, "dim": entry.dim,
-            "modality": entry.modality, "licence": entry.licence,
-            "needs": None if ready else known.install_line(entry),
-            "notes": entry.notes or None, "plugin": entry.plugin or None,
-        })  # fmt: skip
+        result.append(
+            {
+                "name": name,
+                "model": entry.model or None,
+                "dim": entry.dim,
+                "modality": entry.modality,
+                "licence": entry.licence,
+                "needs": None if ready else known.install_line(entry),
+                "notes": entry.notes or None,
+                "plugin": entry.plugin or None,
+            }
+        )
     if kind == "loss":
         from m2m_adapters.losses import LOSSES
 
         for name, function in LOSSES.items():
-            result.append(dict.fromkeys(("model", "dim", "modality", "licence", "needs", "plugin"))
-                          | {"name": name, "notes": (function.__doc__ or "").splitlines()[0]})  # fmt: skip
+            result.append(
+                dict.fromkeys(("model", "dim", "modality", "licence", "needs", "plugin"))
+                | {"name": name, "notes": (function.__doc__ or "").splitlines()[0]}
+            )
     return result
 
 
-def plugins(json: bool = JSON, traceback: bool = typer.Option(
-    False, "--traceback", help="Show the whole traceback of broken plugins.")
-) -> None:  # fmt: skip
+def plugins(
+    json: bool = JSON,
+    traceback: bool = typer.Option(
+        False, "--traceback", help="Show the whole traceback of broken plugins."
+    ),
+) -> None:
     """Show the plugins that are installed, what they offer and whether they are well.
 
     [dim]m2m plugins[/dim]
@@ -86,19 +116,36 @@ def plugins(json: bool = JSON, traceback: bool = typer.Option(
     shown = []
     for plugin in found.plugins:
         offers = [f"{o.kind} {o.name}{':MODEL' if o.scheme else ''}" for o in plugin.offers]
-        clashing = [f"{kind} {name}" for (kind, name), dists in found.clashes.items()
-                    if plugin.distribution in dists]  # fmt: skip
+        clashing = [
+            f"{kind} {name}"
+            for (kind, name), dists in found.clashes.items()
+            if plugin.distribution in dists
+        ]
         health = plugin.reason or ("clash: " + ", ".join(clashing) if clashing else "ok")
-        shown.append({
-            "plugin": plugin.name, "distribution": plugin.distribution, "version": plugin.version,
-            "offers": offers, "health": health, "traceback": plugin.error,
-        })  # fmt: skip
+        shown.append(
+            {
+                "plugin": plugin.name,
+                "distribution": plugin.distribution,
+                "version": plugin.version,
+                "offers": offers,
+                "health": health,
+                "traceback": plugin.error,
+            }
+        )
     if json:
         print_json(shown)
         return
     header = ("plugin", "distribution", "version", "health", "offers")
-    lines = [[row["plugin"], row["distribution"], row["version"], row["health"],
-              ", ".join(row["offers"])] for row in shown]  # fmt: skip
+    lines = [
+        [
+            row["plugin"],
+            row["distribution"],
+            row["version"],
+            row["health"],
+            ", ".join(row["offers"]),
+        ]
+        for row in shown
+    ]
     typer.echo(table(lines, header) if lines else "no plugin is installed")
     for row in shown:
         if traceback and row["traceback"]:

@@ -18,7 +18,11 @@ def doctor(json: bool = JSON) -> None:
     if json:
         print_json([finding.to_dict() for finding in findings])
     else:
-        typer.echo(table([(f.mark, f.what, f.found, f.remedy) for f in findings],
-                         ("", "what", "found", "remedy")))  # fmt: skip
+        typer.echo(
+            table(
+                [(f.mark, f.what, f.found, f.remedy) for f in findings],
+                ("", "what", "found", "remedy"),
+            )
+        )
     if any(finding.state == "wrong" for finding in findings):
         raise typer.Exit(1)

@@ -5,25 +5,31 @@ from __future__ import annotations
 import json as jsonlib
 import sys
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import typer
 
-from m2m_cli.output import DEVICE, JSON, PRECISION, TRUST, print_json
+from m2m_cli.output import DEVICE, JSON, TRUST, print_json
 
 FORMATS = (".npy", ".safetensors", ".parquet", ".jsonl")
 
 
 def encode(
-    encoder: str = typer.Argument(..., help="An adapter's folder, or the name of a source or target."),
-    texts: Optional[list[str]] = typer.Argument(None, help="Texts; none: one a line from stdin."),
-    file: Optional[Path] = typer.Option(None, "--file", "-f", help="Texts from a file, one a line."),
-    items: bool = typer.Option(False, "--items", help="The arguments are items (paths), not texts."),
-    out: Optional[Path] = typer.Option(
+    encoder: str = typer.Argument(
+        ..., help="An adapter's folder, or the name of a source or target."
+    ),
+    texts: list[str] | None = typer.Argument(None, help="Texts; none: one a line from stdin."),
+    file: Path | None = typer.Option(
+        None, "--file", "-f", help="Texts from a file, one a line."
+    ),
+    items: bool = typer.Option(
+        False, "--items", help="The arguments are items (paths), not texts."
+    ),
+    out: Path | None = typer.Option(
         None, "--out", "-o", help=f"{', '.join(FORMATS)}; without it, json lines on stdout."
     ),
     device: str = DEVICE,
-    precision: Optional[str] = typer.Option(None, "--precision", help="fp32, bf16 or fp16."),
+    precision: str | None = typer.Option(None, "--precision", help="fp32, bf16 or fp16."),
     trust_remote_code: bool = TRUST,
     json: bool = JSON,
 ) -> None:
@@ -34,7 +40,9 @@ def encode(
     from m2m_adapters.errors import UserError
 
     if out is not None and out.suffix not in FORMATS:
-        raise UserError(f"cannot write '{out.suffix or out.name}' files", f"use {', '.join(FORMATS)}")
+        raise UserError(
+            f"cannot write '{out.suffix or out.name}' files", f"use {', '.join(FORMATS)}"
+        )
     if file is not None and texts:
         raise UserError("texts are given twice, as arguments and with --file", "choose one")
     wanted = list(texts or []) or _read_lines(file)
@@ -71,10 +79,14 @@ def _vectors(name: str, wanted: list[str], items: bool, options: dict[str, Any])
         model = load_target(name, **options)
         return model.encode_items(wanted) if items else embed(model.text, wanted, what="target")
     if Path(name).exists():
-        raise UserError(f"{name} is not an adapter: it has no adapter.json",
-                        "give the folder that `m2m align --out` wrote")  # fmt: skip
+        raise UserError(
+            f"{name} is not an adapter: it has no adapter.json",
+            "give the folder that `m2m align --out` wrote",
+        )
     if items:
-        raise UserError(f"'{name}' is a source and encodes texts only", "give an adapter or a target")
+        raise UserError(
+            f"'{name}' is a source and encodes texts only", "give an adapter or a target"
+        )
     return embed(load_source(name, **options), wanted, what="source")
 
 
@@ -110,8 +122,9 @@ def write_vectors(out: Path, texts: list[str], vectors: Any) -> None:
                 import pyarrow as pa
                 import pyarrow.parquet as pq
             except ImportError as error:
-                raise UserError("writing parquet needs pyarrow",
-                                'pip install "m2m-adapters[parquet]"') from error  # fmt: skip
+                raise UserError(
+                    "writing parquet needs pyarrow", 'pip install "m2m-adapters[parquet]"'
+                ) from error
             column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
             pq.write_table(pa.table({"text": texts, "vector": column}), temporary)
         else:

@@ -21,6 +21,7 @@ COMMANDS = {
     "encode": ("encode", "encode"),
     "list": ("catalogue", "list_names"),
     "plugins": ("catalogue", "plugins"),
+    "new-plugin": ("new_plugin", "new_plugin"),
     "doctor": ("doctor", "doctor"),
 }
 
@@ -34,7 +35,9 @@ class LazyGroup(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name in COMMANDS:
             module, attribute = COMMANDS[cmd_name]
-            return _command(cmd_name, getattr(importlib.import_module(f"m2m_cli.{module}"), attribute))
+            return _command(
+                cmd_name, getattr(importlib.import_module(f"m2m_cli.{module}"), attribute)
+            )
         return _plugin_commands().get(cmd_name)
 
 

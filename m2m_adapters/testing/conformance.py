@@ -28,7 +28,15 @@ TEXTS = [
     "a",
     "the quick brown fox jumps over the lazy dog while a train passes by in the distance",
 ]
-UNICODE = ["ein Hund bellt", "犬が吠えています", "كلب ينبح", "🐕 woof", "Ünïcödé", " spaced ", "e\u0301"]
+UNICODE = [
+    "ein Hund bellt",
+    "犬が吠えています",
+    "كلب ينبح",
+    "🐕 woof",
+    "Ünïcödé",
+    " spaced ",
+    "e\u0301",
+]
 
 
 class _Suite:
@@ -43,7 +51,9 @@ class _Suite:
             return
         for name in vars(cls):
             if name.startswith("test_") and any(name in vars(base) for base in cls.__mro__[1:]):
-                raise TypeError(f"{cls.__name__} overrides {name}: use xfail = {{{name!r}: reason}}")
+                raise TypeError(
+                    f"{cls.__name__} overrides {name}: use xfail = {{{name!r}: reason}}"
+                )
         unknown = [n for n, why in cls.xfail.items() if not hasattr(cls, n) or not why.strip()]
         if unknown:
             raise TypeError(f"{cls.__name__}.xfail needs a known check and a reason: {unknown}")

@@ -9,9 +9,21 @@ from m2m_adapters.hookspecs import hookimpl
 
 @hookimpl
 def m2m_register(register: Any) -> None:
-    register.source("toy-source", "m2m_adapters.testing.toys:ToySource",
-                    description="hashed words, for trying things out", dim=64)  # fmt: skip
-    register.target("toy-target", "m2m_adapters.testing.toys:AffineTarget", modality="words",
-                    description="a hidden affine map of toy-source", dim=48)  # fmt: skip
-    register.corpus("toy-sentences", "m2m_adapters.testing.toys:toy_sentences",
-                    description="plain English sentences, as many as asked for")  # fmt: skip
+    register.source(
+        "toy-source",
+        "m2m_adapters.testing.toys:ToySource",
+        description="hashed words, for trying things out",
+        dim=64,
+    )
+    register.target(
+        "toy-target",
+        "m2m_adapters.testing.toys:AffineTarget",
+        modality="words",
+        description="a hidden affine map of toy-source",
+        dim=48,
+    )
+    register.corpus(
+        "toy-sentences",
+        "m2m_adapters.testing.toys:toy_sentences",
+        description="plain English sentences, as many as asked for",
+    )

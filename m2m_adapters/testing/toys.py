@@ -16,12 +16,50 @@ import numpy as np
 
 from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors, normalize
 
-NOUNS = ("dog", "cat", "bird", "train", "river", "child", "engine", "violin", "storm", "kettle",
-         "crowd", "clock", "horse", "frog", "plane", "bell")  # fmt: skip
-VERBS = ("barks", "sings", "passes", "murmurs", "laughs", "hums", "whistles", "rumbles", "ticks",
-         "rings", "calls", "roars")  # fmt: skip
-PLACES = ("in the park", "by the sea", "at night", "far away", "behind a wall", "in the rain",
-          "on a hill", "near the road", "under a bridge", "in the kitchen")  # fmt: skip
+NOUNS = (
+    "dog",
+    "cat",
+    "bird",
+    "train",
+    "river",
+    "child",
+    "engine",
+    "violin",
+    "storm",
+    "kettle",
+    "crowd",
+    "clock",
+    "horse",
+    "frog",
+    "plane",
+    "bell",
+)
+VERBS = (
+    "barks",
+    "sings",
+    "passes",
+    "murmurs",
+    "laughs",
+    "hums",
+    "whistles",
+    "rumbles",
+    "ticks",
+    "rings",
+    "calls",
+    "roars",
+)
+PLACES = (
+    "in the park",
+    "by the sea",
+    "at night",
+    "far away",
+    "behind a wall",
+    "in the rain",
+    "on a hill",
+    "near the road",
+    "under a bridge",
+    "in the kitchen",
+)
 KINDS = ("small", "big", "old", "young", "red", "grey", "quiet", "loud", "tired", "happy")
 
 
@@ -51,7 +89,9 @@ class ToySource(TextEncoder):
 class _AffineText(TextEncoder):
     max_tokens = 64
 
-    def __init__(self, dim: int, hidden: ToySource, noise: float, rotation: bool, seed: int) -> None:
+    def __init__(
+        self, dim: int, hidden: ToySource, noise: float, rotation: bool, seed: int
+    ) -> None:
         random_state = np.random.default_rng(seed)
         self.dim, self.normalized, self._noise, self._hidden = dim, True, noise, hidden
         weight = random_state.standard_normal((dim, hidden.dim))
@@ -82,9 +122,14 @@ class AffineTarget(ModalityModel):
     modality = "words"
 
     def __init__(
-        self, dim: int = 48, *, source: ToySource | None = None, noise: float = 0.02,
-        rotation: bool = False, seed: int = 7,
-    ) -> None:  # fmt: skip
+        self,
+        dim: int = 48,
+        *,
+        source: ToySource | None = None,
+        noise: float = 0.02,
+        rotation: bool = False,
+        seed: int = 7,
+    ) -> None:
         self._text = _AffineText(dim, source or ToySource(), noise, rotation, seed)
 
     @property
