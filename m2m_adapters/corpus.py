@@ -12,12 +12,11 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Union
 
 from m2m_adapters.corpus_files import expand, read_file, read_stdin
 from m2m_adapters.errors import UserError
 
-TextsLike = Union[str, Path, Iterable[str | Path]]
+TextsLike = str | Path | Iterable[str | Path]
 """A path, folder, glob, corpus name, ``"-"`` (stdin), several of these, or sentences."""
 
 

@@ -14,7 +14,7 @@ import sys
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from m2m_adapters.errors import UserError
 
@@ -65,7 +65,7 @@ def read_file(path: Path, column: str | None = None) -> Iterator[str]:
             head = raw.read(2) if path.is_file() else b""
             if head:
                 raw.seek(0)
-            stream: BinaryIO = gzip.GzipFile(fileobj=raw) if head == b"\x1f\x8b" else raw
+            stream: Any = gzip.GzipFile(fileobj=raw) if head == b"\x1f\x8b" else raw
             yield from _read(stream, kind_of(path), column, str(path))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(

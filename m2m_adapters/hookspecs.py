@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
@@ -10,9 +11,10 @@ if TYPE_CHECKING:
     from m2m_adapters.plugins import Register
 
 GROUP = "m2m_adapters"
+F = TypeVar("F", bound=Callable[..., Any])
 
-hookspec = pluggy.HookspecMarker(GROUP)
-hookimpl = pluggy.HookimplMarker(GROUP)
+hookspec: Callable[[F], F] = pluggy.HookspecMarker(GROUP)
+hookimpl: Callable[[F], F] = pluggy.HookimplMarker(GROUP)
 
 
 @hookspec

@@ -166,7 +166,7 @@ def discover() -> list[tuple[EntryPoint, Distribution]]:
     """Every entry point of our group that ``M2M_PLUGINS`` lets through, in order of name."""
     wanted = os.environ.get("M2M_PLUGINS")
     chosen = None if wanted is None else {n.strip() for n in wanted.split(",") if n.strip()}
-    found = {}
+    found: dict[tuple[str, str], tuple[EntryPoint, Distribution]] = {}
     for dist in distributions():
         for ep in dist.entry_points:
             if ep.group == hookspecs.GROUP and (chosen is None or ep.name in chosen):

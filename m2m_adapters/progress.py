@@ -54,7 +54,11 @@ class Bars(Progress):
             leave=False,
             dynamic_ncols=True,
         )
-        return lambda done: None if self._bar.update(done - self._bar.n) else None
+
+        def update(done: int) -> None:
+            self._bar.update(done - self._bar.n)
+
+        return update
 
     def note(self, text: str) -> None:
         self._bar.set_postfix_str(text, refresh=False)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from itertools import pairwise
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -55,7 +57,7 @@ class Shape:
         """(in, out) of every layer."""
         inner = self.hidden or self.d_out
         sizes = [self.d_in, *[inner] * (self.layers - 1), self.d_out]
-        return list(zip(sizes, sizes[1:], strict=False))
+        return list(pairwise(sizes))
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -73,10 +75,13 @@ class Projector(nn.Module):
         self.activation = ACTIVATIONS[shape.activation]()
         self.norm = nn.LayerNorm(shape.d_out) if shape.head == "layernorm" else None
 
+    def _linear(self) -> list[nn.Linear]:
+        return cast("list[nn.Linear]", list(self.layers))
+
     def affine(self, z: Tensor) -> Tensor:
         """The map without its head."""
         last = len(self.layers) - 1
-        for number, layer in enumerate(self.layers):
+        for number, layer in enumerate(self._linear()):
             moved = layer(z)
             z = z + moved if self.shape.residual and moved.shape == z.shape else moved
             if number < last:
@@ -109,7 +114,7 @@ class Projector(nn.Module):
             )
         weight = torch.eye(self.shape.d_in, dtype=torch.float64)
         bias = torch.zeros(self.shape.d_in, dtype=torch.float64)
-        for layer in self.layers:
+        for layer in self._linear():
             w, b = layer.weight.detach().cpu().double(), layer.bias.detach().cpu().double()
             if self.shape.residual and w.shape[0] == w.shape[1]:
                 w = w + torch.eye(w.shape[0], dtype=torch.float64)
@@ -129,7 +134,7 @@ class Projector(nn.Module):
                 "the hidden layer is narrower than source and target",
                 "use one layer or a wider hidden one",
             )
-        for number, layer in enumerate(self.layers):
+        for number, layer in enumerate(self._linear()):
             rows, columns = layer.weight.shape
             wanted = torch.eye(rows, columns, dtype=torch.float64)
             layer.bias.zero_()

@@ -34,7 +34,14 @@ class Moments:
         def zeros(*shape: int) -> Tensor:
             return torch.zeros(*shape, dtype=torch.float64, device=device)
 
-        return cls(0, zeros(d_in), zeros(d_out), zeros(d_in, d_in), zeros(d_in, d_out), zeros(()))
+        return cls(
+            0,
+            zeros(d_in),
+            zeros(d_out),
+            zeros(d_in, d_in),
+            zeros(d_in, d_out),
+            torch.zeros((), dtype=torch.float64, device=device),
+        )
 
     def add(self, x: Tensor, y: Tensor, chunk: int = 4096) -> Moments:
         """Take in rows x ``[n, d_in]`` and y ``[n, d_out]``."""

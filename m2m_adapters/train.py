@@ -75,7 +75,7 @@ def refine(
         for step in range(steps_per_epoch):
             rows = order[step * schedule.batch_size : (step + 1) * schedule.batch_size]
             optimizer.zero_grad(set_to_none=True)
-            loss(projector(x[rows]), y[rows]).backward()
+            loss(projector(x[rows]), y[rows]).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             decay.step()
         projector.eval()

@@ -33,9 +33,7 @@ def align(
     ),
     activation: str | None = typer.Option(None, "--activation", help="none, relu, gelu, tanh."),
     head: str | None = typer.Option(None, "--head", help="l2, layernorm, none."),
-    ridge: float | None = typer.Option(
-        None, "--ridge", help="Fixed strength; chosen otherwise."
-    ),
+    ridge: float | None = typer.Option(None, "--ridge", help="Fixed strength; chosen otherwise."),
     procrustes: bool = typer.Option(False, "--procrustes", help="Only a scaled rotation."),
     epochs: int | None = typer.Option(None, "--epochs", help="Refinement epochs at most."),
     lr: float | None = typer.Option(None, "--lr", help="Learning rate of the refinement."),

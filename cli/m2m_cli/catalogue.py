@@ -113,7 +113,7 @@ def plugins(
     from m2m_adapters.plugins import catalogue
 
     found = catalogue()
-    shown = []
+    shown: list[dict[str, Any]] = []
     for plugin in found.plugins:
         offers = [f"{o.kind} {o.name}{':MODEL' if o.scheme else ''}" for o in plugin.offers]
         clashing = [

@@ -19,9 +19,7 @@ def encode(
         ..., help="An adapter's folder, or the name of a source or target."
     ),
     texts: list[str] | None = typer.Argument(None, help="Texts; none: one a line from stdin."),
-    file: Path | None = typer.Option(
-        None, "--file", "-f", help="Texts from a file, one a line."
-    ),
+    file: Path | None = typer.Option(None, "--file", "-f", help="Texts from a file, one a line."),
     items: bool = typer.Option(
         False, "--items", help="The arguments are items (paths), not texts."
     ),

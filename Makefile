@@ -1,0 +1,41 @@
+# Each target makes .venv/ on first use and installs what it needs; nothing else to do before.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PLUGINS := sentence-transformers clip open-clip clap diffusion tiny
+PLUGIN_PATHS := $(foreach p,$(PLUGINS),-e plugins/m2m-$(p))
+
+.PHONY: demo test lint zoo
+
+# The main job on the embedded tiny models; leaves a page in demo-page/.
+demo: $(VENV)/.demo
+	$(BIN)/m2m demo --out demo-page
+
+test: $(VENV)/.test
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check . --exclude plugins/template || true
+	$(BIN)/mypy
+
+# Trains the tiny models again from nothing (each in under 45 minutes on 2 cores).
+zoo: $(VENV)/.demo
+	$(BIN)/python -m m2m_tiny.zoo
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.demo: $(BIN)/python pyproject.toml $(wildcard plugins/*/pyproject.toml)
+	$(BIN)/python -m pip install --quiet -e . $(PLUGIN_PATHS)
+	touch $@
+
+$(VENV)/.test: $(VENV)/.demo tests/requirements.txt
+	$(BIN)/python -m pip install --quiet -r tests/requirements.txt
+	touch $@
+
+$(VENV)/.lint: $(VENV)/.demo tests/requirements-lint.txt
+	$(BIN)/python -m pip install --quiet -r tests/requirements-lint.txt
+	touch $@
