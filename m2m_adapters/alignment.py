@@ -149,7 +149,7 @@ def held_out_results(
         "loss": held_out_loss(projector, xh, yh, loss),
         "top1": top1(projected, pairs.y_held),
         "top1_before": top1(pairs.x_held, pairs.y_held) if same_width else None,
-        "orthogonality_deviation": projector.orthogonality_deviation() if linear else None,
+        "orthogonality_deviation": projector.orthogonality_deviation(xh) if linear else None,
         "parameters": projector.parameter_count,
         "epochs": fitted.epochs,
         "best_epoch": fitted.best_epoch,

@@ -69,8 +69,8 @@ def read_corpus(
 ) -> Corpus:
     """Sentences from files, folders, globs, stdin, corpus names or any iterable of strings.
 
-    A lone string or path names something to read. In a list, entries that are paths or
-    name existing files are read; a list of plain sentences is taken as it is.
+    A lone string or path names something to read. In a list, paths and single words that name
+    a file, a glob or a corpus are read; everything else is a sentence.
     """
     if max_sentences is not None and max_sentences < 1:
         raise UserError(
@@ -142,7 +142,7 @@ def _stream(
         )
     said_sentences = False
     for position, item in enumerate(texts):
-        if isinstance(item, Path) or (isinstance(item, str) and _names_a_file(item)):
+        if isinstance(item, Path) or (isinstance(item, str) and _is_name(item)):
             yield from _named(item, column, wanted, seed, origins)
         elif isinstance(item, str):
             if not said_sentences:
@@ -156,13 +156,17 @@ def _stream(
 
 
 def _names_a_file(text: str) -> bool:
-    # Sentences are not looked up on disk unless they could be a path at all.
-    if len(text) > 1000 or "\n" in text:
-        return False
     try:
-        return Path(text).exists() and text.strip() != ""
-    except (OSError, ValueError):
+        return bool(text.strip()) and Path(text).exists()
+    except (OSError, ValueError):  # too long, or not a path at all
         return False
+
+
+def _is_name(text: str) -> bool:
+    # One word may name something; a sentence is never looked up on disk.
+    return " " not in text.strip() and (
+        text == "-" or any(c in text for c in "*?[") or _names_a_file(text) or _is_corpus(text)
+    )
 
 
 def _named(

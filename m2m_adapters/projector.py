@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any, cast
@@ -147,17 +146,30 @@ class Projector(nn.Module):
             layer.weight.copy_(wanted)
         return self
 
-    def orthogonality_deviation(self) -> float:
+    def orthogonality_deviation(self, x: Tensor | None = None) -> float:
         """How far the folded map is from a scaled rotation, 0 for a perfect one.
 
         W is compared with its closest multiple of a semi-orthogonal matrix, in Frobenius norm
         relative to W's own: sqrt(1 - (sum of s)^2 / (r * sum of s^2)) over r singular values.
+        With vectors x ``[n, d_in]``, only on the directions in which they vary (99 % of their
+        variance): elsewhere the map is not determined by anything.
         """
         weight, _ = self.fold()
+        if x is not None:
+            weight = weight @ _support(x.detach().cpu().double())
         values = torch.linalg.svdvals(weight)
         rank = values.numel()
         share = float(values.sum() ** 2 / (rank * (values**2).sum().clamp_min(1e-300)))
         return float(np.sqrt(max(0.0, 1.0 - share)))
+
+
+def _support(x: Tensor) -> Tensor:
+    """Orthonormal directions ``[d, k]`` that hold 99 % of the variance of the rows of x."""
+    centred = x - x.mean(0)
+    values, vectors = torch.linalg.eigh(centred.T @ centred)
+    values, vectors = values.flip(0).clamp_min(0), vectors.flip(1)
+    share = values.cumsum(0) / values.sum().clamp_min(1e-300)
+    return vectors[:, : int((share < 0.99).sum()) + 1]
 
 
 def build(name: Any, arguments: Any) -> Projector:

@@ -154,7 +154,10 @@ def _walk(text: str, where: str) -> Iterator[tuple[str, str, str, Any, int]]:
                     raise wrong(
                         f"unknown key '{key.value}' in {told}{close(key.value, list(known))}", line
                     )
-                made = constructor.construct_object(value, deep=True)
+                try:
+                    made = constructor.construct_object(value, deep=True)
+                except yaml.YAMLError as error:  # a tag that asks for a Python object
+                    raise wrong(f"'{key.value}' in {told} is not plain data", line) from error
                 kinds = known[key.value]
                 if made is not None and (not isinstance(made, kinds) or isinstance(made, bool)):
                     names = kinds if isinstance(kinds, tuple) else (kinds,)

@@ -78,15 +78,10 @@ class AffineMap:
 
 def ridge_path(moments: Moments, ridges: Sequence[float] = RIDGES) -> Iterator[AffineMap]:
     """The least-squares map for every ridge strength, from one eigendecomposition."""
-    _enough(moments)
-    mean_x, mean_y, cov_x, cov_xy = moments.centred()
+    mean_x, mean_y, cov_x, cov_xy = _checked(moments)
     values, vectors = torch.linalg.eigh(cov_x)
     values = values.clamp_min(0)
     scale = values.mean()
-    if scale <= 0:
-        raise UserError(
-            "the source gives every sentence the same vector", "check the source and the corpus"
-        )
     turned = vectors.T @ cov_xy
     for ridge in ridges:
         weight = (vectors @ (turned / (values + ridge * scale)[:, None])).T
@@ -95,20 +90,22 @@ def ridge_path(moments: Moments, ridges: Sequence[float] = RIDGES) -> Iterator[A
 
 def procrustes(moments: Moments) -> AffineMap:
     """The closest scaled rotation (semi-orthogonal when the dimensions differ)."""
-    _enough(moments)
-    mean_x, mean_y, cov_x, cov_xy = moments.centred()
+    mean_x, mean_y, cov_x, cov_xy = _checked(moments)
     u, s, vh = torch.linalg.svd(cov_xy.T, full_matrices=False)
     rotation = u @ vh
     # With unequal widths only the part of x that the rotation keeps counts for the scale.
     spread = ((rotation @ cov_x) * rotation).sum()
-    if spread <= 0:
-        raise UserError(
-            "the source gives every sentence the same vector", "check the source and the corpus"
-        )
     weight = rotation * (s.sum() / spread)
     return AffineMap(weight, mean_y - weight @ mean_x, None)
 
 
-def _enough(moments: Moments) -> None:
+def _checked(moments: Moments) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     if moments.n < 2:
         raise UserError(f"{moments.n} sentences are too few to fit a map", "give more sentences")
+    mean_x, mean_y, cov_x, cov_xy = moments.centred()
+    # Relative to the length of the vectors: rounding alone leaves about 1e-14 of it.
+    if cov_x.trace() <= 1e-10 * moments.xx.trace() / moments.n:
+        raise UserError(
+            "the source gives every sentence the same vector", "check the source and the corpus"
+        )
+    return mean_x, mean_y, cov_x, cov_xy

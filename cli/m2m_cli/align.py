@@ -55,7 +55,7 @@ def align(
     adapter = m2m.align(
         source,
         target,
-        list(texts) if len(texts) > 1 else texts[0],
+        texts[0] if len(texts) == 1 else [Path(t) if Path(t).exists() else t for t in texts],
         recipe=recipe,
         seed=seed,
         column=column,

@@ -24,7 +24,7 @@ def encode(
         False, "--items", help="The arguments are items (paths), not texts."
     ),
     out: Path | None = typer.Option(
-        None, "--out", "-o", help=f"{', '.join(FORMATS)}; without it, json lines on stdout."
+        None, "--out", "-o", help=".npy, .safetensors, .parquet, .jsonl; without it, json lines."
     ),
     device: str = DEVICE,
     precision: str | None = typer.Option(None, "--precision", help="fp32, bf16 or fp16."),

@@ -1,0 +1,77 @@
+"""The projector: folding, setting, heads, and the deviation from orthogonality."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from m2m_adapters.errors import UserError
+from m2m_adapters.projector import Projector, Shape, build
+
+
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("layers", [1, 2, 4])
+@pytest.mark.parametrize(("d_in", "d_out"), [(6, 6), (8, 5), (5, 8)])
+def test_fold_is_exact(d_in: int, d_out: int, layers: int, residual: bool) -> None:
+    torch.manual_seed(0)
+    projector = Projector(Shape(d_in, d_out, layers, residual=residual, head="none")).double()
+    weight, bias = projector.fold()
+    x = torch.randn(7, d_in, dtype=torch.float64)
+    torch.testing.assert_close(projector(x), x @ weight.T + bias, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("layers", [1, 2, 4])
+@pytest.mark.parametrize(("d_in", "d_out", "hidden"), [(6, 6, None), (8, 5, None), (5, 8, None),
+                                                       (5, 8, 6), (8, 5, 12)])  # fmt: skip
+def test_set_affine_is_exact(
+    d_in: int, d_out: int, hidden: int | None, layers: int, residual: bool
+) -> None:
+    shape = Shape(d_in, d_out, layers, hidden=hidden, residual=residual, head="none")
+    projector = Projector(shape).double()
+    weight = torch.randn(d_out, d_in, dtype=torch.float64)
+    bias = torch.randn(d_out, dtype=torch.float64)
+    projector.set_affine(weight, bias)
+    folded_weight, folded_bias = projector.fold()
+    torch.testing.assert_close(folded_weight, weight)
+    torch.testing.assert_close(folded_bias, bias)
+
+
+def test_heads() -> None:
+    x = torch.randn(4, 6)
+    assert torch.allclose(Projector(Shape(6, 5))(x).norm(dim=1), torch.ones(4))
+    layernorm = Projector(Shape(6, 5, head="layernorm"))(x)
+    torch.testing.assert_close(layernorm.mean(1), torch.zeros(4), atol=1e-5, rtol=0)
+    raw = Projector(Shape(6, 5, head="none"))
+    torch.testing.assert_close(raw(x), raw.affine(x))
+
+
+def test_orthogonality_deviation() -> None:
+    projector = Projector(Shape(8, 8, head="none"))
+    rotation = torch.linalg.qr(torch.randn(8, 8, dtype=torch.float64))[0]
+    projector.set_affine(3 * rotation, torch.zeros(8))
+    assert projector.orthogonality_deviation() < 1e-3
+    projector.set_affine(torch.diag(torch.tensor([1.0] + [0.0] * 7)), torch.zeros(8))
+    assert projector.orthogonality_deviation() == pytest.approx((7 / 8) ** 0.5, abs=1e-3)
+
+
+@pytest.mark.parametrize("arguments", [
+    {"d_in": 0, "d_out": 3}, {"d_in": 3, "d_out": -1}, {"d_in": 3, "d_out": 3, "layers": 0},
+    {"d_in": 3, "d_out": 3, "layers": 65}, {"d_in": 3, "d_out": 3, "head": "softmax"},
+    {"d_in": 3, "d_out": 3, "activation": "sine"}, {"d_in": 3, "d_out": 3, "hidden": 0},
+    {"d_in": 3.5, "d_out": 3}, {"d_in": True, "d_out": 3},
+])  # fmt: skip
+def test_absurd_shapes_are_refused(arguments: dict[str, object]) -> None:
+    with pytest.raises(UserError):
+        Projector(Shape(**arguments))  # type: ignore[arg-type]
+
+
+def test_what_cannot_be() -> None:
+    with pytest.raises(UserError, match="cannot be folded"):
+        Projector(Shape(3, 3, 2, activation="relu")).fold()
+    with pytest.raises(UserError, match="narrower"):
+        Projector(Shape(8, 6, 2, hidden=3)).set_affine(torch.zeros(6, 8), torch.zeros(6))
+    with pytest.raises(UserError, match="unknown projector"):
+        build("pickle", {})
+    with pytest.raises(UserError, match="arguments are wrong"):
+        build("affine-stack", {"d_in": 3, "d_out": 3, "surprise": 1})

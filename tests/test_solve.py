@@ -1,0 +1,72 @@
+"""The closed form against numpy's least squares, and its streaming."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from m2m_adapters.errors import UserError
+from m2m_adapters.solve import Moments, procrustes, ridge_path
+
+
+def pairs(n: int = 400, d_in: int = 7, d_out: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
+    torch.manual_seed(0)
+    x = torch.randn(n, d_in) @ torch.randn(d_in, d_in) + 3
+    return x, x @ torch.randn(d_in, d_out) + torch.randn(d_out) + 0.1 * torch.randn(n, d_out)
+
+
+def test_ridge_zero_is_least_squares() -> None:
+    x, y = pairs()
+    found = next(ridge_path(Moments.empty(7, 5).add(x, y), [0.0]))
+    design = np.hstack([x.numpy(), np.ones((len(x), 1))]).astype(np.float64)
+    wanted = np.linalg.lstsq(design, y.double().numpy(), rcond=None)[0]
+    np.testing.assert_allclose(found.weight.T, wanted[:-1], atol=1e-8)
+    np.testing.assert_allclose(found.bias, wanted[-1], atol=1e-7)
+
+
+def test_ridge_path_is_the_normal_equations() -> None:
+    x, y = pairs()
+    centred, wanted = (x - x.mean(0)).double(), (y - y.mean(0)).double()
+    gram = centred.T @ centred / len(x)
+    for found in ridge_path(Moments.empty(7, 5).add(x, y), [1e-3, 0.1, 10.0]):
+        assert found.ridge is not None
+        strength = found.ridge * gram.trace() / 7
+        direct = torch.linalg.solve(gram + strength * torch.eye(7), centred.T @ wanted / len(x))
+        torch.testing.assert_close(found.weight.T, direct, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("chunk", [1, 13, 1000])
+def test_moments_are_additive(chunk: int) -> None:
+    x, y = pairs()
+    whole = Moments.empty(7, 5).add(x, y)
+    streamed = Moments.empty(7, 5)
+    for start in range(0, len(x), chunk):
+        streamed.add(x[start : start + chunk], y[start : start + chunk])
+    assert whole.n == streamed.n
+    torch.testing.assert_close(whole.xx, streamed.xx)
+    torch.testing.assert_close(whole.xy, streamed.xy)
+
+
+@pytest.mark.parametrize(("d_in", "d_out"), [(6, 6), (8, 5)])
+def test_procrustes_finds_a_scaled_rotation(d_in: int, d_out: int) -> None:
+    torch.manual_seed(1)
+    rotation = torch.linalg.qr(torch.randn(d_in, d_in, dtype=torch.float64))[0][:d_out]
+    x = torch.randn(500, d_in, dtype=torch.float64)
+    y = 2.5 * x @ rotation.T + 1
+    found = procrustes(Moments.empty(d_in, d_out).add(x, y))
+    singular = torch.linalg.svdvals(found.weight)
+    torch.testing.assert_close(singular, singular.mean().expand_as(singular))
+    if d_in == d_out:
+        torch.testing.assert_close(found.weight, 2.5 * rotation, rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(found.bias, torch.ones(d_out, dtype=torch.float64))
+
+
+def test_degenerate_input() -> None:
+    with pytest.raises(UserError, match="too few"):
+        next(ridge_path(Moments.empty(3, 3).add(torch.ones(1, 3), torch.ones(1, 3))))
+    same = Moments.empty(3, 3).add(torch.ones(50, 3), torch.randn(50, 3))
+    with pytest.raises(UserError, match="same vector"):
+        next(ridge_path(same))
+    with pytest.raises(UserError, match="same vector"):
+        procrustes(same)
