@@ -1,0 +1,152 @@
+"""Fifty kinds of bad input: one line, exit code 2, no traceback."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from fake_dist import run_m2m
+
+import m2m_adapters as m2m
+
+ALIGN = "align -s toy-source -t toy-target --texts {d}/good.txt --out {d}/out"
+
+# command, and a word that the line must hold. {d} is a folder with the files made below.
+BAD = [
+    ("align", "--source"),
+    ("align -s toy-source -t toy-target --texts {d}/good.txt", "--out"),
+    ("align --sorce x", "--sorce"),
+    ("allign", "allign"),
+    ("align -s nobody -t toy-target --texts {d}/good.txt --out {d}/out", "nobody"),
+    ("align -s toy-sourc -t toy-target --texts {d}/good.txt --out {d}/out", "toy-source"),
+    ("align -s toy-source -t toy-targt --texts {d}/good.txt --out {d}/out", "toy-target"),
+    ("align -s toy-target -t toy-target --texts {d}/good.txt --out {d}/out", "toy-target"),
+    ("align -s nope:x -t toy-target --texts {d}/good.txt --out {d}/out", "nope:x"),
+    ("align -s toy-source+ -t toy-target --texts {d}/good.txt --out {d}/out", "lacks a source"),
+    ("align -s x*toy-source+toy-source -t toy-target --texts {d}/good.txt --out {d}/out", "weight"),
+    ("align -s 0*toy-source+toy-source -t toy-target --texts {d}/good.txt --out {d}/out", "weight"),
+    ("align -s toy-source -t toy-target --texts {d}/absent.txt --out {d}/out", "absent.txt"),
+    ("align -s toy-source -t toy-target --texts {d}/few.txt --out {d}/out", "too few"),
+    ("align -s toy-source -t toy-target --texts {d}/empty.txt --out {d}/out", "no sentence"),
+    ("align -s toy-source -t toy-target --texts {d}/latin1.txt --out {d}/out", "line 2"),
+    ("align -s toy-source -t toy-target --texts {d}/binary.bin --out {d}/out", "binary"),
+    ("align -s toy-source -t toy-target --texts {d}/utf16.txt --out {d}/out", "UTF-16"),
+    ("align -s toy-source -t toy-target --texts {d}/cut.txt.gz --out {d}/out", "gzip"),
+    ("align -s toy-source -t toy-target --texts {d}/bad.jsonl --out {d}/out", "line 2"),
+    ("align -s toy-source -t toy-target --texts {d}/two.csv --out {d}/out", "--column"),
+    ("align -s toy-source -t toy-target --texts {d}/bad.parquet --out {d}/out", "parquet"),
+    ("align -s toy-source -t toy-target --texts {d}/nothing --out {d}/out", "no text file"),
+    ("align -s toy-source -t toy-target --texts {d}/*.nope --out {d}/out", "no file matches"),
+    (ALIGN + " --column caption", "no column"),
+    (ALIGN + " --max-sentences 0", "at least 1"),
+    (ALIGN + " --max-sentences few", "max-sentences"),
+    (ALIGN + " --recipe papr", "paper"),
+    (ALIGN + " --loss 48mse", "48mse"),
+    (ALIGN + " --loss mze", "mse"),
+    (ALIGN + " --layers 0", "layers"),
+    (ALIGN + " --layers 1000", "absurd"),
+    (ALIGN + " --layers 2 --hidden 3", "narrower"),
+    (ALIGN + " --head top", "head"),
+    (ALIGN + " --activation sine", "activation"),
+    (ALIGN + " --layers 2 --activation relu", "closed form"),
+    (ALIGN + " --ridge=-1", "ridge"),
+    (ALIGN + " --lr 0", "lr"),
+    (ALIGN + " --epochs=-3", "epochs"),
+    ("align -s toy-source -t toy-target --texts {d}/good.txt --out {d}/good.txt", "is a file"),
+    ("align -s toy-source -t toy-target --texts {d}/good.txt --out {d}", "other things"),
+    ("align -s toy-source -t toy-target --texts {d}/good.txt --out {d}/good.txt/x", "good.txt"),
+    ("encode", "encoder"),
+    ("encode {d}/absent hello", "absent"),
+    ("encode {d}/nothing hello", "adapter.json"),
+    ("encode {d}/adapter hello --out {d}/x.pkl", ".pkl"),
+    ("encode {d}/adapter hello --file {d}/good.txt", "twice"),
+    ("encode toy-source --items hello", "texts only"),
+    ("encode {d}/broken hello", "JSON"),
+    ("encode {d}/future hello", "format 99"),
+    ("encode {d}/swapped hello", "digest"),
+    ("list --sorces", "--sorces"),
+    ("new-plugin Bad_Name", "Bad_Name"),
+    ("new-plugin fine --out {d}/nothing/../good.txt", "exists"),
+    ("plugins extra", "extra"),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    d = tmp_path_factory.mktemp("bad")
+    sentences = [f"a small dog number {i} barks" for i in range(60)]
+    (d / "good.txt").write_text("\n".join(sentences))
+    (d / "few.txt").write_text("one\ntwo\n")
+    (d / "empty.txt").write_text("\n\n")
+    (d / "latin1.txt").write_bytes("fine\ncafé\n".encode("latin-1"))
+    (d / "binary.bin").write_bytes(bytes(range(32)) * 9)
+    (d / "utf16.txt").write_bytes("hello".encode("utf-16"))
+    (d / "cut.txt.gz").write_bytes(gzip.compress(b"hello world " * 50)[:-20])
+    (d / "bad.jsonl").write_text('"fine"\n{oops\n')
+    (d / "two.csv").write_text("id,lang\n1,de\n")
+    (d / "bad.parquet").write_bytes(b"PAR1nothing")
+    (d / "nothing").mkdir()
+    m2m.align("toy-source", "toy-target", sentences, recipe="closed-form",
+              progress=False).save(d / "adapter")  # fmt: skip
+    for name in ("broken", "future", "swapped"):
+        shutil.copytree(d / "adapter", d / name)
+    (d / "broken" / "adapter.json").write_text("{")
+    record = json.loads((d / "future" / "adapter.json").read_text())
+    (d / "future" / "adapter.json").write_text(json.dumps({**record, "format": 99}))
+    (d / "swapped" / "adapter.safetensors").write_bytes(b"\0" * 64)
+    return d
+
+
+def test_there_are_fifty() -> None:
+    assert len(BAD) >= 50
+    assert len({command for command, _ in BAD}) == len(BAD)
+
+
+@pytest.mark.parametrize(("command", "word"), BAD, ids=[c for c, _ in BAD])
+def test_one_line_and_exit_code_two(
+    command: str, word: str, folder: Path, capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """In this process, through the same `run` the script calls: fifty starts would take minutes."""
+    import io
+    import sys
+
+    from m2m_cli.main import run
+
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(SystemExit) as exit_:
+        run([part.format(d=folder) for part in command.split()])
+    told = capfd.readouterr().err.strip()
+    assert exit_.value.code == 2, told
+    assert len(told.splitlines()) == 1, told
+    assert told.startswith("m2m: ") and word in told
+    assert "Traceback" not in told
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("command", ["encode nobody hello", "align", "list --nope"])
+def test_the_script_itself(command: str) -> None:
+    done = run_m2m(*command.split())
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1 and "Traceback" not in done.stderr
+
+
+def test_json_errors_are_json() -> None:
+    done = run_m2m("encode", "nobody", "hello", "--json")
+    assert done.returncode == 2
+    assert set(json.loads(done.stdout)) == {"error", "remedy"}
+
+
+def test_a_defect_of_ours_keeps_its_traceback(tmp_path: Path) -> None:
+    from test_plugins import GOOD
+
+    code = GOOD.format(name="bug", module="bug").replace("import numpy as np", "1 / 0")
+    from fake_dist import fake_dist
+
+    fake_dist(tmp_path, "bug", code)
+    done = run_m2m("encode", "bug", "hello", paths=(tmp_path,))
+    assert done.returncode == 1 and "ZeroDivisionError" in done.stderr

@@ -1,0 +1,130 @@
+"""The command line from the outside: commands, formats, JSON, interruption."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_dist import run_m2m
+
+ALIGN = ["align", "-s", "toy-source", "-t", "toy-target", "--texts", "toy-sentences",
+         "--max-sentences", "400", "--recipe", "closed-form"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("cli") / "adapter"
+    done = run_m2m(*ALIGN, "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    for word in ("held-out loss", "held-out top-1", "off orthogonal", "parameters", "time to"):
+        assert word in done.stdout
+    return out
+
+
+def test_align_json(tmp_path: Path) -> None:
+    done = run_m2m(*ALIGN, "--out", str(tmp_path / "a"), "--json")
+    told = json.loads(done.stdout)
+    assert told["corpus"]["sentences"] == 400 and told["held_out"]["top1"] > 0.9
+    assert set(told["seconds"]) >= {"read", "solve"}
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".safetensors", ".parquet", ".jsonl"])
+def test_encode_formats(adapter: Path, tmp_path: Path, suffix: str) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text("a dog barks\nein Hund bellt\na dog barks\n")
+    out = tmp_path / f"v{suffix}"
+    done = run_m2m("encode", str(adapter), "--file", str(texts), "--out", str(out), "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"out": str(out), "rows": 3, "dim": 48}
+    if suffix == ".npy":
+        rows = np.load(out, allow_pickle=False)
+    elif suffix == ".safetensors":
+        from safetensors.numpy import load_file
+
+        rows = load_file(out)["vectors"]
+    elif suffix == ".parquet":
+        pq = pytest.importorskip("pyarrow.parquet")
+        rows = np.array(pq.read_table(out)["vector"].to_pylist(), np.float32)
+    else:
+        lines = [json.loads(line) for line in out.read_text().splitlines()]
+        assert lines[1]["text"] == "ein Hund bellt"
+        rows = np.array([line["vector"] for line in lines], np.float32)
+    assert rows.shape == (3, 48)
+    np.testing.assert_array_equal(rows[0], rows[2])
+
+
+def test_encode_through_pipes(adapter: Path) -> None:
+    done = run_m2m("encode", str(adapter), stdin="a dog\n犬\n")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["text"] for row in rows] == ["a dog", "犬"]
+    direct = run_m2m("encode", str(adapter), "a dog")
+    assert json.loads(direct.stdout)["vector"] == pytest.approx(rows[0]["vector"], abs=1e-6)
+
+
+def test_encode_with_sources_targets_and_items(adapter: Path) -> None:
+    for name, width in (("toy-source", 64), ("toy-target", 48), (str(adapter), 48)):
+        done = run_m2m("encode", name, "a dog")
+        assert len(json.loads(done.stdout)["vector"]) == width
+    done = run_m2m("encode", str(adapter), "--items", "dog", "cat")
+    assert [json.loads(line)["item"] for line in done.stdout.splitlines()] == ["dog", "cat"]
+
+
+def test_texts_from_stdin(tmp_path: Path) -> None:
+    lines = "\n".join(f"a small dog number {i} barks" for i in range(60))
+    done = run_m2m("align", "-s", "toy-source", "-t", "toy-target", "--texts", "-", "--out",
+                   str(tmp_path / "a"), "--json", "--recipe", "closed-form", stdin=lines)  # fmt: skip
+    assert json.loads(done.stdout)["corpus"]["sentences"] == 60
+
+
+def test_list_plugins_doctor_version() -> None:
+    assert run_m2m("--version").stdout.startswith("m2m-adapters ")
+    listed = json.loads(run_m2m("list", "--json").stdout)
+    assert {"sources", "targets", "corpora", "benchmarks", "adapters", "losses"} == set(listed)
+    assert "mpnet" in run_m2m("list", "--sources").stdout
+    assert "structure" in run_m2m("list", "--losses").stdout
+    findings = json.loads(run_m2m("doctor", "--json").stdout)
+    assert {"python", "torch", "registry"} <= {finding["what"] for finding in findings}
+    sick = run_m2m("doctor", M2M_REGISTRY=str(Path(__file__)))
+    assert sick.returncode == 1
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shell_completion(shell: str) -> None:
+    shown = run_m2m("--show-completion", shell)
+    done = subprocess.run(
+        [sys.executable, "-m", "m2m_cli.main"], capture_output=True, text=True,
+        env={**os.environ, "_M2M_COMPLETE": f"complete_{shell}", "COMP_WORDS": "m2m al",
+             "COMP_CWORD": "1", "_TYPER_COMPLETE_ARGS": "m2m al", "_TYPER_COMPLETE_WORD_TO_COMPLETE":
+             "al", "_TYPER_COMPLETE_FISH_ACTION": "get-args"},
+    )  # fmt: skip
+    assert shown.returncode == 0
+    assert "align" in done.stdout
+
+
+def test_a_reader_that_goes_away_is_no_drama() -> None:
+    command = f"{sys.executable} -m m2m_cli.main list --json | head -c 5"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path) -> None:
+    out = tmp_path / "adapter"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "m2m_cli.main", "align", "-s", "toy-source", "-t", "toy-target",
+         "--texts", "toy-sentences", "--max-sentences", "60000", "--recipe", "paper",
+         "--out", str(out)],
+        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    time.sleep(6)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130, told
+    assert "Traceback" not in told
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,71 @@
+"""`m2m new-plugin` in a fresh virtual environment: installs, is listed, passes its suite, aligns."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+from fake_dist import run_m2m
+
+from m2m_adapters.errors import UserError
+from m2m_adapters.new_plugin import write_plugin
+
+
+def run(command: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=300)
+
+
+def test_a_new_plugin_works_from_outside(tmp_path: Path) -> None:
+    pytest.importorskip("hatchling")
+    made = run_m2m("new-plugin", "my-letters", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    venv = tmp_path / "venv"
+    run([sys.executable, "-m", "venv", str(venv)], tmp_path)
+    # A new environment that sees the libraries of this one: torch is not fetched again.
+    python = venv / "bin" / "python"
+    where = run([str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
+                tmp_path).stdout.strip()  # fmt: skip
+    seen = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    (Path(where) / "outer.pth").write_text(
+        "".join(f"import site; site.addsitedir({path!r})\n" for path in sorted(seen))
+    )
+    installed = run([str(python), "-m", "pip", "install", "--no-deps", "--no-build-isolation",
+                     str(tmp_path / "m2m-my-letters")], tmp_path)  # fmt: skip
+    assert installed.returncode == 0, installed.stderr
+    m2m = [str(python), "-m", "m2m_cli.main"]
+    health = {row["distribution"]: row for row in
+              json.loads(run([*m2m, "plugins", "--json"], tmp_path).stdout)}  # fmt: skip
+    assert health["m2m-my-letters"]["health"] == "ok"
+    assert health["m2m-my-letters"]["version"] == "0.1.0"
+    suite = run([str(python), "-m", "pytest", "-q", str(tmp_path / "m2m-my-letters")], tmp_path)
+    assert suite.returncode == 0, suite.stdout
+    assert "passed" in suite.stdout
+    (tmp_path / "file.txt").write_text(
+        "\n".join(f"the {a} {b} runs past {c}" for a in ("red", "old", "big", "shy")
+                  for b in ("dog", "fox", "cow") for c in ("home", "me", "us", "town"))
+    )  # fmt: skip
+    aligned = run([*m2m, "align", "--source", "my-letters", "--target", "my-letters-words",
+                   "--texts", "file.txt", "--out", "a"], tmp_path)  # fmt: skip
+    assert aligned.returncode == 0, aligned.stderr
+    shape = run([str(python), "-c", "import m2m_adapters as m2m;"
+                 "print(m2m.load_adapter('a').encode(['ein Hund', 'x']).shape)"], tmp_path)  # fmt: skip
+    assert shape.stdout.strip() == "(2, 64)"
+
+
+@pytest.mark.parametrize("name", ["Bad", "1st", "a_b", "a--b", "-a", "", "import", "a b", "../x"])
+def test_names_that_cannot_be(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be a plugin's name"):
+        write_plugin(name, tmp_path / "x")
+
+
+def test_an_existing_folder_is_spared(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "mine").write_text("dear")
+    with pytest.raises(UserError, match="exists already"):
+        write_plugin("fine", tmp_path / "x")
