@@ -20,15 +20,32 @@ from m2m_adapters.embedding import embed
 from m2m_adapters.errors import UserError
 from m2m_adapters.files import whole_folder
 from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors, normalize
+from m2m_adapters.record import (
+    CARD,
+    FORMAT,
+    MODEL_OPTIONS,
+    RECORD,
+    WEIGHTS,
+    describe_source,
+    describe_target,
+    read_record,
+    versions,
+)
 from m2m_adapters.registry import load_source, load_target
+from m2m_adapters.strict import AGAIN, check_safetensors, read_file
 
 if TYPE_CHECKING:
     from m2m_adapters.projector import Projector
 
-FORMAT = 1
-WEIGHTS, RECORD, CARD = "adapter.safetensors", "adapter.json", "README.md"
-REQUIRED = ("format", "projector", "weights", "source", "target")
-MODEL_OPTIONS = ("precision", "revision")
+__all__ = [
+    "AdaptedEncoder",
+    "Adapter",
+    "describe_source",
+    "describe_target",
+    "load_adapter",
+    "read_record",
+    "versions",
+]
 
 
 class Adapter:
@@ -84,7 +101,7 @@ class Adapter:
                     "this adapter was made with a source object that has no name",
                     "pass it: load_adapter(folder, source=encoder)",
                 )
-            given = load_source(name, **{**told.get("options", {}), **self._options})
+            given = load_source(name, **_options(told, self._options))
         _same(given.dim, given.fingerprint, told, "source")
         return given
 
@@ -100,7 +117,7 @@ class Adapter:
                     "this adapter was made with a target object that has no name",
                     "pass it: load_adapter(folder, target=model)",
                 )
-            given = load_target(name, **{**told.get("options", {}), **self._options})
+            given = load_target(name, **_options(told, self._options))
         _same(given.space.dim, given.space.fingerprint, told, "target")
         return given
 
@@ -217,98 +234,71 @@ def load_adapter(
     *,
     source: TextEncoder | str | None = None,
     target: ModalityModel | str | None = None,
+    digest: str | None = None,
     **options: Any,
 ) -> Adapter:
-    """Read an adapter's folder; strict about version, digest, names and shapes.
+    """Read an adapter; strict about version, digest, names, dtypes and shapes.
 
+    folder: a folder, ``org/name`` or ``org/name@revision`` on the hub, or a registry name.
     source, target: objects or names to use instead of the recorded names (a source with
-    another fingerprint than the recorded one is refused). options: ``device``, ... for them.
+    another fingerprint than the recorded one is refused). digest: the sha256 the weights must
+    have. options: ``device``, ... for the models.
     """
     from safetensors.torch import load
 
-    from m2m_adapters.projector import build
+    from m2m_adapters.projector import Projector, shape_of
 
-    folder = Path(folder)
-    record = read_record(folder)
-    weights = _read(folder / WEIGHTS)
-    if hashlib.sha256(weights).hexdigest() != record["weights"].get("sha256"):
-        raise UserError(
-            f"{folder / WEIGHTS} is not the file that {RECORD} describes (its digest differs)",
-            "fetch or make the adapter again",
-        )
+    path = Path(folder)
+    if not path.exists():
+        from m2m_adapters.hub import find
+
+        path = find(str(folder), digest=digest)
+    record = read_record(path)
     try:
-        state = load(weights)
-    except Exception as error:  # safetensors raises its own kinds, all meaning the same
+        shape = shape_of(record["projector"].get("name"), record["projector"].get("arguments"))
+    except UserError as error:
+        raise UserError(f"{path / RECORD}: {error.what}", error.remedy or AGAIN) from error
+    weights = read_file(path / WEIGHTS, record["weights"]["bytes"])
+    found = hashlib.sha256(weights).hexdigest()
+    if found != record["weights"]["sha256"]:
         raise UserError(
-            f"{folder / WEIGHTS} is not a readable safetensors file ({error})",
-            "fetch or make the adapter again",
-        ) from error
-    projector = build(record["projector"].get("name"), record["projector"].get("arguments"))
-    wanted = projector.state_dict()
-    if {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in wanted.items()}:
-        odd = sorted(set(state) ^ set(wanted)) or [
-            k for k in wanted if state[k].shape != wanted[k].shape
-        ]
-        raise UserError(
-            f"{folder / WEIGHTS}: '{odd[0]}' does not fit the projector that {RECORD} describes",
-            "fetch or make the adapter again",
+            f"{path / WEIGHTS} is not the file that {RECORD} describes (its digest differs)", AGAIN
         )
-    if not all(bool(v.isfinite().all()) for v in state.values()):
-        raise UserError(f"{folder / WEIGHTS} holds NaN or infinity", "make the adapter again")
-    projector.load_state_dict(state)
-    for side, width in (("source", projector.shape.d_in), ("target", projector.shape.d_out)):
+    if digest is not None and found != digest.lower().removeprefix("sha256:"):
+        raise UserError(
+            f"{path / WEIGHTS} has the digest {found}, not {digest}",
+            "do not use it: it is another adapter than the one you asked for",
+        )
+    told = f"the projector that {RECORD} describes"
+    check_safetensors(weights, shape.tensors(), path / WEIGHTS, told)
+    for side, width in (("source", shape.d_in), ("target", shape.d_out)):
         if record[side]["dim"] != width:
             raise UserError(
-                f"{folder / RECORD}: the {side} has dimension {record[side]['dim']}, "
+                f"{path / RECORD}: the {side} has dimension {record[side]['dim']}, "
                 f"the projector {width}",
                 "make the adapter again",
             )
+    state = load(weights)
+    if not all(bool(v.isfinite().all()) for v in state.values()):
+        raise UserError(f"{path / WEIGHTS} holds NaN or infinity", "make the adapter again")
+    projector = Projector(shape)
+    projector.load_state_dict(state)
     return Adapter(projector, record, source=source, target=target, options=options)
 
 
-def read_record(folder: Path) -> dict[str, Any]:
-    """The checked content of ``adapter.json``."""
-    if not folder.is_dir():
-        raise UserError(
-            f"there is no adapter folder {folder}", "make one with `m2m align`, or correct the path"
-        )
-    path = folder / RECORD
-    if not path.is_file():
-        raise UserError(
-            f"{folder} is not an adapter: it has no {RECORD}",
-            "give the folder that `m2m align --out` wrote",
-        )
-    try:
-        record = json.loads(_read(path).decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not valid JSON ({error})", "make the adapter again") from error
-    if not isinstance(record, dict):
-        raise UserError(f"{path} must hold a JSON object", "make the adapter again")
-    version = record.get("format")
-    if version != FORMAT:
-        raise UserError(
-            f"{path} has format {version!r}; this release reads {FORMAT}",
-            "upgrade m2m-adapters"
-            if isinstance(version, int) and version > FORMAT
-            else "make the adapter again",
-        )
-    for key in REQUIRED[1:]:
-        if not isinstance(record.get(key), dict):
-            raise UserError(f"{path} lacks '{key}'", "make the adapter again")
-    for side in ("source", "target"):
-        for key in ("name", "class", "dim", "fingerprint"):
-            if key not in record[side]:
-                raise UserError(f"{path} lacks '{side}.{key}'", "make the adapter again")
-    return record
+def _options(told: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Options for a model: the recorded ones that only choose numbers, under the user's own.
 
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(
-            f"cannot read {path}: {error.strerror or error}", "fetch or make the adapter again"
-        ) from error
+    Nothing else an adapter says is passed on, least of all ``trust_remote_code``.
+    """
+    return {
+        **{
+            k: v
+            for k, v in told.get("options", {}).items()
+            if k in MODEL_OPTIONS and isinstance(v, str | bool)
+        },
+        **given,
+    }
 
 
 def _same(dim: int, fingerprint: str, told: dict[str, Any], side: str) -> None:
@@ -317,56 +307,11 @@ def _same(dim: int, fingerprint: str, told: dict[str, Any], side: str) -> None:
             f"the {side} has dimension {dim}, the adapter was made with one of {told['dim']}",
             f"use the {side} '{told['name'] or told['class']}'",
         )
-    if fingerprint != told["fingerprint"]:
+    # An imported checkpoint was published without a fingerprint of its encoders.
+    if told["fingerprint"] is not None and fingerprint != told["fingerprint"]:
         raise UserError(
             f"the {side} is not the one this adapter was made with "
             f"(fingerprint {fingerprint}, recorded {told['fingerprint']})",
             f"use '{told['name'] or told['class']}' at the recorded revision and precision, "
             "or align again",
         )
-
-
-def describe_source(
-    encoder: TextEncoder, name: str | None, normalize_rows: bool, options: dict[str, Any]
-) -> dict[str, Any]:
-    """What ``adapter.json`` says of the source."""
-    return {
-        "name": name,
-        "class": type(encoder).__qualname__,
-        "dim": encoder.dim,
-        "fingerprint": encoder.fingerprint,
-        "normalize": normalize_rows,
-        "max_tokens": encoder.max_tokens,
-        "provenance": encoder.provenance,
-        "options": {k: v for k, v in options.items() if k in MODEL_OPTIONS and v is not None},
-    }
-
-
-def describe_target(
-    model: ModalityModel, name: str | None, options: dict[str, Any]
-) -> dict[str, Any]:
-    """What ``adapter.json`` says of the target."""
-    space = model.space
-    return {
-        "name": name,
-        "class": type(model).__qualname__,
-        "modality": model.modality,
-        "dim": space.dim,
-        "normalized": space.normalized,
-        "fingerprint": space.fingerprint,
-        "provenance": model.text.provenance,
-        "options": {k: v for k, v in options.items() if k in MODEL_OPTIONS and v is not None},
-    }
-
-
-def versions() -> dict[str, str]:
-    """Versions of what an adapter's numbers depend on."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = {}
-    for name in ("m2m-adapters", "torch", "numpy", "transformers", "sentence-transformers"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -41,8 +41,10 @@ class Shape:
                     f"projector {name} must be a positive whole number, not {value!r}",
                     "e.g. layers=1",
                 )
-        if self.hidden is not None and not (isinstance(self.hidden, int) and self.hidden > 0):
+        if self.hidden is not None and not (type(self.hidden) is int and 0 < self.hidden < 1 << 20):
             raise UserError(f"projector hidden width must be positive, not {self.hidden!r}")
+        if not isinstance(self.residual, bool):
+            raise UserError(f"projector residual must be true or false, not {self.residual!r}")
         if self.layers > 64:
             raise UserError(f"a projector of {self.layers} layers is absurd", "use 1, 2 or 4")
         if self.head not in HEADS:
@@ -57,6 +59,16 @@ class Shape:
         inner = self.hidden or self.d_out
         sizes = [self.d_in, *[inner] * (self.layers - 1), self.d_out]
         return list(pairwise(sizes))
+
+    def tensors(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of the projector's tensors, without making any."""
+        found: dict[str, tuple[int, ...]] = {}
+        for number, (wide, narrow) in enumerate(self.widths()):
+            found[f"layers.{number}.weight"] = (narrow, wide)
+            found[f"layers.{number}.bias"] = (narrow,)
+        if self.head == "layernorm":
+            found |= {"norm.weight": (self.d_out,), "norm.bias": (self.d_out,)}
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -172,13 +184,18 @@ def _support(x: Tensor) -> Tensor:
     return vectors[:, : int((share < 0.99).sum()) + 1]
 
 
-def build(name: Any, arguments: Any) -> Projector:
-    """A fresh projector from its registry name and arguments, as an artifact records them."""
+def shape_of(name: Any, arguments: Any) -> Shape:
+    """The shape an artifact's projector claims to have; checked, nothing allocated."""
     if name != Projector.registry_name:
         raise UserError(f"unknown projector {name!r}", "upgrade m2m-adapters")
     try:
-        return Projector(Shape(**arguments))
+        return Shape(**arguments)
     except TypeError as error:
         raise UserError(
             f"the projector's arguments are wrong ({error})", "make the adapter again"
         ) from error
+
+
+def build(name: Any, arguments: Any) -> Projector:
+    """A fresh projector from its registry name and arguments, as an artifact records them."""
+    return Projector(shape_of(name, arguments))

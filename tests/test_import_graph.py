@@ -16,8 +16,10 @@ PLUGIN_PACKAGES = {
 # Floors of the house: a module may import from its own floor's modules listed here and below.
 FLOORS = [
     {"errors", "hookspecs", "files", "progress"},
-    {"interfaces", "plugins", "devices", "weights", "languages", "licences"},
-    {"registry", "corpus_files", "items", "images", "sounds", "losses", "projector"},
+    {"interfaces", "plugins", "devices", "weights", "languages", "licences",
+     "strict"},
+    {"registry", "corpus_files", "items", "images", "sounds", "losses", "projector",
+     "record"},
     {"corpus", "embedding", "fusion", "recipes", "solve", "train", "store", "diagnosis",
      "new_plugin", "card", "token_projector"},
     {"fit", "adapter", "anytime", "hub"},
