@@ -1,0 +1,16 @@
+"""CLIP and its relatives in transformers as image targets of m2m-adapters."""
+
+from __future__ import annotations
+
+from m2m_adapters.hookspecs import hookimpl
+from m2m_adapters.plugins import Register
+
+
+@hookimpl
+def m2m_register(register: Register) -> None:
+    register.target_scheme(
+        "clip",
+        "m2m_clip.target:load",
+        modality="image",
+        description="CLIP, SigLIP, ALIGN, Chinese-CLIP, MetaCLIP, AltCLIP, GroupViT, Jina-CLIP",
+    )

@@ -1,0 +1,177 @@
+"""Jina-CLIP v1 and v2: dual encoders whose code comes with their weights.
+
+That code runs only when the user says so. Nothing in a registry, an adapter or a model's
+folder can say it for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from m2m_adapters.devices import choose_device, choose_dtype
+from m2m_adapters.embedding import TokenEncoder
+from m2m_adapters.errors import UserError
+from m2m_adapters.images import rgb_image
+from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors, normalize
+from m2m_adapters.items import Skipped, encode_ready
+from m2m_adapters.towers import check_vocabulary, padded, unloadable
+from m2m_adapters.weights import Located
+
+
+def load_remote(
+    located: Located,
+    config: dict[str, Any],
+    device: str,
+    precision: str,
+    trust_remote_code: bool,
+) -> ModalityModel:
+    """The model of ``located``, whose ``auto_map`` names code of its own."""
+    kind = config.get("model_type")
+    if not trust_remote_code:
+        raise UserError(
+            f"{located.name} ('{kind}') comes with Python code of its own, which is not run "
+            "without your word",
+            "read the code in its repository, then pass --trust-remote-code (it may also need "
+            "`pip install einops timm` and an older transformers)",
+        )
+    return RemoteDual(located, device=device, precision=precision)
+
+
+class RemoteText(TokenEncoder):
+    """The text tower of such a model, through its ``get_text_features``."""
+
+    def __init__(self, owner: RemoteDual) -> None:
+        self.owner = owner
+        self.device = owner.device
+        self.tokenizer = owner.tokenizer
+        config = owner.model.config
+        text = config.text_config
+        limit = int(getattr(self.tokenizer, "model_max_length", 512))
+        self.max_tokens = min(limit, int(getattr(text, "max_position_embeddings", 0) or 8192), 8192)
+        self.dim = int(getattr(config, "projection_dim", 0) or text.embed_dim)
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        found = self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens)
+        return found["input_ids"]  # type: ignore[no-any-return]
+
+    def collate(self, tokens: list[list[int]]) -> dict[str, Any]:
+        return padded(tokens, self.tokenizer)
+
+    def forward(self, batch: dict[str, Any]) -> Any:
+        found = self.owner.model.get_text_features(**batch)
+        return getattr(found, "pooler_output", found)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return f"clip:{self.owner.located.fingerprint}:{self.owner.precision}:normalized"
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        return self.owner.located.provenance
+
+
+class RemoteDual(ModalityModel):
+    """Both towers at once: code we do not know cannot be halved safely."""
+
+    modality = "image"
+
+    def __init__(self, located: Located, *, device: str, precision: str) -> None:
+        self.located = located
+        self.device = choose_device(device)
+        self.precision = precision
+        self.dtype = choose_dtype(precision)
+
+    @cached_property
+    def model(self) -> Any:
+        from transformers import AutoModel
+
+        try:
+            model, told = AutoModel.from_pretrained(
+                self.located.folder,
+                trust_remote_code=True,
+                dtype=self.dtype,
+                output_loading_info=True,
+            )
+        except Exception as error:
+            raise unloadable(self.located.folder, error) from error
+        if missing := sorted(told.get("missing_keys", ())):
+            raise UserError(
+                f"{self.located.name} lacks weights: {', '.join(missing[:3])}",
+                "the checkpoint does not suit its code; fetch the model again",
+            )
+        for name in ("get_text_features", "get_image_features"):
+            if not hasattr(model, name):
+                raise UserError(
+                    f"{self.located.name} has no {name}", "it is not a dual encoder of the usual kind"
+                )
+        return model.eval().requires_grad_(False).to(self.device)
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        from transformers import AutoTokenizer
+
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(self.located.folder, trust_remote_code=True)
+        except Exception as error:
+            raise unloadable(self.located.folder, error) from error
+        size = getattr(self.model.config.text_config, "vocab_size", None)
+        check_vocabulary(tokenizer, int(size or len(tokenizer)), self.located.folder)
+        return tokenizer
+
+    @cached_property
+    def processor(self) -> Any:
+        from transformers import AutoImageProcessor
+
+        try:
+            return AutoImageProcessor.from_pretrained(self.located.folder, trust_remote_code=True)
+        except Exception as error:
+            raise unloadable(self.located.folder, error) from error
+
+    @cached_property
+    def _text(self) -> RemoteText:
+        return RemoteText(self)
+
+    @property
+    def text(self) -> TextEncoder:
+        return self._text
+
+    def encode_items(
+        self,
+        items: Sequence[Any],
+        *,
+        batch_size: int = 32,
+        on_error: str = "raise",
+        skipped: list[Skipped] | None = None,
+        allow_urls: bool = False,
+        workers: int = 4,
+        progress: Any = None,
+        **_: Any,
+    ) -> Vectors:
+        """float32 ``[n, dim]``, rows of length 1; see :class:`m2m_clip.target.DualImages`."""
+        import torch
+
+        def ready(item: Any) -> Any:
+            image = rgb_image(item, allow_urls=allow_urls)
+            return self.processor(images=[image], return_tensors="pt")["pixel_values"]
+
+        def forward(batch: list[Any]) -> Any:
+            pixels = torch.cat(batch).to(self.device, self.dtype)
+            with torch.inference_mode():
+                found = self.model.get_image_features(pixel_values=pixels)
+            return getattr(found, "pooler_output", found)
+
+        return normalize(
+            encode_ready(
+                items,
+                ready,
+                forward,
+                self._text.dim,
+                batch_size=batch_size,
+                on_error=on_error,
+                skipped=skipped,
+                workers=workers,
+                progress=progress,
+            )
+        )

@@ -1,0 +1,154 @@
+"""One class for every dual image encoder of transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from m2m_adapters.devices import choose_device, choose_dtype
+from m2m_adapters.errors import UserError
+from m2m_adapters.images import rgb_image
+from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors, normalize
+from m2m_adapters.items import Skipped, encode_ready
+from m2m_adapters.towers import ITEMS, DualText, load_half, unloadable
+from m2m_adapters.weights import Located, locate
+
+# model_type of the config -> class in transformers
+CLASSES = {
+    "align": "AlignModel",
+    "altclip": "AltCLIPModel",
+    "chinese_clip": "ChineseCLIPModel",
+    "clip": "CLIPModel",
+    "groupvit": "GroupViTModel",
+    "metaclip_2": "MetaClip2Model",
+    "siglip": "SiglipModel",
+    "siglip2": "Siglip2Model",
+}
+PADDED_TO_FULL_LENGTH = {"siglip", "siglip2"}
+
+
+def load(
+    model: str,
+    *,
+    revision: str | None = None,
+    device: str = "auto",
+    precision: str = "fp32",
+    trust_remote_code: bool = False,
+) -> ModalityModel:
+    """The dual encoder ``model``: an id of the hub or a folder."""
+    from transformers import PretrainedConfig
+
+    located = locate(model, revision, scheme="clip")
+    try:
+        config, _ = PretrainedConfig.get_config_dict(located.folder, local_files_only=True)
+    except Exception as error:
+        raise unloadable(located.folder, error) from error
+    kind = config.get("model_type")
+    if "auto_map" in config and kind not in CLASSES:
+        from m2m_clip.jina import load_remote
+
+        return load_remote(located, config, device, precision, trust_remote_code)
+    if kind not in CLASSES:
+        raise UserError(
+            f"{model} is a '{kind}' model, not a dual image encoder that m2m-clip knows",
+            f"give one of {', '.join(sorted(CLASSES))}",
+        )
+    return DualImages(located, str(kind), device=device, precision=precision)
+
+
+class DualImages(ModalityModel):
+    """Text and images in one space. Each tower is loaded when it is first needed."""
+
+    modality = "image"
+
+    def __init__(self, located: Located, kind: str, *, device: str, precision: str) -> None:
+        import transformers
+
+        self.located = located
+        self.device = choose_device(device)
+        self.precision = precision
+        self.dtype = choose_dtype(precision)
+        self._kind = kind
+        self._class = getattr(transformers, CLASSES[kind])
+
+    @cached_property
+    def _text(self) -> DualText:
+        return DualText(
+            self.located,
+            self._class,
+            scheme="clip",
+            device=self.device,
+            dtype=self.dtype,
+            precision=self.precision,
+            pad_to_longest=self._kind not in PADDED_TO_FULL_LENGTH,
+        )
+
+    @property
+    def text(self) -> TextEncoder:
+        return self._text
+
+    @cached_property
+    def _images(self) -> tuple[Any, Any]:
+        """(image half of the model, its image processor)."""
+        from transformers import AutoImageProcessor
+
+        try:
+            processor = AutoImageProcessor.from_pretrained(
+                self.located.folder, local_files_only=True
+            )
+        except Exception as error:
+            raise unloadable(self.located.folder, error) from error
+        return load_half(self._class, self.located.folder, ITEMS, self.dtype).to(
+            self.device
+        ), processor
+
+    def encode_items(
+        self,
+        items: Sequence[Any],
+        *,
+        batch_size: int = 32,
+        on_error: str = "raise",
+        skipped: list[Skipped] | None = None,
+        allow_urls: bool = False,
+        workers: int = 4,
+        progress: Any = None,
+        **_: Any,
+    ) -> Vectors:
+        """float32 ``[n, dim]``, rows of length 1, of images in any form ``rgb_image`` takes.
+
+        on_error: ``"skip"`` leaves bad images out and appends each to ``skipped``.
+        """
+        import torch
+
+        if len(items) == 0:
+            return self._text.encode([])
+        model, processor = self._images
+
+        def ready(item: Any) -> Any:
+            image = rgb_image(item, allow_urls=allow_urls)
+            return processor(images=[image], return_tensors="pt")
+
+        def forward(batch: list[Any]) -> Any:
+            inputs = {key: torch.cat([one[key] for one in batch]) for key in batch[0]}
+            inputs = {
+                key: value.to(self.device, self.dtype if value.is_floating_point() else None)
+                for key, value in inputs.items()
+            }
+            with torch.inference_mode():
+                found = model.get_image_features(**inputs)
+            return getattr(found, "pooler_output", found)
+
+        return normalize(
+            encode_ready(
+                items,
+                ready,
+                forward,
+                self._text.dim,
+                batch_size=batch_size,
+                on_error=on_error,
+                skipped=skipped,
+                workers=workers,
+                progress=progress,
+            )
+        )
