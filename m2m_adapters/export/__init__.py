@@ -1,0 +1,62 @@
+"""Adapters in other people's formats. Each is reloaded and compared before success is claimed."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from m2m_adapters.errors import UserError
+
+if TYPE_CHECKING:
+    from m2m_adapters.adapter import Adapter
+    from m2m_adapters.export.verify import Exported
+
+# format -> (module, function, what it makes)
+FORMATS = {
+    "sentence-transformers": (
+        "sentence_transformers",
+        "export",
+        "a folder: source, projector, normalisation; sentence-transformers loads it as it is",
+    ),
+    "sentence-transformers-router": (
+        "sentence_transformers",
+        "export_router",
+        "the same with the target's item tower: one object for texts and items",
+    ),
+    "onnx": ("onnx", "export", "one file: tokens in, vectors out; tokenizer beside it"),
+    "onnx-projector": (
+        "onnx",
+        "export_projector",
+        "one file: source vectors in, target vectors out",
+    ),
+    "open-clip": (
+        "text_tower",
+        "export",
+        "a folder for open_clip whose text tower is the source and the projector",
+    ),
+    "numpy": ("numpy", "export", "one .npz file: the folded W and b"),
+}
+
+
+def export(adapter: Adapter, to: str, out: str | Path, **options: Any) -> Exported:
+    """Write ``adapter`` as ``to`` at ``out``, whole or not at all, checked before it appears.
+
+    options: ``precision`` (fp32, fp16, int8) for the ONNX formats.
+    """
+    from m2m_adapters.registry import close
+
+    if to not in FORMATS:
+        raise UserError(
+            f"no format is called '{to}'{close(to, list(FORMATS))}", f"one of {', '.join(FORMATS)}"
+        )
+    out = Path(out)
+    if out.is_dir() and any(out.iterdir()):
+        raise UserError(f"{out} is not empty", "choose a new place for the export")
+    if not adapter.projector.training and all(
+        parameter.device.type == "cpu" for parameter in adapter.projector.parameters()
+    ):
+        module, function, _ = FORMATS[to]
+        made = getattr(importlib.import_module(f"m2m_adapters.export.{module}"), function)
+        return made(adapter, out, **options)  # type: ignore[no-any-return]
+    raise UserError("the projector is being trained or lies on a GPU", "save and load it first")

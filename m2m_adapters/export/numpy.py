@@ -1,0 +1,57 @@
+"""``numpy``: the folded map in one ``.npz``, for a dozen lines in any language."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from m2m_adapters.export.verify import Exported, compare, source_probes
+from m2m_adapters.files import whole_file
+from m2m_adapters.interfaces import Vectors
+
+if TYPE_CHECKING:
+    from m2m_adapters.adapter import Adapter
+
+TOLERANCE = 1e-5
+
+
+def export(adapter: Adapter, out: Path) -> Exported:
+    """``W`` ``[d_out, d_in]``, ``b`` ``[d_out]``, ``normalize_input``, ``head``, LayerNorm's own."""
+    projector = adapter.projector
+    weight, bias = projector.fold()
+    arrays: dict[str, Any] = {
+        "W": weight.numpy().astype(np.float32),
+        "b": bias.numpy().astype(np.float32),
+        "normalize_input": np.array(adapter.record["source"].get("normalize", True)),
+        "head": np.array(projector.shape.head),
+        "source": np.array(adapter.record["source"]["name"] or ""),
+        "target": np.array(adapter.record["target"]["name"] or ""),
+    }
+    if projector.norm is not None:
+        arrays["gamma"] = projector.norm.weight.detach().numpy().copy()
+        arrays["beta"] = projector.norm.bias.detach().numpy().copy()
+        arrays["eps"] = np.array(projector.norm.eps)
+    out = out if out.suffix == ".npz" else out.with_name(out.name + ".npz")
+    vectors = source_probes(projector.shape.d_in)
+    with whole_file(out) as temporary:
+        with open(temporary, "wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+        return compare("numpy", out, adapter.project(vectors), apply(temporary, vectors), TOLERANCE)
+
+
+def apply(path: str | Path, vectors: Vectors) -> Vectors:
+    """What a reader of the file has to do: float32 ``[n, d_in]`` -> ``[n, d_out]``."""
+    with np.load(path, allow_pickle=False) as file:
+        x = np.asarray(vectors, np.float32)
+        if file["normalize_input"]:
+            x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+        z = x @ file["W"].T + file["b"]
+        if file["head"] == "l2":
+            z = z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)
+        elif file["head"] == "layernorm":
+            centred = z - z.mean(1, keepdims=True)
+            spread = np.sqrt((centred**2).mean(1, keepdims=True) + file["eps"])
+            z = centred / spread * file["gamma"] + file["beta"]
+        return np.asarray(z, np.float32)

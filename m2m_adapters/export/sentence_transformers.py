@@ -1,0 +1,218 @@
+"""``sentence-transformers``: a plain folder of stock modules, loaded with no code of ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from m2m_adapters.errors import UserError
+from m2m_adapters.export.stages import stages
+from m2m_adapters.export.verify import PROBES, Exported, compare
+from m2m_adapters.files import whole_folder
+
+if TYPE_CHECKING:
+    from m2m_adapters.adapter import Adapter
+
+TOLERANCE = 1e-5
+INSTALL = 'pip install "m2m-adapters[sentence-transformers]"'
+FULL = "align with precision fp32, which is what the folder computes in"
+
+
+def export(adapter: Adapter, out: Path) -> Exported:
+    """Source, [Normalize], Dense for each affine step, and the head."""
+    module = _library()
+    source = _source(adapter)
+    model = module.SentenceTransformer(
+        modules=[*source, *_projector_modules(adapter)],
+        device="cpu",
+        similarity_fn_name="cosine",
+        **_prompt(adapter, source),
+    )
+    ours = adapter.encode(list(PROBES))
+    with whole_folder(out) as temporary:
+        model.save(str(temporary), create_model_card=False)
+        _readme(adapter, temporary, "texts")
+        again = module.SentenceTransformer(str(temporary), device="cpu", local_files_only=True)
+        theirs = again.encode(list(PROBES), convert_to_numpy=True, show_progress_bar=False)
+        return compare("sentence-transformers", out, ours, theirs, TOLERANCE, remedy=FULL)
+
+
+def export_router(adapter: Adapter, out: Path, items: list[Any] | None = None) -> Exported:
+    """Texts through source and projector, items through the target's tower, in one object.
+
+    items: examples to compare the item tower on; without them two are made for images and
+    sounds.
+    """
+    module = _library()
+    source = _source(adapter)
+    modality = adapter.modality
+    tower = _item_tower(adapter)
+    if adapter.projector.shape.head != "l2":
+        raise UserError(
+            "this adapter's space is not an angular one, so items and texts do not meet in it",
+            "export it to sentence-transformers without the items",
+        )
+    modules = _modules()
+    router = modules["Router"](
+        sub_modules={"text": [*source, *_projector_modules(adapter)], modality: [tower]},
+        route_mappings={(None, "text"): "text", (None, modality): modality},
+        default_route="text",
+    )
+    model = module.SentenceTransformer(
+        modules=[router, modules["Normalize"]()],
+        device="cpu",
+        similarity_fn_name="cosine",
+        **_prompt(adapter, source),
+    )
+    texts, examples = list(PROBES), items or _examples(modality)
+    ours = np.concatenate([adapter.encode(texts), adapter.encode_items(examples)])
+    with whole_folder(out) as temporary:
+        model.save(str(temporary), create_model_card=False)
+        _readme(adapter, temporary, f"texts and {modality} items")
+        again = module.SentenceTransformer(str(temporary), device="cpu", local_files_only=True)
+        quiet = {"convert_to_numpy": True, "show_progress_bar": False}
+        theirs = np.concatenate(
+            [
+                again.encode(texts, modality="text", **quiet),
+                again.encode([_wrapped(e, modality) for e in examples], modality=modality, **quiet),
+            ]
+        )
+        notes = [
+            'pass modality="text" for texts of strangers: sentence-transformers takes a string '
+            "that looks like a path or an address of an image for the image itself"
+        ]
+        return compare(
+            "sentence-transformers-router", out, ours, theirs, TOLERANCE, remedy=FULL, notes=notes
+        )
+
+
+def _library() -> Any:
+    try:
+        import sentence_transformers
+    except ImportError as error:
+        raise UserError("this export needs sentence-transformers", INSTALL) from error
+    return sentence_transformers
+
+
+def _modules() -> dict[str, Any]:
+    from sentence_transformers.base.modules import Dense, Normalize, Router, Transformer
+    from sentence_transformers.sentence_transformer.modules import LayerNorm
+
+    return {m.__name__: m for m in (Dense, Normalize, Router, Transformer, LayerNorm)}
+
+
+def _source(adapter: Adapter) -> Any:
+    """The source as a SentenceTransformer, on the CPU in float32."""
+    made = getattr(adapter.source, "sentence_transformer", None)
+    if made is None:
+        kind = type(adapter.source).__name__
+        fused = " (several models side by side)" if kind == "Fusion" else ""
+        raise UserError(
+            f"the source is a {kind}{fused}, which sentence-transformers has no module for",
+            "export the projector alone: --to onnx-projector or --to numpy",
+        )
+    return made().to("cpu").float()
+
+
+def _prompt(adapter: Adapter, source: Any) -> dict[str, Any]:
+    """The prompt that the source puts before every text, so that the folder does the same."""
+    prompt = getattr(adapter.source, "prompt", None)
+    if prompt:
+        return {"prompts": {"m2m": prompt}, "default_prompt_name": "m2m"}
+    return {
+        "prompts": getattr(source, "prompts", None),
+        "default_prompt_name": getattr(source, "default_prompt_name", None),
+    }
+
+
+def _projector_modules(adapter: Adapter) -> list[Any]:
+    from torch import nn
+
+    modules = _modules()
+    activations = {"none": nn.Identity, "relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
+    found: list[Any] = []
+    if adapter.record["source"].get("normalize", True):
+        found.append(modules["Normalize"]())
+    for weight, bias, activation in stages(adapter.projector):
+        found.append(
+            modules["Dense"](
+                weight.shape[1],
+                weight.shape[0],
+                activation_function=activations[activation](),
+                init_weight=weight,
+                init_bias=bias,
+            )
+        )
+    head = adapter.projector.shape.head
+    if head == "l2":
+        found.append(modules["Normalize"]())
+    elif head == "layernorm":
+        norm = modules["LayerNorm"](adapter.dim)
+        assert adapter.projector.norm is not None
+        norm.norm.load_state_dict(adapter.projector.norm.state_dict())
+        found.append(norm)
+    return found
+
+
+def _item_tower(adapter: Adapter) -> Any:
+    """The target as a Transformer module of sentence-transformers."""
+    import torch
+
+    located = getattr(adapter.target, "located", None)
+    if located is None or adapter.modality not in ("image", "audio"):
+        raise UserError(
+            f"the target ({type(adapter.target).__name__}) is not a transformers model of images "
+            "or sounds, which is what sentence-transformers can hold",
+            "export to sentence-transformers without the items",
+        )
+    try:
+        tower = _modules()["Transformer"](
+            str(located.folder),
+            model_kwargs={"dtype": torch.float32, "local_files_only": True},
+            processor_kwargs={"local_files_only": True},
+            config_kwargs={"local_files_only": True},
+        )
+    except Exception as error:
+        raise UserError(
+            f"sentence-transformers cannot hold this target ({str(error).splitlines()[0][:160]})",
+            "export to sentence-transformers without the items",
+        ) from error
+    if adapter.modality not in tower.modalities:
+        raise UserError(
+            f"sentence-transformers finds no {adapter.modality} tower in this target",
+            "export to sentence-transformers without the items",
+        )
+    return tower.eval()
+
+
+def _examples(modality: str) -> list[Any]:
+    """Two made-up items that every model of the modality takes."""
+    random = np.random.default_rng(0)
+    if modality == "image":
+        from PIL import Image
+
+        return [
+            Image.fromarray(random.integers(0, 255, (64, 80, 3), dtype=np.uint8)) for _ in range(2)
+        ]
+    # Short, so that no model crops it at random.
+    return [
+        {"array": random.standard_normal(48_000).astype(np.float32) / 9, "sampling_rate": 48_000}
+        for _ in range(2)
+    ]
+
+
+def _wrapped(item: Any, modality: str) -> Any:
+    return {"audio": item} if modality == "audio" and isinstance(item, dict) else item
+
+
+def _readme(adapter: Adapter, folder: Path, what: str) -> None:
+    text = (
+        f"# {adapter.name}\n\nEncodes {what} into the {adapter.modality} space of the target. "
+        "Made with m2m-adapters; nothing of it is needed to use this folder.\n\n"
+        "```python\nfrom sentence_transformers import SentenceTransformer\n\n"
+        'model = SentenceTransformer("path/to/this/folder")\n'
+        'vectors = model.encode(["ein Hund bellt"])\n```\n'
+    )
+    (folder / "README.md").write_text(text, encoding="utf-8")
