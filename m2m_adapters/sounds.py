@@ -122,3 +122,14 @@ def resampled(samples: Samples, found: int, wanted: int) -> Samples:
     changed = np.asarray(changed, dtype=np.float32)
     # A few samples at a high rate may leave none at a low one.
     return changed if changed.size else samples[:1]
+
+
+def window_starts(n: int, length: int) -> list[int]:
+    """First samples of the windows that cover ``n`` samples: as few as possible, evenly laid.
+
+    Every window is full, so that none counts more than another; neighbours overlap a little.
+    """
+    count = max(1, math.ceil(n / length))
+    if count == 1:
+        return [0]
+    return [round(i * (n - length) / (count - 1)) for i in range(count)]

@@ -1,0 +1,185 @@
+"""transformers' ``ClapModel`` as a target: deterministic, long sounds in windows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from m2m_adapters.devices import choose_device, choose_dtype
+from m2m_adapters.errors import UserError
+from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors, normalize
+from m2m_adapters.items import Skipped, encode_ready
+from m2m_adapters.sounds import Samples, mono_samples, window_starts
+from m2m_adapters.towers import ITEMS, DualText, load_half, unloadable
+from m2m_adapters.weights import Located, locate
+
+
+def load(
+    model: str,
+    *,
+    revision: str | None = None,
+    device: str = "auto",
+    precision: str = "fp32",
+    trust_remote_code: bool = False,
+) -> Clap:
+    """The CLAP checkpoint ``model``: an id of the hub or a folder."""
+    from transformers import PretrainedConfig
+
+    located = locate(model, revision, scheme="clap")
+    try:
+        config, _ = PretrainedConfig.get_config_dict(located.folder, local_files_only=True)
+    except Exception as error:
+        raise unloadable(located.folder, error) from error
+    if config.get("model_type") != "clap":
+        raise UserError(
+            f"{model} is a '{config.get('model_type')}' model, not CLAP",
+            "give a CLAP checkpoint of transformers; .pt files are for laion-clap:FILE",
+        )
+    return Clap(located, device=device, precision=precision)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows of one sound, in order.
+
+    seconds: (start, end) of each. vectors: float32 ``[windows, dim]``, rows of length 1.
+    """
+
+    seconds: list[tuple[float, float]]
+    vectors: Vectors
+
+
+class Clap(ModalityModel):
+    """Text and sound in one space. Each tower is loaded when it is first needed."""
+
+    modality = "audio"
+
+    def __init__(self, located: Located, *, device: str, precision: str) -> None:
+        self.located = located
+        self.device = choose_device(device)
+        self.precision = precision
+        self.dtype = choose_dtype(precision)
+
+    @cached_property
+    def _text(self) -> DualText:
+        from transformers import ClapModel
+
+        return DualText(
+            self.located,
+            ClapModel,
+            scheme="clap",
+            device=self.device,
+            dtype=self.dtype,
+            precision=self.precision,
+        )
+
+    @property
+    def text(self) -> TextEncoder:
+        return self._text
+
+    @cached_property
+    def extractor(self) -> Any:
+        """transformers' ``ClapFeatureExtractor`` of this checkpoint."""
+        from transformers import AutoFeatureExtractor
+
+        try:
+            return AutoFeatureExtractor.from_pretrained(self.located.folder, local_files_only=True)
+        except Exception as error:
+            raise unloadable(self.located.folder, error) from error
+
+    @cached_property
+    def _sounds(self) -> Any:
+        from transformers import ClapModel
+
+        half = load_half(ClapModel, self.located.folder, ITEMS, self.dtype)
+        return half.to(self.device)
+
+    def _cut(self, samples: Samples) -> list[int]:
+        return window_starts(len(samples), int(self.extractor.nb_max_samples))
+
+    def _features(self, samples: Samples) -> Any:
+        """float32 ``[windows, channels, frames, mels]``, a spectrogram for each window.
+
+        The extractor crops long sounds at random, so it is only ever given whole windows; a
+        short one it repeats and pads as in training.
+        """
+        import torch
+
+        length = int(self.extractor.nb_max_samples)
+        made = [
+            self.extractor(
+                samples[start : start + length],
+                sampling_rate=self.extractor.sampling_rate,
+                return_tensors="pt",
+            )["input_features"]
+            for start in self._cut(samples)
+        ]
+        return torch.cat(made).float()
+
+    def _forward(self, features: Any, batch_size: int) -> Any:
+        """Spectrograms ``[w, ...]`` -> ``[w, dim]``, rows of length 1."""
+        import torch
+
+        found = []
+        with torch.inference_mode():
+            for some in features.split(batch_size):
+                # False: no window is longer than the model hears. The extractor would mark one
+                # at random, and the vectors would depend on their neighbours in the batch.
+                longer = torch.zeros(len(some), 1, dtype=torch.bool, device=self.device)
+                out = self._sounds.get_audio_features(
+                    input_features=some.to(self.device, self.dtype), is_longer=longer
+                )
+                found.append(getattr(out, "pooler_output", out).float())
+        return torch.nn.functional.normalize(torch.cat(found), dim=-1)
+
+    def encode_items(
+        self,
+        items: Sequence[Any],
+        *,
+        batch_size: int = 16,
+        on_error: str = "raise",
+        skipped: list[Skipped] | None = None,
+        workers: int = 4,
+        progress: Any = None,
+        **_: Any,
+    ) -> Vectors:
+        """float32 ``[n, dim]``, rows of length 1, of sounds in any form ``mono_samples`` takes.
+
+        A sound longer than the model hears (10 s) is the mean of its windows' vectors.
+        on_error: ``"skip"`` leaves bad sounds out and appends each to ``skipped``.
+        """
+        import torch
+
+        def ready(item: Any) -> Any:
+            return self._features(mono_samples(item, int(self.extractor.sampling_rate)))
+
+        def forward(batch: list[Any]) -> Any:
+            vectors = self._forward(torch.cat(batch), batch_size)
+            return torch.stack([v.mean(0) for v in vectors.split([len(one) for one in batch])])
+
+        return normalize(
+            encode_ready(
+                items,
+                ready,
+                forward,
+                self._text.dim,
+                batch_size=batch_size,
+                on_error=on_error,
+                skipped=skipped,
+                workers=workers,
+                progress=progress,
+            )
+        )
+
+    def encode_windows(self, item: Any, *, batch_size: int = 16) -> Windows:
+        """Each window of one sound by itself, with its times: where in it something is heard."""
+        rate = int(self.extractor.sampling_rate)
+        samples = mono_samples(item, rate)
+        length = min(int(self.extractor.nb_max_samples), len(samples))
+        seconds = [(start / rate, (start + length) / rate) for start in self._cut(samples)]
+        vectors = self._forward(self._features(samples), batch_size).cpu().numpy()
+        return Windows(seconds, np.asarray(vectors, dtype=np.float32))
