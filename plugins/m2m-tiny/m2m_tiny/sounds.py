@@ -11,6 +11,7 @@ one to three events in a row, or exactly two at once, with
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -87,7 +88,7 @@ def _possible(sound: Sound) -> bool:
         return events[0]["what"] != events[1]["what"] and max(lengths) <= _LONGEST
     apart = all(
         (a["what"], a["pitch"]) != (b["what"], b["pitch"])
-        for a, b in zip(events, events[1:], strict=False)
+        for a, b in itertools.pairwise(events)
     )
     return apart and sum(lengths) + _GAP * (len(events) - 1) <= _LONGEST
 

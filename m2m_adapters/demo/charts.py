@@ -1,0 +1,107 @@
+"""Small charts as inline SVG: bars with whiskers, a curve, a scatter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+PALETTE = ("#1f6feb", "#d9480f", "#2b8a3e", "#9c36b5", "#c2255c", "#0b7285", "#5f3dc4", "#e67700")
+
+
+def bars(
+    rows: Sequence[tuple[str, float, float, float]], *, title: str, mark: float | None = None
+) -> str:
+    """Horizontal bars 0..100: (label, value, low, high); ``mark`` draws a reference line."""
+    height, left, width = 22, 110, 460
+    parts = []
+    for place, (label, value, low, high) in enumerate(rows):
+        y = 10 + place * height
+        scale = width / 100
+        parts.append(
+            f'<text x="{left - 8}" y="{y + 14}" text-anchor="end">{escape(label)}</text>'
+            f'<rect x="{left}" y="{y + 3}" width="{value * scale:.1f}" height="{height - 8}" '
+            f'class="bar"/>'
+            f'<line x1="{left + low * scale:.1f}" x2="{left + high * scale:.1f}" '
+            f'y1="{y + 10}" y2="{y + 10}" class="whisker"/>'
+            f'<text x="{left + width + 8}" y="{y + 14}">{value:.1f}</text>'
+        )
+    total = 20 + len(rows) * height
+    if mark is not None:
+        x = left + mark * width / 100
+        parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="4" y2="{total - 6}" class="mark"/>')
+    return _svg(left + width + 60, total, "".join(parts), title)
+
+
+def curve(points: Sequence[tuple[float, float]], *, title: str, x_name: str, y_name: str) -> str:
+    """A line through (x, y) points with its ends labelled."""
+    if len(points) < 2:
+        return f"<p>{escape(title)}: one step, no curve to draw.</p>"
+    width, height, left, bottom = 560, 220, 70, 34
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    low, high = min(ys), max(ys)
+    spread = (high - low) or 1.0
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        across = (x - xs[0]) / ((xs[-1] - xs[0]) or 1.0)
+        return left + across * (width - left - 20), 14 + (high - y) / spread * (height - bottom - 20)
+
+    line = " ".join(f"{a:.1f},{b:.1f}" for a, b in (at(x, y) for x, y in points))
+    dots = "".join(
+        f'<circle cx="{at(x, y)[0]:.1f}" cy="{at(x, y)[1]:.1f}" r="3" class="dot">'
+        f"<title>{x:g}: {y:.5f}</title></circle>"
+        for x, y in points
+    )
+    body = (
+        f'<polyline points="{line}" class="line"/>{dots}'
+        f'<text x="{left - 6}" y="22" text-anchor="end">{high:.4g}</text>'
+        f'<text x="{left - 6}" y="{height - bottom - 2}" text-anchor="end">{low:.4g}</text>'
+        f'<text x="{left}" y="{height - 8}">{xs[0]:g}</text>'
+        f'<text x="{width - 20}" y="{height - 8}" text-anchor="end">{xs[-1]:g} {escape(x_name)}</text>'
+        f'<text x="{width - 20}" y="16" text-anchor="end">{escape(y_name)}</text>'
+    )
+    return _svg(width, height, body, title)
+
+
+def scatter(
+    anchors: Sequence[tuple[float, float, str]],
+    points: Sequence[tuple[float, float, int, str]],
+    *,
+    title: str,
+) -> str:
+    """Pictures (x, y, data URI) and the texts around them (x, y, picture's number, label)."""
+    size, margin, thumb = 380, 34, 34
+    every = [(x, y) for x, y, *_ in anchors] + [(x, y) for x, y, *_ in points]
+    low_x, high_x = min(x for x, _ in every), max(x for x, _ in every)
+    low_y, high_y = min(y for _, y in every), max(y for _, y in every)
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        inner = size - 2 * margin
+        return (
+            margin + (x - low_x) / ((high_x - low_x) or 1) * inner,
+            margin + (high_y - y) / ((high_y - low_y) or 1) * inner,
+        )
+
+    parts = []
+    for number, (x, y, uri) in enumerate(anchors):
+        cx, cy = at(x, y)
+        colour = PALETTE[number % len(PALETTE)]
+        inside = f'<image href="{uri}" x="{cx - thumb / 2:.1f}" y="{cy - thumb / 2:.1f}" width="{thumb}" height="{thumb}"/>' if uri else ""  # noqa: E501
+        parts.append(
+            f'{inside}<rect x="{cx - thumb / 2:.1f}" y="{cy - thumb / 2:.1f}" width="{thumb}" '
+            f'height="{thumb}" fill="none" stroke="{colour}" stroke-width="3"/>'
+        )
+    for x, y, number, label in points:
+        cx, cy = at(x, y)
+        colour = PALETTE[number % len(PALETTE)]
+        parts.append(
+            f'<circle cx="{cx:.1f}" cy="{cy:.1f}" r="5" fill="{colour}" fill-opacity=".75">'
+            f"<title>{escape(label)}</title></circle>"
+        )
+    return _svg(size, size, "".join(parts), title)
+
+
+def _svg(width: int, height: int, body: str, title: str) -> str:
+    return (
+        f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
+        f'aria-label="{escape(title)}"><title>{escape(title)}</title>{body}</svg>'
+    )

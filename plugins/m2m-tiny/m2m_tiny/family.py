@@ -1,0 +1,30 @@
+"""The embedded models, loaded by the very plugins that load hub models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import m2m_adapters as m2m
+
+MODELS = Path(__file__).parent / "models"
+
+
+def tiny_text(**options: Any) -> m2m.TextEncoder:
+    """``SentenceTransformer(folder)`` behind the scenes."""
+    return m2m.load_source(f"st:{MODELS / 'tiny-text'}", **options)
+
+
+def tiny_clip(**options: Any) -> m2m.ModalityModel:
+    """``CLIPModel.from_pretrained(folder)`` behind the scenes."""
+    return m2m.load_target(f"clip:{MODELS / 'tiny-clip'}", **options)
+
+
+def tiny_open_clip(**options: Any) -> m2m.ModalityModel:
+    """open_clip's ``local-dir:`` behind the scenes."""
+    return m2m.load_target(f"open-clip:local-dir:{MODELS / 'tiny-open-clip'}", **options)
+
+
+def tiny_clap(**options: Any) -> m2m.ModalityModel:
+    """``ClapModel.from_pretrained(folder)`` behind the scenes."""
+    return m2m.load_target(f"clap:{MODELS / 'tiny-clap'}", **options)
