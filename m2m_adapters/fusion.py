@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,13 +57,32 @@ class Fusion(TextEncoder):
         return {"parts": [part.provenance for part in self.parts]}
 
 
+def terms(expression: str) -> list[str]:
+    """``a+b`` -> ``["a", "b"]``; a ``+`` inside the name of an existing folder does not split."""
+    pieces = expression.split("+")
+    found: list[str] = []
+    while pieces:
+        # The longest run of pieces that is a folder's name, else one piece.
+        for end in range(len(pieces), 1, -1):
+            folder = "+".join(pieces[:end]).rpartition("*")[2].partition(":")[2]
+            if folder and Path(folder).expanduser().exists():
+                break
+        else:
+            end = 1
+        found.append("+".join(pieces[:end]))
+        pieces = pieces[end:]
+    return found
+
+
 def fuse(expression: str, **options: Any) -> Fusion:
-    """``mpnet+labse`` or ``0.7*mpnet+0.3*labse`` -> the fusion of these sources."""
+    """``mpnet+labse``, ``0.7*mpnet+0.3*st:FOLDER`` -> the fusion of these sources."""
     from m2m_adapters.registry import load_source
 
     names, weights = [], []
-    for term in expression.split("+"):
-        factor, star, name = term.rpartition("*")
+    for term in terms(expression):
+        factor, star, name = term.partition("*")
+        if not star:
+            factor, name = "", term
         try:
             weights.append(float(factor) if star else 1.0)
         except ValueError:

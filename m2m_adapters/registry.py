@@ -282,11 +282,10 @@ def resolve(kind: str, name: str, **options: Any) -> Any:
 
 def load_source(name: str, **options: Any) -> TextEncoder:
     """The source called ``name``; ``a+b`` is the fusion of several."""
+    from m2m_adapters.fusion import fuse, terms
     from m2m_adapters.interfaces import TextEncoder
 
-    if "+" in name and ":" not in name.split("+", 1)[0]:
-        from m2m_adapters.fusion import fuse
-
+    if isinstance(name, str) and len(terms(name)) > 1:
         return fuse(name, **options)
     made = resolve("source", name, **options)
     if not isinstance(made, TextEncoder):

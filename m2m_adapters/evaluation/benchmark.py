@@ -1,0 +1,196 @@
+"""A benchmark: items, captions by language, and which item each caption describes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from m2m_adapters.errors import UserError
+from m2m_adapters.languages import language, normalise
+
+Owners = npt.NDArray[np.int64]
+"""int64 ``[m]``: the index of the item that each of m captions describes."""
+
+PROTOCOLS = {
+    "all": "every caption is a query; an item's captions are all hits for it",
+    "xtd": "caption i is the only hit for item i, as XTD10 is scored in the literature",
+    "clip-benchmark": "only the first caption of each item, as CLIP_benchmark does",
+}
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Items with captions in several languages.
+
+    items: whatever the target's ``encode_items`` takes (paths, pictures, arrays): a sequence,
+        which may make its items when they are asked for.
+    captions: language -> captions. owners: language -> int array ``[captions]`` with the index
+        of each caption's item; a language left out has one caption per item, in item order.
+    names: what reports call the items; their paths or numbers otherwise.
+    missing: names of items that were published but not found, for ``--allow-missing``.
+    """
+
+    name: str
+    modality: str
+    items: Sequence[Any]
+    captions: Mapping[str, Sequence[str]]
+    owners: Mapping[str, Any] = field(default_factory=dict)
+    names: Sequence[str] | None = None
+    missing: Sequence[str] = ()
+    licence: str = ""
+    notes: str = ""
+
+    def __post_init__(self) -> None:
+        captions: dict[str, list[str]] = {}
+        owners: dict[str, Owners] = {}
+        for written, texts in self.captions.items():
+            code = normalise(written)
+            if code in captions:  # two varieties of one language: keep what tells them apart
+                code = written.strip().lower().replace("_", "-")
+            if code in captions:
+                raise UserError(
+                    f"the benchmark '{self.name}' has the language '{written}' twice",
+                    "give each language one code",
+                )
+            given = self.owners.get(written, self.owners.get(code))
+            captions[code] = list(texts)
+            owners[code] = self._checked(written, captions[code], given)
+        if not captions:
+            raise UserError(f"the benchmark '{self.name}' has no captions", "check its files")
+        if not len(self.items):
+            raise UserError(f"the benchmark '{self.name}' has no items", "check its files")
+        if self.names is not None and len(self.names) != len(self.items):
+            raise UserError(
+                f"the benchmark '{self.name}' names {len(self.names)} of {len(self.items)} items",
+                "give one name for each item",
+            )
+        object.__setattr__(self, "captions", captions)
+        object.__setattr__(self, "owners", owners)
+
+    def _checked(self, code: str, texts: list[str], given: Any) -> Owners:
+        told = f"the benchmark '{self.name}', language '{code}'"
+        n = len(self.items)
+        if not texts:
+            raise UserError(f"{told}: no captions", "leave the language out")
+        if given is None:
+            if len(texts) != n:
+                raise UserError(
+                    f"{told}: {len(texts)} captions for {n} items",
+                    "give owners: the index of each caption's item",
+                )
+            found = np.arange(n, dtype=np.int64)
+        else:
+            found = np.asarray(given)
+            if found.shape != (len(texts),) or found.dtype.kind not in "iu":
+                raise UserError(
+                    f"{told}: owners of shape {list(found.shape)} and kind {found.dtype} "
+                    f"for {len(texts)} captions",
+                    "give one whole number for each caption",
+                )
+            found = found.astype(np.int64)
+            if len(found) and (found.min() < 0 or found.max() >= n):
+                raise UserError(
+                    f"{told}: an owner is outside 0..{n - 1}", "owners are indices of items"
+                )
+        for place, text in enumerate(texts):
+            if not isinstance(text, str) or not text.strip():
+                raise UserError(f"{told}: caption {place} is empty", "drop or mend it")
+        return found
+
+    @property
+    def languages(self) -> list[str]:
+        """Codes, English first, then in the order of the table."""
+        return sorted(self.captions, key=lambda code: (code != "en", code))
+
+    def item_name(self, index: int) -> str:
+        if self.names is not None:
+            return str(self.names[index])
+        item = self.items[index]
+        return str(item) if hasattr(item, "__fspath__") or isinstance(item, str) else f"#{index}"
+
+    @property
+    def digest(self) -> str:
+        """sha256 over captions and owners: which text was asked, and what counts as found."""
+        digest = hashlib.sha256(f"{len(self.items)}\n".encode())
+        for code in self.languages:
+            digest.update(f"{code}\n".encode())
+            for text, owner in zip(self.captions[code], self.owners[code], strict=True):
+                digest.update(f"{owner}\t{text}\n".encode())
+        return digest.hexdigest()
+
+    def describe(self) -> dict[str, Any]:
+        """What a result says of its benchmark."""
+        return {
+            "name": self.name,
+            "modality": self.modality,
+            "items": len(self.items),
+            "captions": {code: len(self.captions[code]) for code in self.languages},
+            "missing": len(self.missing),
+            "digest": self.digest,
+            "licence": self.licence,
+            "notes": self.notes,
+        }
+
+    def only(self, wanted: Sequence[str] | None) -> Benchmark:
+        """The same with some languages only; English stays where it is."""
+        if wanted is None:
+            return self
+        chosen: list[str] = []
+        for code in wanted:
+            found = code if code in self.captions else normalise(code)
+            if found not in self.captions:
+                have = ", ".join(self.languages)
+                raise UserError(
+                    f"the benchmark '{self.name}' has no {language(code).name} ('{code}')",
+                    f"it has {have}",
+                )
+            chosen.append(found)
+        if "en" in self.captions and "en" not in chosen:
+            chosen.insert(0, "en")  # everything is compared with English
+        return replace(
+            self,
+            captions={code: self.captions[code] for code in chosen},
+            owners={code: self.owners[code] for code in chosen},
+        )
+
+    def under(self, protocol: str) -> Benchmark:
+        """The captions that a protocol counts; see :data:`PROTOCOLS`."""
+        if protocol not in PROTOCOLS:
+            raise UserError(f"unknown protocol '{protocol}'", f"one of {', '.join(PROTOCOLS)}")
+        if protocol == "all":
+            return self
+        captions: dict[str, list[str]] = {}
+        owners: dict[str, Owners] = {}
+        for code in self.languages:
+            _, first = np.unique(self.owners[code], return_index=True)
+            captions[code] = [self.captions[code][i] for i in first]
+            owners[code] = self.owners[code][first]
+            if protocol == "xtd" and len(first) != len(self.captions[code]):
+                raise UserError(
+                    f"protocol xtd needs one caption per item; '{code}' has "
+                    f"{len(self.captions[code])} for {len(first)}",
+                    "use clip-benchmark for the first captions, or all",
+                )
+        return replace(self, captions=captions, owners=owners)
+
+
+class LazyItems(Sequence[Any]):
+    """``n`` items that ``make(index)`` produces when they are asked for."""
+
+    def __init__(self, n: int, make: Callable[[int], Any]) -> None:
+        self._n, self._make = n, make
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self._make(i) for i in range(*index.indices(self._n))]
+        if not -self._n <= index < self._n:
+            raise IndexError(index)
+        return self._make(index % self._n)

@@ -1,0 +1,15 @@
+"""Every sentence-transformers model as a source of m2m-adapters."""
+
+from __future__ import annotations
+
+from m2m_adapters.hookspecs import hookimpl
+from m2m_adapters.plugins import Register
+
+
+@hookimpl
+def m2m_register(register: Register) -> None:
+    register.source_scheme(
+        "st",
+        "m2m_sentence_transformers.source:load",
+        description="sentence-transformers models",
+    )
