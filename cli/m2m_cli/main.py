@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 COMMANDS = {
     "align": ("align", "align"),
     "encode": ("encode", "encode"),
+    "evaluate": ("evaluate", "evaluate"),
     "list": ("catalogue", "list_names"),
     "plugins": ("catalogue", "plugins"),
     "new-plugin": ("new_plugin", "new_plugin"),

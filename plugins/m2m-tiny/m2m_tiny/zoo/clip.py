@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from m2m_tiny import scenes
-from m2m_tiny.zoo import training
+from m2m_tiny.zoo import dual, training
 from m2m_tiny.zoo.english_tokenizer import train_tokenizer
-from m2m_tiny.zoo.scene_batches import ScenePool, held_out
 
 MAX_TOKENS = 48
-BATCH = 240
+STEPS = 4500
 MEAN = STD = [0.5, 0.5, 0.5]
 
 
@@ -49,17 +47,10 @@ def build() -> tuple[Any, Any]:
     return CLIPModel(config), CLIPProcessor(images, tokenizer)
 
 
-def pixel_values(pixels: Any) -> Tensor:
-    """What the image processor makes of pictures of the right size, for a whole batch."""
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-def main(out: Path, steps: int, seed: int = 0) -> str:
-    """Train, save, and return the score of the saved model."""
+def main(out: Path, steps: int = STEPS, seed: int = 0) -> str:
+    """Train, save, and return the score."""
     model, processor = build()
     tokenizer = processor.tokenizer
-    pool = ScenePool()
-    gallery, captions = held_out()
 
     def texts(lines: list[str]) -> Tensor:
         read = tokenizer(lines, padding=True, truncation=True, return_tensors="pt")
@@ -68,39 +59,17 @@ def main(out: Path, steps: int, seed: int = 0) -> str:
         return F.normalize(model.text_projection(pooled), dim=-1)
 
     def pictures(pixels: Any) -> Tensor:
-        pooled = model.vision_model(pixel_values=pixel_values(pixels)).pooler_output
+        pooled = model.vision_model(pixel_values=dual.pixel_values(pixels)).pooler_output
         return F.normalize(model.visual_projection(pooled), dim=-1)
 
-    def loss_of(step: int) -> Tensor:
-        pixels, lines = pool.batch(BATCH, training.step_rng(seed, step))
-        scale = model.logit_scale.exp().clamp(max=100)
-        return training.contrastive(pictures(pixels), texts(lines), scale)
-
-    @torch.inference_mode()
-    def score() -> str:
-        return training.both_ways(texts(captions), pictures(gallery))
-
-    plan = training.Plan(steps=steps, lr=2e-3, seed=seed)
-    training.train(model, loss_of, plan, out.with_name(out.name + ".work"), score=score)
-    training_score = score()
-    save(model, processor, out)
-    return training_score
-
-
-def save(model: Any, processor: Any, out: Path) -> None:
-    """Half-precision weights on disk; the config asks for float32, so loading widens them."""
-    model.half().save_pretrained(out)
-    processor.save_pretrained(out)
-    import json
-
-    config = json.loads((out / "config.json").read_text())
-    config["dtype"] = "float32"
-    (out / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    told = dual.train(
+        model, texts, pictures, lambda: model.logit_scale, scenes, scenes.render_batch,
+        families=12_000, plan=training.Plan(steps=steps, lr=2e-3, seed=seed),
+        work=training.work_folder(out), jitter=dual.shifted,
+    )  # fmt: skip
+    training.save_halved(model, processor, out)
+    return told
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=4500)
-    arguments = parser.parse_args()
-    print(main(arguments.out, arguments.steps))
+    training.run(main, __doc__, STEPS)

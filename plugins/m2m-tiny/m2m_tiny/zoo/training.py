@@ -6,6 +6,8 @@ as if nothing had happened.
 
 from __future__ import annotations
 
+import argparse
+import json
 import math
 import os
 import random
@@ -13,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -78,7 +81,8 @@ def train(
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        average = float(loss) if step == first else 0.98 * average + 0.02 * float(loss)
+        value = float(loss.detach())
+        average = value if step == first else 0.98 * average + 0.02 * value
         done = step + 1
         if done % CHECKPOINT_EVERY == 0 or done == plan.steps:
             _save(saved, {"model": model.state_dict(), "optimizer": optimizer.state_dict(),
@@ -118,3 +122,33 @@ def recall(queries: Tensor, items: Tensor, ks: tuple[int, ...] = (1, 5, 10)) -> 
 def both_ways(texts: Tensor, items: Tensor) -> str:
     """R@1/5/10 from text to item and from item to text, in one line."""
     return f"text to item {recall(texts, items)}  item to text {recall(items, texts)}"
+
+
+def work_folder(out: Path) -> Path:
+    """Where a run keeps its checkpoint: beside what it makes."""
+    return out.with_name(out.name + ".work")
+
+
+def save_halved(model: Any, processor: Any, out: Path) -> None:
+    """Half-precision weights on disk; the config asks for float32, so loading widens them."""
+    model.half().save_pretrained(out)
+    processor.save_pretrained(out)
+    widen(out)
+
+
+def widen(folder: Path) -> None:
+    """Make loading give float32, whatever the weights on disk are."""
+    config = json.loads((folder / "config.json").read_text())
+    config["dtype"] = "float32"
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+
+
+def run(main: Callable[..., str], doc: str | None, steps: int) -> None:
+    """``--out FOLDER [--steps N]`` on the command line."""
+    parser = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=steps)
+    arguments = parser.parse_args()
+    print(main(arguments.out, arguments.steps))

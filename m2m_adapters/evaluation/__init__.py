@@ -1,0 +1,40 @@
+"""Evidence: benchmarks, metrics, baselines and corrections, with intervals."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+# Imported on first use: benchmarks of plugins need :class:`Benchmark` alone.
+_HOMES = {
+    "BASELINES": "systems",
+    "Benchmark": "benchmark",
+    "Evaluation": "scoring",
+    "LazyItems": "benchmark",
+    "PROTOCOLS": "benchmark",
+    "System": "systems",
+    "evaluate": "scoring",
+}
+
+if TYPE_CHECKING:
+    from m2m_adapters.evaluation.benchmark import PROTOCOLS, Benchmark, LazyItems
+    from m2m_adapters.evaluation.scoring import Evaluation, evaluate
+    from m2m_adapters.evaluation.systems import BASELINES, System
+
+__all__ = [
+    "BASELINES",
+    "PROTOCOLS",
+    "Benchmark",
+    "Evaluation",
+    "LazyItems",
+    "System",
+    "evaluate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module '{__name__}' has no attribute {name!r}")

@@ -1,0 +1,96 @@
+"""What is compared: the adapter, and ways to do without it. Each turns texts into vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from m2m_adapters.adapter import Adapter
+from m2m_adapters.embedding import embed
+from m2m_adapters.errors import UserError
+from m2m_adapters.interfaces import Vectors, normalize
+
+Encode = Callable[[Sequence[str]], Vectors]
+
+
+@dataclass(frozen=True)
+class System:
+    """name: in tables and JSON. told: one line on what it is and what text it has seen."""
+
+    name: str
+    told: str
+    encode: Encode
+
+
+BASELINES = {
+    "native": "the target's own text tower, fed each language as it is",
+    "unaligned": "the source's vectors as they are, cut or padded to the target's width",
+    "procrustes": "a scaled rotation fitted on the same English sentences",
+    "ridge": "the closed form alone, fitted on the same English sentences",
+}
+
+
+class SourceOnce:
+    """The source's vectors of each text, computed once for all systems that start from them."""
+
+    def __init__(self, adapter: Adapter) -> None:
+        self._adapter = adapter
+        self._seen: dict[tuple[str, ...], Vectors] = {}
+
+    def __call__(self, texts: Sequence[str]) -> Vectors:
+        key = tuple(texts)
+        if key not in self._seen:
+            self._seen[key] = embed(self._adapter.source, texts, what="source")
+        return self._seen[key]
+
+
+def systems(adapter: Adapter, baselines: Sequence[str], texts: Any = None) -> list[System]:
+    """The adapter and the named baselines; ``texts`` is the English corpus for fitted ones."""
+    for name in baselines:
+        if name not in BASELINES:
+            raise UserError(f"unknown baseline '{name}'", f"one of {', '.join(BASELINES)}")
+    source = SourceOnce(adapter)
+    made = [System("adapter", adapter.name, lambda t: adapter.project(source(t)))]
+    for name in baselines:
+        made.append(System(name, BASELINES[name], _baseline(name, adapter, source, texts)))
+    return made
+
+
+def _baseline(name: str, adapter: Adapter, source: SourceOnce, texts: Any) -> Encode:
+    if name == "native":
+        return lambda t: embed(adapter.target.text, t, what="target")
+    if name == "unaligned":
+        return lambda t: resized(normalize(source(t)), adapter.dim)
+    from m2m_adapters.alignment import align
+
+    fitted = align(
+        adapter.source,
+        adapter.target,
+        texts if texts is not None else corpus_of(adapter),
+        recipe="closed-form",
+        max_sentences=adapter.record["corpus"]["sentences"],
+        procrustes=name == "procrustes",
+        progress=False,
+    )
+    return lambda t: fitted.project(source(t))
+
+
+def corpus_of(adapter: Adapter) -> Any:
+    """Where the adapter's English sentences came from, if that can be read again."""
+    origins = adapter.record.get("corpus", {}).get("origins") or []
+    if not origins or any(origin in ("memory", "stdin", "-") for origin in origins):
+        raise UserError(
+            "the adapter's corpus cannot be read again, and this baseline must be fitted on it",
+            "give it with --texts",
+        )
+    return origins
+
+
+def resized(vectors: Vectors, width: int) -> Vectors:
+    """Columns cut, or zeros added, up to ``width``."""
+    if vectors.shape[1] >= width:
+        return vectors[:, :width]
+    return np.pad(vectors, ((0, 0), (0, width - vectors.shape[1])))
