@@ -1,6 +1,6 @@
 """Writes docs/cli.md from the commands themselves; --check only compares.
 
-    python docs/command_reference.py [--check]
+python docs/command_reference.py [--check]
 """
 
 from __future__ import annotations

@@ -156,9 +156,7 @@ def encode_ready(
     return np.concatenate(rows) if rows else np.zeros((0, dim), np.float32)
 
 
-def _teller(
-    progress: Any, total: int
-) -> tuple[Callable[[int, int], Any], Callable[[], None]]:
+def _teller(progress: Any, total: int) -> tuple[Callable[[int, int], Any], Callable[[], None]]:
     if callable(progress):
         return progress, lambda: None
     if not progress:
@@ -168,4 +166,8 @@ def _teller(
     bars = Bars()
     stage = bars.stage("encoding", total, "items")
     update = stage.__enter__()
-    return lambda done, whole: update(done), lambda: stage.__exit__(None, None, None) and None
+    return lambda done, whole: update(done), lambda: _close(stage)
+
+
+def _close(stage: Any) -> None:
+    stage.__exit__(None, None, None)

@@ -181,7 +181,8 @@ def _support(x: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(centred.T @ centred)
     values, vectors = values.flip(0).clamp_min(0), vectors.flip(1)
     share = values.cumsum(0) / values.sum().clamp_min(1e-300)
-    return vectors[:, : int((share < 0.99).sum()) + 1]
+    kept: Tensor = vectors[:, : int((share < 0.99).sum()) + 1]
+    return kept
 
 
 def shape_of(name: Any, arguments: Any) -> Shape:

@@ -55,7 +55,8 @@ def load_half(whole: type[Any], folder: Path, keep: str, dtype: torch.dtype) -> 
     bar = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        model, told = half_class(whole, keep).from_pretrained(
+        half: Any = half_class(whole, keep)  # type: ignore[arg-type]
+        model, told = half.from_pretrained(
             folder, dtype=dtype, local_files_only=True, output_loading_info=True
         )
     except Exception as error:

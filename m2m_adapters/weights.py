@@ -135,8 +135,9 @@ def _fetch(model: str, revision: str | None, scheme: str, extra: str) -> Path:
     info = answer[0] if answer else TimeoutError("no answer")
     if isinstance(info, GatedRepoError):
         raise UserError(
-            f"the model {model} is gated", f"ask for access at its page, then `hf auth login`; "
-            f"or use a local copy with {scheme}:FOLDER"
+            f"the model {model} is gated",
+            f"ask for access at its page, then `hf auth login`; "
+            f"or use a local copy with {scheme}:FOLDER",
         ) from info
     if isinstance(info, NoRevision):
         raise UserError(

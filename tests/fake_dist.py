@@ -32,16 +32,23 @@ def run_python(code: str, *paths: Path, **environment: str) -> subprocess.Comple
 
 
 def run_m2m(
-    *arguments: str, paths: tuple[Path, ...] = (), stdin: str | bytes | None = None,
-    cwd: Path | None = None, **environment: str,
+    *arguments: str,
+    paths: tuple[Path, ...] = (),
+    stdin: str | bytes | None = None,
+    cwd: Path | None = None,
+    **environment: str,
 ) -> subprocess.CompletedProcess[str]:
     """The ``m2m`` command in a process of its own."""
     env = {**os.environ, **environment}
     env["PYTHONPATH"] = os.pathsep.join([*map(str, paths), env.get("PYTHONPATH", "")]).rstrip(":")
     raw = stdin.encode() if isinstance(stdin, str) else stdin
     done = subprocess.run(
-        [sys.executable, "-m", "m2m_cli.main", *arguments], env=env, capture_output=True,
-        timeout=300, input=raw if raw is not None else b"", cwd=cwd,
+        [sys.executable, "-m", "m2m_cli.main", *arguments],
+        env=env,
+        capture_output=True,
+        timeout=300,
+        input=raw if raw is not None else b"",
+        cwd=cwd,
     )
     return subprocess.CompletedProcess(
         done.args, done.returncode, done.stdout.decode(), done.stderr.decode()

@@ -29,9 +29,13 @@ def test_shipped_entries_are_complete(kind: str) -> None:
         assert known.install_line(entry).startswith("pip install")
 
 
-def test_the_users_file_is_merged_key_by_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_users_file_is_merged_key_by_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mine = tmp_path / "mine.yaml"
-    mine.write_text("sources:\n  mpnet: {revision: abc}\n  mine: {plugin: st, model: me/mine, dim: 3}\n")
+    mine.write_text(
+        "sources:\n  mpnet: {revision: abc}\n  mine: {plugin: st, model: me/mine, dim: 3}\n"
+    )
     monkeypatch.setenv("M2M_REGISTRY", str(mine))
     known = registry()
     merged = known.find("source", "mpnet")
@@ -73,7 +77,8 @@ def test_unknown_names_answer_with_close_matches() -> None:
 
 
 def test_a_missing_plugin_answers_with_the_install_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    from m2m_adapters import plugins, registry as home
+    from m2m_adapters import plugins
+    from m2m_adapters import registry as home
 
     monkeypatch.setenv("M2M_PLUGINS", "")
     monkeypatch.setattr(home, "catalogue", plugins.load_plugins)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -22,6 +21,9 @@ def evaluate(
     ),
     baseline: list[str] | None = typer.Option(
         None, "--baseline", help="One of these alone; repeatable."
+    ),
+    correct: list[str] | None = typer.Option(
+        None, "--correct", help="Beside it: csls, qb-norm, centred, lir, lsar; repeatable."
     ),
     protocol: str = typer.Option("all", "--protocol", help="all, xtd or clip-benchmark."),
     texts: list[str] | None = typer.Option(
@@ -48,6 +50,7 @@ def evaluate(
         langs=[code.strip() for code in langs.split(",") if code.strip()] if langs else None,
         baselines=[*(BASELINES if baselines else ()), *(baseline or ())],
         protocol=protocol,
+        corrections=correct or (),
         texts=texts or None,
         seed=seed,
         progress=progress_for(),

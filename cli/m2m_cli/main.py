@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 # In the order a newcomer meets them: command -> (module, function or Typer app).
 COMMANDS = {
+    "demo": ("demo", "demo"),
     "align": ("align", "align"),
     "encode": ("encode", "encode"),
     "evaluate": ("evaluate", "evaluate"),

@@ -32,8 +32,8 @@ def consistency(top: Mapping[str, Ints], benchmark: Benchmark) -> dict[str, Any]
         return {}
     k = first[codes[0]].shape[1]
     shared = {}
-    for place, a in enumerate(codes):
-        for b in codes[place + 1 :]:
+    for number, a in enumerate(codes):
+        for b in codes[number + 1 :]:
             x, y = first[a][described], first[b][described]
             shared[a, b] = 100 * float((x[:, :, None] == y[:, None, :]).sum((1, 2)).mean()) / k
     told: dict[str, Any] = {"items": int(described.sum())}

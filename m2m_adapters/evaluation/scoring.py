@@ -20,7 +20,6 @@ from m2m_adapters.languages import language
 from m2m_adapters.progress import Progress
 
 
-
 @dataclass
 class Scored:
     """One system on one benchmark. top: language -> int32 ``[captions, 10]``, items found."""
@@ -199,5 +198,3 @@ def worst_queries(scored: Scored, benchmark: Benchmark, items: Vectors, n: int =
         for place in np.argsort(-ranks)[:n]:
             found.append((code, int(place), int(ranks[place])))
     return sorted(found, key=lambda row: -row[2])[:n]
-
-

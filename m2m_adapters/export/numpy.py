@@ -18,7 +18,7 @@ TOLERANCE = 1e-5
 
 
 def export(adapter: Adapter, out: Path) -> Exported:
-    """``W`` ``[d_out, d_in]``, ``b`` ``[d_out]``, ``normalize_input``, ``head``, LayerNorm's own."""
+    """W ``[d_out, d_in]``, b ``[d_out]``, ``normalize_input``, ``head``, LayerNorm's own."""
     projector = adapter.projector
     weight, bias = projector.fold()
     arrays: dict[str, Any] = {

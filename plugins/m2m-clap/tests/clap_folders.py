@@ -1,6 +1,6 @@
 """A CLAP folder as the hub serves it, with small random weights and a tokenizer trained here."""
 
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -50,7 +50,7 @@ def config(vocabulary: int, fused: bool) -> tf.ClapConfig:
     return tf.ClapConfig(text_config=text, audio_config=audio, projection_dim=12)
 
 
-@lru_cache(maxsize=None)
+@cache
 def folder(fused: bool = False) -> Path:
     """A saved ClapModel, made once in a run: 1 s windows at 16 kHz."""
     path = Path(mkdtemp(prefix="m2m-clap-"))

@@ -104,7 +104,8 @@ class RemoteDual(ModalityModel):
         for name in ("get_text_features", "get_image_features"):
             if not hasattr(model, name):
                 raise UserError(
-                    f"{self.located.name} has no {name}", "it is not a dual encoder of the usual kind"
+                    f"{self.located.name} has no {name}",
+                    "it is not a dual encoder of the usual kind",
                 )
         return model.eval().requires_grad_(False).to(self.device)
 

@@ -1,6 +1,6 @@
 """Folders as the hub serves them, with small random weights and a tokenizer trained here."""
 
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -26,16 +26,23 @@ def clip_tokenizer() -> tf.PreTrainedTokenizerBase:
     specials = ["<|startoftext|>", "<|endoftext|>"]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
-        vocab_size=400, special_tokens=specials, initial_alphabet=alphabet,
-        end_of_word_suffix="</w>", show_progress=False,
+        vocab_size=400,
+        special_tokens=specials,
+        initial_alphabet=alphabet,
+        end_of_word_suffix="</w>",
+        show_progress=False,
     )
     tok.train_from_iterator(SENTENCES, trainer)
     tok.post_processor = processors.TemplateProcessing(
         single="<|startoftext|> $A <|endoftext|>", special_tokens=list(zip(specials, [0, 1]))
     )
     return tf.PreTrainedTokenizerFast(
-        tokenizer_object=tok, bos_token=specials[0], eos_token=specials[1],
-        pad_token=specials[1], unk_token=specials[1], model_max_length=32,
+        tokenizer_object=tok,
+        bos_token=specials[0],
+        eos_token=specials[1],
+        pad_token=specials[1],
+        unk_token=specials[1],
+        model_max_length=32,
     )
 
 
@@ -44,14 +51,20 @@ def bert_tokenizer() -> tf.PreTrainedTokenizerBase:
     tok.normalizer = normalizers.BertNormalizer()
     tok.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tok.train_from_iterator(
-        SENTENCES, trainers.WordPieceTrainer(vocab_size=300, special_tokens=BERT, show_progress=False)
+        SENTENCES,
+        trainers.WordPieceTrainer(vocab_size=300, special_tokens=BERT, show_progress=False),
     )
     tok.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     return tf.PreTrainedTokenizerFast(
-        tokenizer_object=tok, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]",
-        sep_token="[SEP]", mask_token="[MASK]", model_max_length=30,
+        tokenizer_object=tok,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+        model_max_length=30,
     )
 
 
@@ -61,7 +74,9 @@ def roberta_tokenizer(mask: bool = True) -> tf.PreTrainedTokenizerBase:
     tok.train_from_iterator(
         SENTENCES,
         trainers.BpeTrainer(
-            vocab_size=400, special_tokens=ROBERTA, show_progress=False,
+            vocab_size=400,
+            special_tokens=ROBERTA,
+            show_progress=False,
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         ),
     )
@@ -69,8 +84,14 @@ def roberta_tokenizer(mask: bool = True) -> tf.PreTrainedTokenizerBase:
         single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
     )
     made = tf.PreTrainedTokenizerFast(
-        tokenizer_object=tok, bos_token="<s>", cls_token="<s>", eos_token="</s>",
-        sep_token="</s>", pad_token="<pad>", unk_token="<unk>", mask_token="<mask>",
+        tokenizer_object=tok,
+        bos_token="<s>",
+        cls_token="<s>",
+        eos_token="</s>",
+        sep_token="</s>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+        mask_token="<mask>",
     )
     if not mask:  # SigLIP's tokenizers give no mask: it reads the padding too
         made.model_input_names = ["input_ids"]
@@ -79,15 +100,25 @@ def roberta_tokenizer(mask: bool = True) -> tf.PreTrainedTokenizerBase:
 
 def _text(vocabulary: int, **more: object) -> dict[str, object]:
     return dict(
-        vocab_size=vocabulary, hidden_size=16, intermediate_size=24, num_hidden_layers=2,
-        num_attention_heads=2, max_position_embeddings=32, **more,
+        vocab_size=vocabulary,
+        hidden_size=16,
+        intermediate_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=32,
+        **more,
     )
 
 
 def _vision(**more: object) -> dict[str, object]:
     return dict(
-        hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2,
-        image_size=32, patch_size=8, **more,
+        hidden_size=16,
+        intermediate_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=32,
+        patch_size=8,
+        **more,
     )
 
 
@@ -117,7 +148,12 @@ def parts(kind: str) -> tuple[type, object, object, object]:
         config = tf.SiglipConfig(
             text_config=_text(len(tok), projection_size=16), vision_config=_vision()
         )
-        return tf.SiglipModel, config, tok, tf.SiglipImageProcessor(size={"height": 32, "width": 32})
+        return (
+            tf.SiglipModel,
+            config,
+            tok,
+            tf.SiglipImageProcessor(size={"height": 32, "width": 32}),
+        )
     if kind == "siglip2":
         tok = roberta_tokenizer(mask=False)
         vision = _vision(num_patches=16)
@@ -125,20 +161,39 @@ def parts(kind: str) -> tuple[type, object, object, object]:
         config = tf.Siglip2Config(
             text_config=_text(len(tok), projection_size=16), vision_config=vision
         )
-        return tf.Siglip2Model, config, tok, tf.Siglip2ImageProcessor(patch_size=8, max_num_patches=16)
+        return (
+            tf.Siglip2Model,
+            config,
+            tok,
+            tf.Siglip2ImageProcessor(patch_size=8, max_num_patches=16),
+        )
     if kind == "align":
         tok = bert_tokenizer()
         config = tf.AlignConfig(
             text_config=_text(len(tok), pad_token_id=0),
             vision_config=dict(
-                image_size=32, hidden_dim=32, width_coefficient=0.1, depth_coefficient=0.1,
-                in_channels=[8, 8], out_channels=[8, 16], kernel_sizes=[3, 3], strides=[1, 2],
-                num_block_repeats=[1, 1], expand_ratios=[1, 2], depthwise_padding=[],
+                image_size=32,
+                hidden_dim=32,
+                width_coefficient=0.1,
+                depth_coefficient=0.1,
+                in_channels=[8, 8],
+                out_channels=[8, 16],
+                kernel_sizes=[3, 3],
+                strides=[1, 2],
+                num_block_repeats=[1, 1],
+                expand_ratios=[1, 2],
+                depthwise_padding=[],
             ),
             projection_dim=32,
         )
-        return tf.AlignModel, config, tok, _square(
-            tf.EfficientNetImageProcessor, do_center_crop=True, 
+        return (
+            tf.AlignModel,
+            config,
+            tok,
+            _square(
+                tf.EfficientNetImageProcessor,
+                do_center_crop=True,
+            ),
         )
     if kind == "chinese_clip":
         tok = bert_tokenizer()
@@ -158,22 +213,37 @@ def parts(kind: str) -> tuple[type, object, object, object]:
         config = tf.GroupViTConfig(
             text_config=_text(len(tok), **ids),
             vision_config=dict(
-                hidden_size=16, intermediate_size=24, depths=[1, 1, 1], num_attention_heads=2,
-                image_size=32, patch_size=8, num_group_tokens=[8, 4, 0],
-                num_output_groups=[8, 4, 0], num_hidden_layers=3, assign_mlp_ratio=[0.5, 4],
+                hidden_size=16,
+                intermediate_size=24,
+                depths=[1, 1, 1],
+                num_attention_heads=2,
+                image_size=32,
+                patch_size=8,
+                num_group_tokens=[8, 4, 0],
+                num_output_groups=[8, 4, 0],
+                num_hidden_layers=3,
+                assign_mlp_ratio=[0.5, 4],
             ),
-            projection_dim=12, projection_intermediate_dim=16,
+            projection_dim=12,
+            projection_intermediate_dim=16,
         )
         return tf.GroupViTModel, config, tok, _square(tf.CLIPImageProcessor)
     raise ValueError(kind)
 
 
 KINDS = [
-    "clip", "metaclip_2", "siglip", "siglip2", "align", "chinese_clip", "altclip", "groupvit",
+    "clip",
+    "metaclip_2",
+    "siglip",
+    "siglip2",
+    "align",
+    "chinese_clip",
+    "altclip",
+    "groupvit",
 ]
 
 
-@lru_cache(maxsize=None)
+@cache
 def folder(kind: str) -> Path:
     """A saved model of ``kind``, made once in a run."""
     path = Path(mkdtemp(prefix=f"m2m-{kind}-"))
@@ -181,7 +251,7 @@ def folder(kind: str) -> Path:
     torch.manual_seed(0)
     model = whole(config).eval()
     with torch.no_grad():  # the initial weights are so small that all texts look alike
-        for name, value in model.named_parameters():
+        for value in model.parameters():
             if value.ndim > 1:
                 value.normal_(0, 0.25)
     model.save_pretrained(path)

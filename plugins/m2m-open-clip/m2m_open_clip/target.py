@@ -152,9 +152,7 @@ def tokenizer_of(checkpoint: Checkpoint) -> Any:
         if checkpoint.architecture is not None:
             return open_clip.get_tokenizer(checkpoint.architecture)
         length = text.get("context_length", open_clip.tokenizer.DEFAULT_CONTEXT_LENGTH)
-        return open_clip.SimpleTokenizer(
-            context_length=length, **text.get("tokenizer_kwargs", {})
-        )
+        return open_clip.SimpleTokenizer(context_length=length, **text.get("tokenizer_kwargs", {}))
     folder = checkpoint.located.folder
     if not any((folder / file).is_file() for file in ("tokenizer.json", "tokenizer_config.json")):
         if checkpoint.located.revision is None and checkpoint.architecture is None:

@@ -1,6 +1,6 @@
 """sentence-transformers folders with small random weights and tokenizers trained here."""
 
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -99,7 +99,7 @@ SHAPES = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def folder(name: str) -> Path:
     """A saved SentenceTransformer of one of ``SHAPES``, made once in a run."""
     encoder, pooling, dense, unit, prompts, default = SHAPES[name]

@@ -9,19 +9,53 @@ import m2m_adapters as m2m
 
 @m2m.hookimpl
 def m2m_register(register: Any) -> None:
-    register.source("tiny-text", "m2m_tiny.family:tiny_text", dim=256, licence="apache-2.0",
-                    description="13 languages, sentence-transformers")
-    register.target("tiny-clip", "m2m_tiny.family:tiny_clip", modality="image",
-                    licence="apache-2.0", description="CLIP of small scenes, English only")
-    register.target("tiny-open-clip", "m2m_tiny.family:tiny_open_clip", modality="image",
-                    licence="apache-2.0", description="open_clip of small scenes, English only")
-    register.target("tiny-clap", "m2m_tiny.family:tiny_clap", modality="audio",
-                    licence="apache-2.0", description="CLAP of short sounds, English only")
-    register.corpus("tiny-scene-captions", "m2m_tiny.corpora:scene_captions",
-                    description="English captions of scenes, as many as asked for")
-    register.corpus("tiny-sound-captions", "m2m_tiny.corpora:sound_captions",
-                    description="English captions of sounds, as many as asked for")
-    register.benchmark("tiny-scenes", "m2m_tiny.benchmarks:scenes", modality="image",
-                       description="1,000 scenes with near-duplicates, 13 languages")
-    register.benchmark("tiny-sounds", "m2m_tiny.benchmarks:sounds", modality="audio",
-                       description="1,000 sounds with near-duplicates, 13 languages")
+    register.source(
+        "tiny-text",
+        "m2m_tiny.family:tiny_text",
+        dim=256,
+        licence="apache-2.0",
+        description="13 languages, sentence-transformers",
+    )
+    register.target(
+        "tiny-clip",
+        "m2m_tiny.family:tiny_clip",
+        modality="image",
+        licence="apache-2.0",
+        description="CLIP of small scenes, English only",
+    )
+    register.target(
+        "tiny-open-clip",
+        "m2m_tiny.family:tiny_open_clip",
+        modality="image",
+        licence="apache-2.0",
+        description="open_clip of small scenes, English only",
+    )
+    register.target(
+        "tiny-clap",
+        "m2m_tiny.family:tiny_clap",
+        modality="audio",
+        licence="apache-2.0",
+        description="CLAP of short sounds, English only",
+    )
+    register.corpus(
+        "tiny-scene-captions",
+        "m2m_tiny.corpora:scene_captions",
+        description="English captions of scenes, as many as asked for",
+    )
+    register.corpus(
+        "tiny-sound-captions",
+        "m2m_tiny.corpora:sound_captions",
+        description="English captions of sounds, as many as asked for",
+    )
+    register.benchmark(
+        "tiny-scenes",
+        "m2m_tiny.benchmarks:scenes",
+        modality="image",
+        description="1,000 scenes with near-duplicates, 13 languages",
+    )
+    register.benchmark(
+        "tiny-sounds",
+        "m2m_tiny.benchmarks:sounds",
+        modality="audio",
+        description="1,000 sounds with near-duplicates, 13 languages",
+    )

@@ -27,7 +27,9 @@ def sounds() -> Benchmark:
     specs, said = audible.gallery()
 
     def make(index: int) -> Any:
-        return audible.render(specs[index], random.Random(ITEMS_SEED * 1_000_003 + index)), audible.RATE
+        return audible.render(
+            specs[index], random.Random(ITEMS_SEED * 1_000_003 + index)
+        ), audible.RATE
 
     return Benchmark("tiny-sounds", "audio", LazyItems(len(specs), make), captions(said),
                      notes=NOTES, licence="apache-2.0")  # fmt: skip
@@ -40,4 +42,3 @@ def captions(said: list[dict[str, Any]]) -> dict[str, list[str]]:
         rng = random.Random(CAPTIONS_SEED + number)
         found[code] = [caption(spec, code, rng) for spec in said]
     return found
-

@@ -24,8 +24,12 @@ def sound_captions(n: int | None = None, seed: int = 0) -> Iterator[str]:
 
 
 def _distinct(
-    n: int | None, seed: int, draw: Callable[..., Any], mention: Callable[..., Any],
-    key: Callable[[Any], str], held_out: set[str],
+    n: int | None,
+    seed: int,
+    draw: Callable[..., Any],
+    mention: Callable[..., Any],
+    key: Callable[[Any], str],
+    held_out: set[str],
 ) -> Iterator[str]:
     rng = random.Random(1_000_003 + seed)
     seen: set[str] = set()

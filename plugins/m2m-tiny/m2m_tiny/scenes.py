@@ -66,23 +66,37 @@ def _random_object(rng: random.Random, sized: bool = True) -> dict[str, Any]:
     }
 
 
-def near_duplicates(scene: Scene, rng: random.Random) -> list[Scene]:
-    """Four scenes that differ in one attribute, or in which object has it."""
+def near_duplicates(scene: Scene, rng: random.Random, n: int = 4) -> list[Scene]:
+    """``n`` scenes that differ in one attribute, or in which object has it; fewer if there are."""
+    found: dict[str, Scene] = {}
+    own = key(scene)
+    for _ in range(20 * n):
+        for other in _neighbours(scene, rng):
+            if key(other) != own:
+                found.setdefault(key(other), other)
+            if len(found) == n:
+                return list(found.values())
+    return list(found.values())
+
+
+def _neighbours(scene: Scene, rng: random.Random) -> list[Scene]:
+    """A handful, the telling ones first; others at every call."""
     if scene["kind"] == "one":
         moved = copy.deepcopy(scene)
         moved["pos"] = rng.choice([p for p in POSITIONS if p != scene["pos"]])
-        return [moved, *(_changed(scene, key, rng) for key in ("tex", "size", "color"))]
+        return [moved, *(_changed(scene, k, rng) for k in ("tex", "size", "color", "shape"))]
     swapped = copy.deepcopy(scene)
-    a, b = swapped["objs"][:2]
-    a["color"], b["color"] = b["color"], a["color"]
+    a, b = rng.sample(swapped["objs"], 2)
+    what = rng.choice(["color", "color", "tex"])
+    a[what], b[what] = b[what], a[what]
     turned = copy.deepcopy(scene)
     if scene["kind"] == "three":
-        turned["objs"] = turned["objs"][::-1]
+        rng.shuffle(turned["objs"])
     elif scene["rel"] == "inside":
         first = turned["objs"][0]
         first["tex"] = rng.choice([t for t in TEXTURES if t != first["tex"]])
     else:
-        turned["rel"] = INVERSE[scene["rel"]]
+        turned["rel"] = rng.choice([r for r in RELATIONS if r not in (scene["rel"], "inside")])
     return [
         swapped,
         turned,
@@ -124,16 +138,16 @@ def key(scene: Scene) -> str:
     return repr((scene["kind"], scene.get("rel"), scene.get("order"), scene.get("pos"), objects))
 
 
-def gallery(seed: int = 999, groups: int = 200) -> tuple[list[Scene], list[Scene]]:
+def gallery(seed: int = 999, groups: int = 40, size: int = 25) -> tuple[list[Scene], list[Scene]]:
     """The held-out scenes and what their captions say: each base with its near-duplicates."""
     rng = random.Random(seed)
     scenes: list[Scene] = []
     seen: set[str] = set()
-    while len(scenes) < groups * 5:
+    while len(scenes) < groups * size:
         base = random_scene(rng)
-        family = [base, *near_duplicates(base, rng)]
+        family = [base, *near_duplicates(base, rng, size - 1)]
         keys = {key(scene) for scene in family}
-        if len(keys) == 5 and not keys & seen:
+        if len(keys) == size and not keys & seen:
             seen |= keys
             scenes += family
     return scenes, [mention(scene, rng, 0.1) for scene in scenes]

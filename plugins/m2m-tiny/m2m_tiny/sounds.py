@@ -87,23 +87,22 @@ def _possible(sound: Sound) -> bool:
     if sound["link"] == "together":
         return events[0]["what"] != events[1]["what"] and max(lengths) <= _LONGEST
     apart = all(
-        (a["what"], a["pitch"]) != (b["what"], b["pitch"])
-        for a, b in itertools.pairwise(events)
+        (a["what"], a["pitch"]) != (b["what"], b["pitch"]) for a, b in itertools.pairwise(events)
     )
     return apart and sum(lengths) + _GAP * (len(events) - 1) <= _LONGEST
 
 
-def near_duplicates(sound: Sound, rng: random.Random) -> list[Sound]:
-    """Four sounds that differ in one attribute, or in which event has it."""
+def near_duplicates(sound: Sound, rng: random.Random, n: int = 4) -> list[Sound]:
+    """``n`` sounds that differ in one attribute, or in which event has it; fewer if there are."""
     found: list[Sound] = []
     keys = {key(sound)}
-    for other in _neighbours(sound, rng):
+    for other in itertools.islice(_neighbours(sound, rng), 60 * n):
         if key(other) not in keys and _possible(other):
             keys.add(key(other))
             found.append(other)
-            if len(found) == 4:
-                return found
-    raise AssertionError("unreachable: neighbours never end")
+            if len(found) == n:
+                break
+    return found
 
 
 def _neighbours(sound: Sound, rng: random.Random) -> Iterator[Sound]:
@@ -120,6 +119,8 @@ def _neighbours(sound: Sound, rng: random.Random) -> Iterator[Sound]:
         rng.shuffle(details)
         for detail in details:
             yield _changed(sound, detail, rng)
+        if len(events) < 3 and link == "then":
+            yield _sound([*events, _random_event(rng)], link)
 
 
 def _swapped(sound: Sound, rng: random.Random) -> Sound:
@@ -168,16 +169,16 @@ def key(sound: Sound) -> str:
     return sound["link"] + repr(sorted(events) if sound["link"] == "together" else events)
 
 
-def gallery(seed: int = 998, groups: int = 200) -> tuple[list[Sound], list[Sound]]:
+def gallery(seed: int = 998, groups: int = 40, size: int = 25) -> tuple[list[Sound], list[Sound]]:
     """The held-out sounds and what their captions say: each base with its near-duplicates."""
     rng = random.Random(seed)
     sounds: list[Sound] = []
     seen: set[str] = set()
-    while len(sounds) < groups * 5:
+    while len(sounds) < groups * size:
         base = random_sound(rng)
-        family = [base, *near_duplicates(base, rng)]
+        family = [base, *near_duplicates(base, rng, size - 1)]
         keys = {key(sound) for sound in family}
-        if len(keys) == 5 and not keys & seen:
+        if len(keys) == size and not keys & seen:
             seen |= keys
             sounds += family
     return sounds, [mention(sound, rng, 0.1) for sound in sounds]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import random
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from m2m_tiny.captions.grammar import Language
@@ -16,7 +16,7 @@ LANGUAGES = {
 }  # fmt: skip
 
 
-@lru_cache(maxsize=None)
+@cache
 def language(code: str) -> Language:
     """The grammar of one language."""
     if code not in LANGUAGES:

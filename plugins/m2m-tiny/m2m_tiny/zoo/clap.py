@@ -1,6 +1,6 @@
 """Trains tiny-clap: transformers' ClapModel on four-second sounds and English captions.
 
-    python -m m2m_tiny.zoo.clap --out FOLDER [--steps N]
+python -m m2m_tiny.zoo.clap --out FOLDER [--steps N]
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from torch.nn import functional as F
 
 from m2m_tiny import sounds
 from m2m_tiny.zoo import dual, training
-from m2m_tiny.zoo.english_tokenizer import train_tokenizer
+from m2m_tiny.zoo.english_tokenizer import make_tokenizer
 
-STEPS = 4000
+STEPS = 2500
 MAX_TOKENS = 48
 FRAMES, MELS = 128, 32
 
@@ -27,7 +27,7 @@ def build() -> tuple[Any, Any]:
     """The untrained model and its processor."""
     from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, ClapProcessor
 
-    tokenizer = train_tokenizer(sounds.random_sound, MAX_TOKENS)
+    tokenizer = make_tokenizer(sounds.random_sound, MAX_TOKENS)
     config = ClapConfig(
         text_config={
             "vocab_size": len(tokenizer), "hidden_size": 128, "intermediate_size": 256,

@@ -1,6 +1,6 @@
 """Trains tiny-clip: transformers' CLIPModel on 40-pixel scenes and English captions.
 
-    python -m m2m_tiny.zoo.clip --out FOLDER [--steps N]
+python -m m2m_tiny.zoo.clip --out FOLDER [--steps N]
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from torch.nn import functional as F
 
 from m2m_tiny import scenes
 from m2m_tiny.zoo import dual, training
-from m2m_tiny.zoo.english_tokenizer import train_tokenizer
+from m2m_tiny.zoo.english_tokenizer import make_tokenizer
 
 MAX_TOKENS = 48
-STEPS = 4500
+STEPS = 2000
 MEAN = STD = [0.5, 0.5, 0.5]
 
 
@@ -25,7 +25,7 @@ def build() -> tuple[Any, Any]:
     """The untrained model and its processor."""
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor
 
-    tokenizer = train_tokenizer(scenes.random_scene, MAX_TOKENS)
+    tokenizer = make_tokenizer(scenes.random_scene, MAX_TOKENS)
     size = {"height": scenes.RESOLUTION, "width": scenes.RESOLUTION}
     config = CLIPConfig(
         text_config={

@@ -1,10 +1,12 @@
-"""Small subword tokenizers that know English captions and nothing else."""
+"""Small subword tokenizers that know the words of English captions and nothing else."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from m2m_tiny.zoo.vocabulary import word_pieces
 
 START, END, PAD, UNKNOWN = "<|startoftext|>", "<|endoftext|>", "<|pad|>", "<|unk|>"
 
@@ -18,22 +20,19 @@ def english_captions(draw: Callable[..., Any], n: int = 20_000) -> Iterator[str]
         yield caption(draw(rng), "en", rng)
 
 
-def train_tokenizer(draw: Callable[..., Any], max_tokens: int, vocab_size: int = 512) -> Any:
-    """A fast tokenizer with start and end tokens, trained on English captions."""
-    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+def make_tokenizer(draw: Callable[..., Any], max_tokens: int) -> Any:
+    """A fast tokenizer with start and end tokens; the words of one world's English captions."""
+    from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
-    tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN, end_of_word_suffix="</w>"))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"),
-                                                   "removed", invert=True)  # fmt: skip
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size, special_tokens=[PAD, UNKNOWN], end_of_word_suffix="</w>",
-        show_progress=False,
-    )  # fmt: skip
-    tokenizer.train_from_iterator(english_captions(draw), trainer)
-    # The end token last: CLIP's text model pools where it finds this id.
-    tokenizer.add_special_tokens([START, END])
+    normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+    splitter = pre_tokenizers.Split(Regex(r"[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"), "removed",
+                                    invert=True)  # fmt: skip
+    # The end token last: CLIP's text models pool where they find the highest id.
+    tokenizer = Tokenizer(
+        word_pieces(english_captions(draw), normalizer, splitter, [PAD, UNKNOWN], (START, END))
+    )
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, splitter
     start, end = tokenizer.token_to_id(START), tokenizer.token_to_id(END)
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{START} $A {END}", special_tokens=[(START, start), (END, end)]

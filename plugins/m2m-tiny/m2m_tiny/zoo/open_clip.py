@@ -1,6 +1,6 @@
-"""Trains tiny-open-clip: open_clip's CLIP, from a config of its own, on scenes and English captions.
+"""Trains tiny-open-clip: open_clip's CLIP from a config of its own, on scenes and captions.
 
-    python -m m2m_tiny.zoo.open_clip --out FOLDER [--steps N]
+python -m m2m_tiny.zoo.open_clip --out FOLDER [--steps N]
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from torch.nn import functional as F
 
 from m2m_tiny import scenes
 from m2m_tiny.zoo import dual, training
-from m2m_tiny.zoo.english_tokenizer import train_tokenizer
+from m2m_tiny.zoo.english_tokenizer import make_tokenizer
 
-STEPS = 3500
+STEPS = 2000
 CONTEXT = 40
 CONFIG: dict[str, Any] = {
     "embed_dim": 96,
@@ -41,7 +41,7 @@ def main(out: Path, steps: int = STEPS, seed: int = 1) -> str:
     """Train, save, and return the score."""
     from open_clip.model import CLIP
 
-    tokenizer = train_tokenizer(scenes.random_scene, CONTEXT)
+    tokenizer = make_tokenizer(scenes.random_scene, CONTEXT)
     config = json.loads(json.dumps(CONFIG))
     config["text_cfg"]["vocab_size"] = len(tokenizer)
     torch.manual_seed(seed)

@@ -21,6 +21,7 @@ from m2m_tiny import scenes, sounds
 from m2m_tiny.captions import LANGUAGES, caption
 from m2m_tiny.zoo import training
 from m2m_tiny.zoo.dual import draw
+from m2m_tiny.zoo.vocabulary import word_pieces
 
 MAX_TOKENS = 96
 PAIRS = 192
@@ -39,29 +40,19 @@ def multilingual_captions(n: int = 40_000) -> Iterator[str]:
         yield caption(world.mention(draw(world, rng), rng), codes[number // 2 % len(codes)], rng)
 
 
-def train_tokenizer(vocab_size: int = 4000) -> Any:
-    """A fast subword tokenizer; every Han or Kana character is a word of its own."""
-    from tokenizers import (
-        Regex,
-        Tokenizer,
-        models,
-        normalizers,
-        pre_tokenizers,
-        processors,
-        trainers,
-    )
+def make_tokenizer() -> Any:
+    """Word pieces; every Han or Kana character is a word of its own."""
+    from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
-    tokenizer = Tokenizer(models.BPE(unk_token="[UNK]", continuing_subword_prefix="##"))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     alone = Regex(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{N}\p{P}]")
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+    splitter = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split(alone, "isolated")]
     )
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    trainer = trainers.BpeTrainer(vocab_size=vocab_size, special_tokens=special,
-                                  continuing_subword_prefix="##", show_progress=False)  # fmt: skip
-    tokenizer.train_from_iterator(multilingual_captions(), trainer)
+    tokenizer = Tokenizer(word_pieces(multilingual_captions(), normalizer, splitter, special))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, splitter
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         special_tokens=[(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")],
@@ -76,7 +67,7 @@ def build() -> tuple[Any, Any]:
     """The untrained transformer and its tokenizer."""
     from transformers import BertConfig, BertModel
 
-    tokenizer = train_tokenizer()
+    tokenizer = make_tokenizer()
     config = BertConfig(
         vocab_size=len(tokenizer), hidden_size=WIDTH, num_hidden_layers=3, num_attention_heads=4,
         intermediate_size=512, max_position_embeddings=MAX_TOKENS, type_vocab_size=1,

@@ -43,7 +43,9 @@ def curve(points: Sequence[tuple[float, float]], *, title: str, x_name: str, y_n
 
     def at(x: float, y: float) -> tuple[float, float]:
         across = (x - xs[0]) / ((xs[-1] - xs[0]) or 1.0)
-        return left + across * (width - left - 20), 14 + (high - y) / spread * (height - bottom - 20)
+        return left + across * (width - left - 20), 14 + (high - y) / spread * (
+            height - bottom - 20
+        )
 
     line = " ".join(f"{a:.1f},{b:.1f}" for a, b in (at(x, y) for x, y in points))
     dots = "".join(
@@ -56,7 +58,8 @@ def curve(points: Sequence[tuple[float, float]], *, title: str, x_name: str, y_n
         f'<text x="{left - 6}" y="22" text-anchor="end">{high:.4g}</text>'
         f'<text x="{left - 6}" y="{height - bottom - 2}" text-anchor="end">{low:.4g}</text>'
         f'<text x="{left}" y="{height - 8}">{xs[0]:g}</text>'
-        f'<text x="{width - 20}" y="{height - 8}" text-anchor="end">{xs[-1]:g} {escape(x_name)}</text>'
+        f'<text x="{width - 20}" y="{height - 8}" text-anchor="end">{xs[-1]:g} '
+        f"{escape(x_name)}</text>"
         f'<text x="{width - 20}" y="16" text-anchor="end">{escape(y_name)}</text>'
     )
     return _svg(width, height, body, title)
@@ -85,11 +88,9 @@ def scatter(
     for number, (x, y, uri) in enumerate(anchors):
         cx, cy = at(x, y)
         colour = PALETTE[number % len(PALETTE)]
-        inside = f'<image href="{uri}" x="{cx - thumb / 2:.1f}" y="{cy - thumb / 2:.1f}" width="{thumb}" height="{thumb}"/>' if uri else ""  # noqa: E501
-        parts.append(
-            f'{inside}<rect x="{cx - thumb / 2:.1f}" y="{cy - thumb / 2:.1f}" width="{thumb}" '
-            f'height="{thumb}" fill="none" stroke="{colour}" stroke-width="3"/>'
-        )
+        box = f'x="{cx - thumb / 2:.1f}" y="{cy - thumb / 2:.1f}" width="{thumb}" height="{thumb}"'
+        inside = f'<image href="{uri}" {box}/>' if uri else ""
+        parts.append(f'{inside}<rect {box} fill="none" stroke="{colour}" stroke-width="3"/>')
     for x, y, number, label in points:
         cx, cy = at(x, y)
         colour = PALETTE[number % len(PALETTE)]

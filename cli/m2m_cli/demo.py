@@ -1,0 +1,35 @@
+"""``m2m demo``: the whole method on the embedded tiny models, and a page to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from m2m_cli.output import JSON, print_json, table
+
+
+def demo(
+    out: Path = typer.Option(
+        Path("demo-page"), "--out", "-o", help="Folder for page and adapters."
+    ),
+    sentences: int = typer.Option(6000, "--sentences", help="English sentences to learn from."),
+    json: bool = JSON,
+) -> None:
+    """Align the tiny models from English alone, evaluate 13 languages, and leave a page.
+
+    [dim]m2m demo --out demo-page[/dim]
+    """
+    from m2m_adapters.demo import run_demo, summary
+    from m2m_adapters.progress import progress_for
+
+    shown = run_demo(out, sentences=sentences, progress=progress_for())
+    told = summary(shown)
+    page = (out / "index.html").resolve()
+    if json:
+        print_json({"page": str(page), "pairings": told})
+        return
+    keys = [key for key in told[0] if key != "target"]
+    rows = [[key, *(str(one[key]) for one in told)] for key in keys]
+    typer.echo(table(rows, ["", *(one["target"] for one in told)]))
+    typer.echo(f"\nThe page: {page}\n          file://{page}")

@@ -1,0 +1,105 @@
+"""Post-processing of an adapter's vectors, each reported as a system of its own.
+
+Against hubs (items that come up for every query) the correction is learned from a bank of
+*English* sentences, never from the test queries. Removing what vectors tell of their language
+needs unlabelled text of that language, here the benchmark's own captions without their items;
+such systems say so in their description.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from m2m_adapters.errors import UserError
+from m2m_adapters.evaluation.ranking import Penalty
+from m2m_adapters.evaluation.systems import System, corpus_of
+from m2m_adapters.interfaces import Vectors, normalize
+
+if TYPE_CHECKING:
+    from m2m_adapters.adapter import Adapter
+    from m2m_adapters.evaluation.scoring import Scored
+
+CORRECTIONS = {
+    "csls": "items' mean similarity to their nearest English bank sentences is taken off (CSLS)",
+    "qb-norm": "inverted softmax over an English query bank, for queries that hit a hub (QB-Norm)",
+    "centred": "each language's mean vector is taken off; uses unlabelled foreign text",
+    "lir": "each language's first principal component is removed (LIR); uses unlabelled foreign text",
+    "lsar": "the subspace that tells languages apart is removed (LSAR); uses unlabelled foreign text",
+}  # fmt: skip
+BANK = 5_000
+NEAREST = 10
+SHARPNESS = 20.0  # of the inverted softmax, as published for QB-Norm
+
+Corrected = tuple[System, dict[str, Vectors], dict[str, Penalty] | None]
+
+
+def corrected(
+    names: Sequence[str], adapter: Adapter, own: Scored, items: Vectors, texts: Any = None
+) -> Iterator[Corrected]:
+    """(system, vectors by language, penalties by language) for each named correction."""
+    for name in names:
+        if name not in CORRECTIONS:
+            raise UserError(f"unknown correction '{name}'", f"one of {', '.join(CORRECTIONS)}")
+    bank: Vectors | None = None
+    for name in names:
+        system = System(name, CORRECTIONS[name], own.system.encode)
+        if name in ("csls", "qb-norm"):
+            if bank is None:
+                bank = normalize(query_bank(adapter, texts))
+            penalty = (csls if name == "csls" else inverted_softmax)(bank, normalize(items))
+            yield system, own.vectors, {code: penalty for code in own.vectors}
+        else:
+            yield system, without_language(name, own.vectors), None
+
+
+def query_bank(adapter: Adapter, texts: Any = None) -> Vectors:
+    """English sentences through the adapter; the alignment corpus unless told otherwise."""
+    from m2m_adapters.corpus import read_corpus
+
+    corpus = read_corpus(texts if texts is not None else corpus_of(adapter), max_sentences=BANK)
+    return adapter.encode(corpus.sentences)
+
+
+def csls(bank: Vectors, items: Vectors) -> Penalty:
+    """Half the mean cosine of each item with its nearest bank sentences.
+
+    CSLS is 2 cos - r(item) - r(query); r(query) is the same for all items of a query.
+    """
+    scores = items @ bank.T
+    nearest = min(NEAREST, scores.shape[1])
+    top = np.partition(scores, -nearest, axis=1)[:, -nearest:]
+    return Penalty((top.mean(1) / 2).astype(np.float32))
+
+
+def inverted_softmax(bank: Vectors, items: Vectors) -> Penalty:
+    """log of the sum over the bank, for queries whose first hit is a bank query's first hit."""
+    scores = bank @ items.T
+    highest = scores.max(0)
+    spread = np.log(np.exp(SHARPNESS * (scores - highest)).sum(0)) / SHARPNESS + highest
+    hubs = np.zeros(len(items), bool)
+    hubs[np.unique(scores.argmax(1))] = True
+    return Penalty(spread.astype(np.float32), hubs)
+
+
+def without_language(name: str, vectors: dict[str, Vectors]) -> dict[str, Vectors]:
+    """Vectors of each language after what marks the language is removed."""
+    units = {code: normalize(rows) for code, rows in vectors.items()}
+    overall = np.mean([rows.mean(0) for rows in units.values()], axis=0)
+    if name == "centred":
+        # Put back on the common mean: the target's items are not centred.
+        return {code: rows - rows.mean(0) + overall for code, rows in units.items()}
+    if name == "lir":
+        found = {}
+        for code, rows in units.items():
+            _, _, axes = np.linalg.svd(rows - rows.mean(0), full_matrices=False)
+            found[code] = rows - (rows @ axes[:1].T) @ axes[:1]
+        return found
+    means = np.stack([rows.mean(0) for rows in units.values()])
+    if len(means) < 2:
+        return units
+    _, strengths, axes = np.linalg.svd(means - means.mean(0), full_matrices=False)
+    axes = axes[strengths > 1e-6 * max(strengths.max(), 1e-12)]
+    return {code: rows - (rows - overall) @ axes.T @ axes for code, rows in units.items()}

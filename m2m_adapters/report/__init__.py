@@ -1,0 +1,1 @@
+"""Pages to look at: self-contained HTML with tables, charts, pictures and sounds."""

@@ -1,0 +1,154 @@
+"""The parts of a page about an evaluation: table, bars, map of meanings, queries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from m2m_adapters.evaluation.scoring import Evaluation
+from m2m_adapters.interfaces import Vectors, normalize
+from m2m_adapters.languages import language
+from m2m_adapters.report import charts
+from m2m_adapters.report.media import image_uri, media
+from m2m_adapters.report.page import html_table
+
+
+def results(found: Evaluation) -> str:
+    """R@k of the adapter in every language, R@10 of every other system beside it."""
+    told = found.to_dict()["systems"]
+    own = told["adapter"]
+    others = {name: value for name, value in told.items() if name != "adapter"}
+
+    def row(label: str, key: str, code: str) -> list[str]:
+        there, back = (own[key][code][d] for d in ("text_to_item", "item_to_text"))
+        value, low, high = there["R@10"]
+        return [
+            label,
+            *(f"{there[f'R@{k}'][0]:.1f}" for k in (1, 5)),
+            f"{value:.1f} [{low:.1f}, {high:.1f}]",
+            f"{back['R@10'][0]:.1f}",
+            *(f"{other[key][code]['text_to_item']['R@10'][0]:.1f}" for other in others.values()),
+        ]
+
+    rows = [row(language(code).name, "languages", code) for code in own["languages"]]
+    sums = [n for n in ("all languages", "without English") if n in own["averages"]]
+    rows += [row(name, "averages", name) for name in sums]
+    header = ["", "R@1", "R@5", "R@10 [95%]", "item to text R@10"]
+    header += [f"{name} R@10" for name in others]
+    notes = "".join(
+        f"<li><b>{escape(name)}</b>: {escape(value['what'])}</li>" for name, value in others.items()
+    )
+    agreed = own["consistency"].get("all pairs")
+    agree = (
+        f"Two languages asking for the same item share {agreed:.0f} % of their first ten. "
+        if agreed is not None
+        else ""
+    )
+    return (
+        html_table(header, rows, strong=len(sums))
+        + f'<p class="note">{len(found.benchmark.items):,} items, text to item unless said, '
+        f"protocol {escape(found.protocol)}; ties count against; intervals by bootstrap over "
+        f"items. {agree}</p>" + (f'<ul class="note">{notes}</ul>' if notes else "")
+    )
+
+
+def language_bars(found: Evaluation) -> str:
+    """R@10 by language with intervals; the dashed line is the target's own English."""
+    told = found.to_dict()["systems"]
+    rows = []
+    for code, directions in told["adapter"]["languages"].items():
+        value, low, high = directions["text_to_item"]["R@10"]
+        rows.append((language(code).name, value, low, high))
+    mark = None
+    if "native" in told and "en" in told["native"]["languages"]:
+        mark = told["native"]["languages"]["en"]["text_to_item"]["R@10"][0]
+    title = "R@10 by language" + (" (dashed: the target's own English)" if mark else "")
+    return f"<figure>{charts.bars(rows, title=title, mark=mark)}<figcaption>{escape(title)}.</figcaption></figure>"  # noqa: E501
+
+
+def loss_curve(record: dict[str, Any]) -> str:
+    """Held-out loss while the projector was learned."""
+    points = [(row["epoch"], row["held_out_loss"]) for row in record.get("curve") or []]
+    if len(points) < 2:
+        return ""
+    title = "Held-out loss; epoch 0 is the closed form"
+    drawn = charts.curve(points, title=title, x_name="epochs", y_name="held-out loss")
+    return f"<figure>{drawn}<figcaption>{title}.</figcaption></figure>"
+
+
+def meaning_map(found: Evaluation, before: dict[str, Vectors], chosen: Sequence[int]) -> str:
+    """Captions of a few items in all languages around those items, before and after."""
+    after = found["adapter"].vectors
+    pictures = [
+        image_uri(found.benchmark.items[i], 34) if found.benchmark.modality == "image" else ""
+        for i in chosen
+    ]
+
+    def drawn(vectors: dict[str, Vectors], title: str) -> str:
+        codes = list(vectors)
+        # Text and items keep apart in such spaces; each kind is seen from its own middle.
+        items = normalize(found.items)
+        anchors = (items - items.mean(0))[list(chosen)]
+        texts = []
+        for code in codes:
+            rows = normalize(vectors[code])
+            texts.append((rows - rows.mean(0))[list(chosen)])
+        flat = plane(anchors, np.concatenate(texts))
+        places = [(float(x), float(y)) for x, y in flat]
+        anchored = [(*place, pictures[n]) for n, place in enumerate(places[: len(chosen)])]
+        captions = found.benchmark.captions
+        dots = [
+            (*places[len(chosen) * (1 + number) + n], n, f"{code}: {captions[code][i]}")
+            for number, code in enumerate(codes)
+            for n, i in enumerate(chosen)
+        ]
+        chart = charts.scatter(anchored, dots, title=title)
+        return f"<figure>{chart}<figcaption>{escape(title)}</figcaption></figure>"
+
+    told = (
+        "Each frame is an item, each dot of its colour a caption of it in one of "
+        f"{len(after)} languages (hold the pointer over a dot to read it). Both halves show the "
+        "two directions in which the items differ most."
+    )
+    return (
+        f'<div class="pair">{drawn(before, "Before: the source as it is")}'
+        f'{drawn(after, "After: through the projector")}</div><p class="note">{told}</p>'
+    )
+
+
+def plane(anchors: Vectors, texts: Vectors) -> Vectors:
+    """All rows in the plane that shows the anchors best: float32 ``[n, 2]``."""
+    _, _, axes = np.linalg.svd(anchors, full_matrices=False)
+    return np.asarray(np.concatenate([anchors, texts]) @ axes[:2].T)
+
+
+def queries(
+    found: Evaluation, asked: Sequence[tuple[str, int]], *, shown: int = 5, system: str = "adapter"
+) -> str:
+    """Real queries, (language, caption number), and what was found for them."""
+    bench = found.benchmark
+    parts = []
+    for code, place in asked:
+        known = language(code)
+        own = int(bench.owners[code][place])
+        hits = found[system].top[code][place][:shown]
+        items = "".join(
+            f'<div class="{"right" if int(hit) == own else "other"}">'
+            f"{media(bench.items[int(hit)], bench.modality, bench.item_name(int(hit)))}</div>"
+            for hit in hits
+        )
+        english = ""
+        if code != "en" and "en" in bench.captions:
+            meant = np.flatnonzero(bench.owners["en"] == own)
+            if len(meant):
+                english = f" &middot; {escape(bench.captions['en'][int(meant[0])])}"
+        parts.append(
+            f'<div class="query"><p class="said" lang="{code}" dir="{known.direction}">'
+            f"{escape(bench.captions[code][place])}</p>"
+            f'<p class="lang">{escape(known.name)}{english}</p>'
+            f'<div class="found">{items}</div></div>'
+        )
+    return "".join(parts)
