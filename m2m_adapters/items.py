@@ -142,6 +142,11 @@ def encode_ready(
             workers=workers,
         ):
             vectors = forward([item for _, item in batch]).detach().float().cpu().numpy()
+            if vectors.shape[1:] != (dim,):
+                raise UserError(
+                    f"the model gave items {vectors.shape[1]} columns, its text tower has {dim}",
+                    "its two towers do not share a space; fetch the model again",
+                )
             bad = ~np.isfinite(vectors).all(axis=1)
             if bad.any():
                 index = batch[int(np.flatnonzero(bad)[0])][0]

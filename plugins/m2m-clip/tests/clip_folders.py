@@ -174,10 +174,10 @@ def parts(kind: str) -> tuple[type, object, object, object]:
             vision_config=dict(
                 image_size=32,
                 hidden_dim=32,
-                width_coefficient=0.1,
+                width_coefficient=1.0,
                 depth_coefficient=0.1,
                 in_channels=[8, 8],
-                out_channels=[8, 16],
+                out_channels=[8, 32],  # the last is the joint space's dim
                 kernel_sizes=[3, 3],
                 strides=[1, 2],
                 num_block_repeats=[1, 1],
