@@ -176,7 +176,7 @@ def parts(kind: str) -> tuple[type, object, object, object]:
                 hidden_dim=32,
                 width_coefficient=1.0,
                 depth_coefficient=0.1,
-                in_channels=[8, 8],
+                in_channels=[32, 8],
                 out_channels=[8, 32],  # the last is the joint space's dim
                 kernel_sizes=[3, 3],
                 strides=[1, 2],
