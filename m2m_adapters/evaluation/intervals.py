@@ -34,14 +34,14 @@ class Resampler:
 
 @dataclass(frozen=True)
 class Figures:
-    """means float64 ``[5]`` and resampled means float64 ``[resamples, 5]``, columns FIGURES."""
+    """means float64 ``[6]`` and resampled means float64 ``[resamples, 6]``, columns FIGURES."""
 
     means: Floats
     drawn: Floats
     median: float | None = None
 
     def to_dict(self) -> dict[str, object]:
-        """figure -> [value, low, high] in percent (MRR and nDCG too), and the median rank."""
+        """figure -> [value, low, high] in percent (all of them), and the median rank."""
         low, high = np.percentile(self.drawn, [2.5, 97.5], axis=0)
         told: dict[str, object] = {
             name: [round(100 * float(v), 2) for v in (self.means[i], low[i], high[i])]

@@ -1,4 +1,4 @@
-"""Ranks -> figures: R@k, MRR, nDCG@10 and median rank, and their sums per item.
+"""Ranks -> figures: R@k and their mean, MRR, nDCG@10, median rank, and their sums per item.
 
 Every figure is a mean over queries. The sums per item are what the bootstrap resamples, so
 that several captions of one item are never taken for independent evidence.
@@ -15,7 +15,7 @@ from m2m_adapters.evaluation.benchmark import Owners
 from m2m_adapters.evaluation.ranking import Ranks
 
 KS = (1, 5, 10)
-FIGURES = (*(f"R@{k}" for k in KS), "MRR", "nDCG@10")
+FIGURES = (*(f"R@{k}" for k in KS), "MRR", "nDCG@10", "mean recall")
 """Figures that are means over queries, in the order of the columns of :class:`Sums`."""
 
 DIRECTIONS = ("text_to_item", "item_to_text")
@@ -26,7 +26,7 @@ Floats = npt.NDArray[np.float64]
 class Sums:
     """One direction of one language.
 
-    sums: float64 ``[n items, 5]``, FIGURES added over the queries that belong to an item.
+    sums: float64 ``[n items, 6]``, FIGURES added over the queries that belong to an item.
     counts: float64 ``[n items]``, how many queries those are.
     median: median rank of the first right answer.
     """
@@ -37,7 +37,7 @@ class Sums:
 
     @property
     def means(self) -> Floats:
-        """float64 ``[5]``, 0 to 1."""
+        """float64 ``[6]``, 0 to 1."""
         return np.asarray(self.sums.sum(0) / self.counts.sum())
 
 
@@ -49,7 +49,7 @@ def _discount(ranks: npt.NDArray[np.int32]) -> Floats:
 
 def _columns(first: npt.NDArray[np.int32], ndcg: Floats) -> Floats:
     hits = [(first <= k).astype(np.float64) for k in KS]
-    return np.stack([*hits, 1 / first.astype(np.float64), ndcg], axis=1)
+    return np.stack([*hits, 1 / first.astype(np.float64), ndcg, np.mean(hits, axis=0)], axis=1)
 
 
 def text_to_item(ranks: Ranks, owners: Owners) -> Sums:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.benchmark import Owners
 from m2m_adapters.interfaces import Vectors, normalize
 
@@ -61,6 +62,9 @@ def rank(
     """Ranks by cosine of texts ``[m, d]`` and items ``[n, d]``; owners int ``[m]``."""
     import torch
 
+    for what, vectors in (("texts", texts), ("items", items)):
+        if not np.isfinite(vectors).all():  # NaN compares false, which would count as found
+            raise UserError(f"the vectors of the {what} hold NaN or infinity", "use fp32")
     t = torch.from_numpy(normalize(np.asarray(texts, np.float32))).to(device)
     v = torch.from_numpy(normalize(np.asarray(items, np.float32))).to(device)
     own = torch.from_numpy(np.asarray(owners, np.int64)).to(device)
