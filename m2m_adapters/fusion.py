@@ -64,8 +64,8 @@ def terms(expression: str) -> list[str]:
     while pieces:
         # The longest run of pieces that is a folder's name, else one piece.
         for end in range(len(pieces), 1, -1):
-            folder = "+".join(pieces[:end]).rpartition("*")[2].partition(":")[2]
-            if folder and Path(folder).expanduser().exists():
+            scheme, _, folder = "+".join(pieces[:end]).partition(":")
+            if "+" not in scheme and folder and Path(folder).expanduser().exists():
                 break
         else:
             end = 1

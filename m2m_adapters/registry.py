@@ -165,6 +165,12 @@ def _walk(text: str, where: str) -> Iterator[tuple[str, str, str, Any, int]]:
                     raise wrong(
                         f"'{key.value}' in {told} must be {wanted}, not {type(made).__name__}", line
                     )
+                if key.value == "options" and "trust_remote_code" in (made or {}):
+                    raise wrong(
+                        f"{told} asks for trust_remote_code, which only your own "
+                        "--trust-remote-code can give",
+                        line,
+                    )
                 yield section.value, str(name.value), key.value, made, line
 
 

@@ -86,3 +86,9 @@ def test_a_missing_plugin_answers_with_the_install_line(monkeypatch: pytest.Monk
         with pytest.raises(UserError) as error:
             resolve("target", name)
         assert error.value.remedy == 'pip install "m2m-adapters[clap]"'
+
+
+def test_foreign_code_is_not_for_a_registry_to_allow() -> None:
+    text = "sources:\n  x:\n    plugin: st\n    options: {trust_remote_code: true}\n"
+    with pytest.raises(UserError, match=r"line 4.*trust_remote_code"):
+        read([(text, "mine.yaml")])

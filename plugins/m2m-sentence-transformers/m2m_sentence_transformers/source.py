@@ -239,11 +239,8 @@ class _Source(TextEncoder):
     @property
     def provenance(self) -> dict[str, Any]:
         """Model, revision or digest, pooling, prompt, longest text, and how it was run."""
-        pooling = [
-            module.get_pooling_mode_str()
-            for module in self.model
-            if hasattr(module, "get_pooling_mode_str")
-        ]
+        modes = [module.pooling_mode for module in self.model if hasattr(module, "pooling_mode")]
+        pooling = [mode if isinstance(mode, str) else "+".join(mode) for mode in modes]
         return {
             **self.located.provenance,
             **{key: value for key, value in self.settings.items() if value not in (None, "")},
