@@ -21,6 +21,8 @@ COMMANDS = {
     "align": ("align", "align"),
     "encode": ("encode", "encode"),
     "evaluate": ("evaluate", "evaluate"),
+    "import": ("import_checkpoint", "import_checkpoint"),
+    "export": ("export", "export"),
     "list": ("catalogue", "list_names"),
     "plugins": ("catalogue", "plugins"),
     "new-plugin": ("new_plugin", "new_plugin"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,13 +31,11 @@ FORMATS = {
         "export_projector",
         "one file: source vectors in, target vectors out",
     ),
-    "open-clip": (
-        "text_tower",
-        "export",
-        "a folder for open_clip whose text tower is the source and the projector",
-    ),
     "numpy": ("numpy", "export", "one .npz file: the folded W and b"),
 }
+
+
+SHORT = {"router": "sentence-transformers-router"}
 
 
 def export(adapter: Adapter, to: str, out: str | Path, **options: Any) -> Exported:
@@ -46,6 +45,7 @@ def export(adapter: Adapter, to: str, out: str | Path, **options: Any) -> Export
     """
     from m2m_adapters.registry import close
 
+    to = SHORT.get(to, to)
     if to not in FORMATS:
         raise UserError(
             f"no format is called '{to}'{close(to, list(FORMATS))}", f"one of {', '.join(FORMATS)}"
@@ -53,10 +53,13 @@ def export(adapter: Adapter, to: str, out: str | Path, **options: Any) -> Export
     out = Path(out)
     if out.is_dir() and any(out.iterdir()):
         raise UserError(f"{out} is not empty", "choose a new place for the export")
-    if not adapter.projector.training and all(
-        parameter.device.type == "cpu" for parameter in adapter.projector.parameters()
+    if adapter.projector.training or any(
+        parameter.device.type != "cpu" for parameter in adapter.projector.parameters()
     ):
-        module, function, _ = FORMATS[to]
-        made = getattr(importlib.import_module(f"m2m_adapters.export.{module}"), function)
-        return made(adapter, out, **options)  # type: ignore[no-any-return]
-    raise UserError("the projector is being trained or lies on a GPU", "save and load it first")
+        raise UserError("the projector is being trained or lies on a GPU", "save and load it first")
+    module, function, _ = FORMATS[to]
+    made = getattr(importlib.import_module(f"m2m_adapters.export.{module}"), function)
+    known = set(inspect.signature(made).parameters)
+    if odd := sorted(set(options) - known):
+        raise UserError(f"the format {to} knows no option '{odd[0]}'", f"leave --{odd[0]} out")
+    return made(adapter, out, **options)  # type: ignore[no-any-return]

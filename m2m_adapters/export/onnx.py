@@ -11,6 +11,13 @@ import numpy as np
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.export.onnx_precision import PRECISIONS, check_precision, lower
+from m2m_adapters.export.source import (
+    REMEDY,
+    source_model,
+    source_prompt,
+    source_width,
+    unit_source,
+)
 from m2m_adapters.export.verify import PROBES, Exported, compare, source_probes
 from m2m_adapters.files import whole_file, whole_folder
 from m2m_adapters.interfaces import Vectors
@@ -50,7 +57,7 @@ def export(adapter: Adapter, out: Path, precision: str = "fp32") -> Exported:
         "inputs": {"input_ids": "int64 [n, tokens]", "attention_mask": "int64 [n, tokens]"},
         "output": {"vectors": f"float32 [n, {adapter.dim}]"},
         "max_tokens": limit,
-        "prompt": getattr(adapter.source, "prompt", None) or "",
+        "prompt": source_prompt(adapter, model),
         "precision": precision,
         "adapter": adapter.digest,
     }
@@ -166,18 +173,12 @@ def projector_graph(adapter: Adapter) -> Any:
 
 def _source(adapter: Adapter) -> tuple[Any, Any]:
     """(the source as a SentenceTransformer of our own to change, its tokenizer)."""
-    made = getattr(adapter.source, "sentence_transformer", None)
-    remedy = "export the projector alone: --to onnx-projector"
-    if made is None:
-        raise UserError(
-            f"the source is a {type(adapter.source).__name__}, not one sentence-transformers model "
-            "whose graph could be exported",
-            remedy,
-        )
-    model = copy.deepcopy(made()).to("cpu").float().eval()
+    model = copy.deepcopy(source_model(adapter))
     encoder = getattr(model[0], "model", None) or getattr(model[0], "auto_model", None)
     if encoder is None or getattr(model, "tokenizer", None) is None:
-        raise UserError("the source does not begin with a transformer and its tokenizer", remedy)
+        raise UserError(
+            "the source does not begin with a transformer and its tokenizer", REMEDY
+        )
     return model, model.tokenizer
 
 
@@ -195,7 +196,11 @@ def _token_graph(adapter: Adapter, model: Any, tokenizer: Any) -> Any:
             self.encoder = getattr(model[0], "model", None) or model[0].auto_model
             self.rest = nn.ModuleList(list(model)[1:])
             self.projector = copy.deepcopy(adapter.projector)
-            self.scale = adapter.record["source"].get("normalize", True)
+            self.scale = unit_source(adapter)
+            self.width = source_width(model)
+            # Models that pool without their prompt need to know how long it is.
+            prompt = source_prompt(adapter, model)
+            self.prompt_length = model[0]._get_prompt_length(prompt) if prompt else None
 
         def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Any:
             hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask)
@@ -203,9 +208,11 @@ def _token_graph(adapter: Adapter, model: Any, tokenizer: Any) -> Any:
                 "token_embeddings": hidden.last_hidden_state,
                 "attention_mask": attention_mask,
             }
+            if self.prompt_length is not None:
+                found["prompt_length"] = self.prompt_length
             for module in self.rest:
                 found = module(found)
-            x = found["sentence_embedding"]
+            x = found["sentence_embedding"][:, : self.width]
             return self.projector(nn.functional.normalize(x, dim=-1) if self.scale else x)
 
     made = Graph().eval()

@@ -8,6 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from m2m_adapters.errors import UserError
+from m2m_adapters.export.source import (
+    library,
+    source_model,
+    source_prompt,
+    source_width,
+    unit_source,
+    whole_width,
+)
 from m2m_adapters.export.stages import stages
 from m2m_adapters.export.verify import PROBES, Exported, compare
 from m2m_adapters.files import whole_folder
@@ -16,19 +24,18 @@ if TYPE_CHECKING:
     from m2m_adapters.adapter import Adapter
 
 TOLERANCE = 1e-5
-INSTALL = 'pip install "m2m-adapters[sentence-transformers]"'
 FULL = "align with precision fp32, which is what the folder computes in"
 
 
 def export(adapter: Adapter, out: Path) -> Exported:
     """Source, [Normalize], Dense for each affine step, and the head."""
-    module = _library()
-    source = _source(adapter)
+    module = library()
+    source = source_model(adapter)
     model = module.SentenceTransformer(
-        modules=[*source, *_projector_modules(adapter)],
+        modules=[*source, *_projector_modules(adapter, source)],
         device="cpu",
         similarity_fn_name="cosine",
-        **_prompt(adapter, source),
+        **_prompts(adapter, source),
     )
     ours = adapter.encode(list(PROBES))
     with whole_folder(out) as temporary:
@@ -45,8 +52,8 @@ def export_router(adapter: Adapter, out: Path, items: list[Any] | None = None) -
     items: examples to compare the item tower on; without them two are made for images and
     sounds.
     """
-    module = _library()
-    source = _source(adapter)
+    module = library()
+    source = source_model(adapter)
     modality = adapter.modality
     tower = _item_tower(adapter)
     if adapter.projector.shape.head != "l2":
@@ -56,7 +63,7 @@ def export_router(adapter: Adapter, out: Path, items: list[Any] | None = None) -
         )
     modules = _modules()
     router = modules["Router"](
-        sub_modules={"text": [*source, *_projector_modules(adapter)], modality: [tower]},
+        sub_modules={"text": [*source, *_projector_modules(adapter, source)], modality: [tower]},
         route_mappings={(None, "text"): "text", (None, modality): modality},
         default_route="text",
     )
@@ -64,7 +71,7 @@ def export_router(adapter: Adapter, out: Path, items: list[Any] | None = None) -
         modules=[router, modules["Normalize"]()],
         device="cpu",
         similarity_fn_name="cosine",
-        **_prompt(adapter, source),
+        **_prompts(adapter, source),
     )
     texts, examples = list(PROBES), items or _examples(modality)
     ours = np.concatenate([adapter.encode(texts), adapter.encode_items(examples)])
@@ -88,14 +95,6 @@ def export_router(adapter: Adapter, out: Path, items: list[Any] | None = None) -
         )
 
 
-def _library() -> Any:
-    try:
-        import sentence_transformers
-    except ImportError as error:
-        raise UserError("this export needs sentence-transformers", INSTALL) from error
-    return sentence_transformers
-
-
 def _modules() -> dict[str, Any]:
     from sentence_transformers.base.modules import Dense, Normalize, Router, Transformer
     from sentence_transformers.sentence_transformer.modules import LayerNorm
@@ -103,37 +102,28 @@ def _modules() -> dict[str, Any]:
     return {m.__name__: m for m in (Dense, Normalize, Router, Transformer, LayerNorm)}
 
 
-def _source(adapter: Adapter) -> Any:
-    """The source as a SentenceTransformer, on the CPU in float32."""
-    made = getattr(adapter.source, "sentence_transformer", None)
-    if made is None:
-        kind = type(adapter.source).__name__
-        fused = " (several models side by side)" if kind == "Fusion" else ""
-        raise UserError(
-            f"the source is a {kind}{fused}, which sentence-transformers has no module for",
-            "export the projector alone: --to onnx-projector or --to numpy",
-        )
-    return made().to("cpu").float()
-
-
-def _prompt(adapter: Adapter, source: Any) -> dict[str, Any]:
+def _prompts(adapter: Adapter, source: Any) -> dict[str, Any]:
     """The prompt that the source puts before every text, so that the folder does the same."""
-    prompt = getattr(adapter.source, "prompt", None)
-    if prompt:
+    if prompt := source_prompt(adapter, source):
         return {"prompts": {"m2m": prompt}, "default_prompt_name": "m2m"}
-    return {
-        "prompts": getattr(source, "prompts", None),
-        "default_prompt_name": getattr(source, "default_prompt_name", None),
-    }
+    return {}
 
 
-def _projector_modules(adapter: Adapter) -> list[Any]:
-    from torch import nn
+def _projector_modules(adapter: Adapter, source: Any) -> list[Any]:
+    from torch import eye, nn
 
     modules = _modules()
     activations = {"none": nn.Identity, "relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
     found: list[Any] = []
-    if adapter.record["source"].get("normalize", True):
+    if width := source_width(source):  # encode() would cut the result, not the source's vectors
+        whole = whole_width(source)
+        cut = eye(width, whole)
+        found.append(
+            modules["Dense"](
+                whole, width, bias=False, activation_function=nn.Identity(), init_weight=cut
+            )
+        )
+    if unit_source(adapter):
         found.append(modules["Normalize"]())
     for weight, bias, activation in stages(adapter.projector):
         found.append(

@@ -1,0 +1,46 @@
+"""``m2m export``: an adapter in the format of another program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from m2m_cli.output import DEVICE, JSON, TRUST, print_json
+
+
+def export(
+    adapter: str = typer.Argument(..., help="An adapter's folder, or ORG/NAME on the hub."),
+    to: str = typer.Option(
+        ...,
+        "--to",
+        help="sentence-transformers, sentence-transformers-router (router), onnx, "
+        "onnx-projector or numpy.",
+    ),
+    out: Path = typer.Option(..., "--out", "-o", help="File or folder to write."),
+    precision: str | None = typer.Option(
+        None, "--precision", help="Of the ONNX formats: fp32, fp16 or int8."
+    ),
+    device: str = DEVICE,
+    trust_remote_code: bool = TRUST,
+    json: bool = JSON,
+) -> None:
+    """Write an adapter for other programs, reload it, and compare before claiming success.
+
+    [dim]m2m export mpnet-clip --to sentence-transformers --out mpnet-clip-st[/dim]
+
+    [dim]m2m export mpnet-clip --to onnx-projector --precision fp16 --out projector.onnx[/dim]
+    """
+    from m2m_adapters.adapter import load_adapter
+    from m2m_adapters.export import export as write
+
+    options: dict[str, Any] = {} if precision is None else {"precision": precision}
+    loaded = load_adapter(adapter, device=device, trust_remote_code=trust_remote_code)
+    made = write(loaded, to, out, **options)
+    if json:
+        print_json(made.to_dict())
+        return
+    typer.echo(str(made))
+    for note in made.notes:
+        typer.echo(f"note: {note}")

@@ -1,0 +1,43 @@
+"""``m2m import``: a published checkpoint as an adapter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from m2m_cli.output import JSON, print_json
+
+
+def import_checkpoint(
+    checkpoint: Path = typer.Argument(..., help="A published .pth file."),
+    source: str | None = typer.Option(
+        None, "--source", "-s", help="Its text encoder; else the config beside it tells."
+    ),
+    target: str | None = typer.Option(
+        None, "--target", "-t", help="Its frozen model; else the config beside it tells."
+    ),
+    out: Path = typer.Option(..., "--out", "-o", help="Folder to write the adapter to."),
+    residual: bool | None = typer.Option(
+        None, "--residual/--plain", help="Whether layers add to their input; else the config tells."
+    ),
+    json: bool = JSON,
+) -> None:
+    """Read a checkpoint published with M2M and write it as an adapter.
+
+    [dim]m2m import checkpoint.pth --source mpnet --target jina-clip --out mpnet-jina[/dim]
+    """
+    from m2m_adapters.official import import_checkpoint as read
+
+    adapter = read(checkpoint, source, target, residual=residual)
+    adapter.save(out)
+    shape = adapter.projector.shape
+    if json:
+        print_json({"adapter": str(out), **adapter.record})
+        return
+    layers = f"{shape.layers} layer{'s' if shape.layers > 1 else ''}"
+    typer.echo(
+        f"{adapter.name}: {shape.d_in} -> {shape.d_out}, {layers}"
+        f"{', residual' if shape.residual else ''}, head {shape.head}, kept as "
+        f"{adapter.record['imported']['dtype']}; written to {out}"
+    )

@@ -1,0 +1,72 @@
+"""The sentence-transformers model behind an adapter's source, ready to be put in a folder."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+from m2m_adapters.errors import UserError
+
+if TYPE_CHECKING:
+    from m2m_adapters.adapter import Adapter
+
+INSTALL = 'pip install "m2m-adapters[sentence-transformers]"'
+REMEDY = "export the projector alone: --to onnx-projector or --to numpy"
+
+
+def library() -> Any:
+    """The package sentence_transformers."""
+    try:
+        import sentence_transformers
+    except ImportError as error:
+        raise UserError("this export needs sentence-transformers", INSTALL) from error
+    return sentence_transformers
+
+
+def source_model(adapter: Adapter) -> Any:
+    """The source as a SentenceTransformer on the CPU in float32; the source's own stays as it is.
+
+    A source offers it by a method ``sentence_transformer()``, or holds it as ``model``.
+    """
+    source = adapter.source
+    offered = getattr(source, "sentence_transformer", None)
+    model = offered() if callable(offered) else getattr(source, "model", None)
+    if not isinstance(model, library().SentenceTransformer):
+        raise UserError(
+            f"the source is a {type(source).__name__}, not one sentence-transformers model", REMEDY
+        )
+    import torch
+
+    if any(p.device.type != "cpu" or p.dtype != torch.float32 for p in model.parameters()):
+        model = copy.deepcopy(model).to("cpu").float()
+    return model.eval()
+
+
+def source_prompt(adapter: Adapter, model: Any) -> str:
+    """What the source puts before every text; empty for nothing."""
+    source = adapter.source
+    settings = getattr(source, "settings", None)
+    told = settings.get("prompt") if isinstance(settings, dict) else getattr(source, "prompt", None)
+    if told is None and model.default_prompt_name:
+        told = model.prompts[model.default_prompt_name]
+    return str(told or "")
+
+
+def source_width(model: Any) -> int | None:
+    """Columns kept of a Matryoshka model, None for all."""
+    width = getattr(model, "truncate_dim", None)
+    return int(width) if width else None
+
+
+def whole_width(model: Any) -> int:
+    """Columns before any are left out."""
+    for module in reversed(list(model)):
+        for name in ("get_embedding_dimension", "get_sentence_embedding_dimension"):
+            if callable(told := getattr(module, name, None)) and told() is not None:
+                return int(told())
+    raise UserError("the source does not say how many columns it has", REMEDY)
+
+
+def unit_source(adapter: Adapter) -> bool:
+    """Whether vectors have length 1 when they come to the projector."""
+    return bool(adapter.record["source"].get("normalize", True) or adapter.source.normalized)

@@ -1,0 +1,150 @@
+"""ONNX files against torch, and the folded map in numpy."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import m2m_adapters as m2m
+from m2m_adapters.adapter import Adapter
+from m2m_adapters.errors import UserError
+from m2m_adapters.export import export
+from m2m_adapters.export.numpy import apply
+from m2m_adapters.testing import AffineTarget, toy_sentences
+
+SENTENCES = list(toy_sentences(120))
+SHAPES: dict[str, dict[str, Any]] = {
+    "affine": {},
+    "residual": {"layers": 4, "d_out": 64, "residual": True},
+    "layernorm": {"layers": 2, "head": "layernorm"},
+    "bare": {"layers": 2, "hidden": 30, "head": "none"},
+    "relu": {"layers": 3, "activation": "relu"},
+    "gelu": {"layers": 2, "activation": "gelu"},
+    "tanh": {"layers": 2, "activation": "tanh", "residual": True, "d_out": 64},
+}
+
+
+@lru_cache(maxsize=1)
+def toy_record() -> str:
+    made = m2m.align("toy-source", "toy-target", SENTENCES, recipe="closed-form", progress=False)
+    return json.dumps(made.record)
+
+
+def random_adapter(normalize: bool = True, d_out: int = 48, **shape: Any) -> Adapter:
+    """A projector of any shape with random weights, between the toys."""
+    import torch
+
+    from m2m_adapters.projector import Projector, Shape
+
+    torch.manual_seed(7)
+    record = json.loads(toy_record())
+    record["source"]["normalize"] = normalize
+    projector = Projector(Shape(64, d_out, **shape))
+    if projector.norm is not None:
+        torch.nn.init.normal_(projector.norm.weight)
+        torch.nn.init.normal_(projector.norm.bias)
+    return Adapter(projector, record, source="toy-source", target="toy-target")
+
+
+def run(path: Path, vectors: np.ndarray) -> np.ndarray:
+    """Onnxruntime alone, as a stranger would."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return session.run(None, {"vectors": vectors})[0]
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("name", SHAPES)
+def test_projectors_in_onnxruntime(tmp_path: Path, name: str, normalize: bool) -> None:
+    pytest.importorskip("onnxruntime")
+    made = random_adapter(normalize, **SHAPES[name])
+    told = export(made, "onnx-projector", tmp_path / "p.onnx")
+    assert told.deviation <= told.tolerance == 1e-4
+    for rows in (1, 7, 300):  # the number of rows is free
+        x = np.random.default_rng(rows).standard_normal((rows, 64)).astype(np.float32) * 5
+        np.testing.assert_allclose(run(told.path, x), made.project(x), atol=1e-5)
+    assert run(told.path, np.zeros((0, 64), np.float32)).shape == (0, made.dim)
+
+
+@pytest.mark.parametrize(("precision", "share"), [("fp16", 0.6), ("int8", 0.4)])
+def test_smaller_projectors(tmp_path: Path, precision: str, share: float) -> None:
+    pytest.importorskip("onnxruntime")
+    made = random_adapter(d_out=256, layers=2)
+    full = export(made, "onnx-projector", tmp_path / "full.onnx")
+    less = export(made, "onnx-projector", tmp_path / "less.onnx", precision=precision)
+    assert less.path.stat().st_size < share * full.path.stat().st_size
+    assert 0 < less.deviation <= less.tolerance and less.notes
+    assert less.measure == {"fp16": "largest difference", "int8": "1 - cosine"}[precision]
+    x = np.random.default_rng(1).standard_normal((200, 64)).astype(np.float32)
+    cosines = (run(less.path, x) * made.project(x)).sum(1)
+    assert cosines.min() > {"fp16": 0.99999, "int8": 0.99}[precision]
+    with pytest.raises(UserError, match="fp32, fp16, int8"):
+        export(made, "onnx-projector", tmp_path / "x.onnx", precision="fp8")
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("name", ["affine", "residual", "layernorm", "bare"])
+def test_the_folded_map(tmp_path: Path, name: str, normalize: bool) -> None:
+    made = random_adapter(normalize, **SHAPES[name])
+    told = export(made, "numpy", tmp_path / "map")
+    assert told.path.name == "map.npz" and told.deviation <= told.tolerance == 1e-5
+    x = np.random.default_rng(2).standard_normal((50, 64)).astype(np.float32)
+    np.testing.assert_allclose(apply(told.path, x), made.project(x), atol=1e-5)
+    with np.load(told.path, allow_pickle=False) as file:
+        assert file["W"].shape == (made.dim, 64) and file["b"].shape == (made.dim,)
+        assert str(file["source"]) == "toy-source"
+
+
+def test_a_bent_map_cannot_be_folded(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be folded"):
+        export(random_adapter(**SHAPES["gelu"]), "numpy", tmp_path / "map.npz")
+    assert not list(tmp_path.iterdir())
+
+
+WHOLE: list[tuple[str, str, str | None]] = [
+    ("bert", "mean", None),
+    ("xlm-roberta", "cls", None),
+    ("mpnet", "max", "query: "),
+]
+
+
+@pytest.mark.parametrize(("kind", "pooling", "prompt"), WHOLE)
+def test_tokens_to_vectors_in_one_graph(
+    tmp_path: Path, kind: str, pooling: str, prompt: str | None
+) -> None:
+    pytest.importorskip("onnxscript")
+    small = pytest.importorskip("small_models")
+    source = small.sentence_source(tmp_path / "encoder", kind, pooling, prompt)
+    made = m2m.align(source, AffineTarget(48), SENTENCES, recipe="closed-form", progress=False)
+    told = export(made, "onnx", tmp_path / "out")
+    assert told.deviation <= told.tolerance == 1e-4
+
+    from m2m_adapters.export.onnx import run as run_texts
+
+    for texts in (SENTENCES[:1], SENTENCES[:17], ["犬", "a " * 200]):  # rows and length are free
+        np.testing.assert_allclose(run_texts(told.path, texts), made.encode(texts), atol=1e-4)
+    guide = json.loads((told.path / "encoder.json").read_text())
+    assert guide["adapter"] == made.digest and guide["prompt"] == (prompt or "")
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_smaller_graphs(tmp_path: Path, precision: str) -> None:
+    pytest.importorskip("onnxscript")
+    small = pytest.importorskip("small_models")
+    source = small.sentence_source(tmp_path / "encoder")
+    made = m2m.align(source, AffineTarget(48), SENTENCES, recipe="closed-form", progress=False)
+    told = export(made, "onnx", tmp_path / "out", precision=precision)
+    assert 0 < told.deviation <= told.tolerance and told.notes
+
+
+def test_sources_without_a_graph(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("sentence_transformers")
+    with pytest.raises(UserError, match="--to onnx-projector"):
+        export(random_adapter(), "onnx", tmp_path / "out")
