@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from m2m_adapters.anytime import Grower, Grown, Stopping
 from m2m_adapters.corpus import Corpus, TextsLike, read_corpus
-from m2m_adapters.embedding import embed
 from m2m_adapters.errors import UserError
-from m2m_adapters.fit import Fitted, Pairs, fit, held_out_loss, held_out_size, split, top1
-from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors, normalize
+from m2m_adapters.fit import Fitted, fit, held_out_loss, top1
+from m2m_adapters.interfaces import ModalityModel, TextEncoder
+from m2m_adapters.pairs import Pairs, held_out_size
 from m2m_adapters.progress import Progress, progress_for
 from m2m_adapters.recipes import Recipe
 from m2m_adapters.recipes import recipe as named_recipe
 from m2m_adapters.registry import load_source, load_target
+from m2m_adapters.store import Store
+from m2m_adapters.stored import StoredEncoder
 
 if TYPE_CHECKING:
     from m2m_adapters.adapter import Adapter
@@ -30,8 +30,11 @@ def align(
     seed: int = 0,
     column: str | None = None,
     max_sentences: int | None = None,
+    stopping: Stopping | None = None,
+    store: Store | bool = True,
     progress: Progress | bool | None = None,
     model_options: dict[str, Any] | None = None,
+    names: tuple[str | None, ...] | None = None,
     **changes: Any,
 ) -> Adapter:
     """Learn the projector from ``source`` to ``target`` from English sentences alone.
@@ -40,6 +43,9 @@ def align(
     texts: sentences, a path, a folder, a glob, a corpus name, or several of these.
     recipe: ``auto``, ``closed-form``, ``paper`` or ``paper-generation``; further keyword
     arguments change its parameters (``loss``, ``layers``, ``ridge``, ``epochs``, ...).
+    stopping: when to stop encoding; by default as soon as more text no longer helps.
+    store: where vectors are kept for other alignments; False keeps none.
+    names: under which the adapter finds its models again, where objects are given.
     model_options: handed to the models' factories (``device``, ``precision``, ...).
     """
     chosen = named_recipe(recipe, **changes)
@@ -52,15 +58,20 @@ def align(
     with bar.stage("read", None):
         corpus = read_corpus(texts, column=column, max_sentences=max_sentences, seed=seed)
     held_out_size(len(corpus))  # too few sentences: say so before the long work
-    x = _embed(encoder, corpus, "source", model.space.normalized, bar)
-    y = _embed(model.text, corpus, "target", model.space.normalized, bar)
-    pairs = split(x, y, seed)
-    fitted = fit(pairs, chosen, model.space.normalized, seed=seed, progress=bar)
-    names = (
-        source if isinstance(source, str) else None,
-        target if isinstance(target, str) else None,
+    kept = store if isinstance(store, Store) else Store() if store else None
+    normalized = model.space.normalized
+    grower = Grower(
+        StoredEncoder(encoder, kept, "source"),
+        StoredEncoder(model.text, kept, "target"),
+        corpus.sentences,
+        normalized,
+        seed,
     )
-    return _assemble(encoder, model, names, corpus, pairs, fitted, chosen, seed, bar, options)
+    grown = grower.grow(chosen, stopping or Stopping(), bar)
+    fitted = fit(grown.pairs, chosen, normalized, seed=seed, progress=bar, moments=grown.moments)
+    if names is None:
+        names = tuple(given if isinstance(given, str) else None for given in (source, target))
+    return _assemble(encoder, model, names, corpus, grown, fitted, chosen, seed, bar, options)
 
 
 def _check_kinds(encoder: Any, model: Any) -> None:
@@ -76,32 +87,12 @@ def _check_kinds(encoder: Any, model: Any) -> None:
         )
 
 
-def _embed(
-    encoder: TextEncoder, corpus: Corpus, what: str, normalized: bool, bar: Progress
-) -> Vectors:
-    with bar.stage(f"encode with the {what}", len(corpus)) as done:
-        vectors = embed(encoder, corpus.sentences, what=what, progress=lambda n, _: done(n))
-    return prepare(vectors, corpus.sentences, what, normalized)
-
-
-def prepare(vectors: Vectors, texts: Sequence[str], what: str, normalized: bool) -> Vectors:
-    """Rows as the fit wants them: length 1 where the target's space is angular."""
-    empty = np.flatnonzero(~vectors.any(axis=1))
-    if len(empty):
-        raise UserError(
-            f"the {what} gave {len(empty)} zero vectors, the first for "
-            f"{texts[int(empty[0])][:60]!r}",
-            "drop such sentences or check the model",
-        )
-    return normalize(vectors) if normalized else vectors
-
-
 def _assemble(
     encoder: TextEncoder,
     model: ModalityModel,
-    names: tuple[str | None, str | None],
+    names: tuple[str | None, ...],
     corpus: Corpus,
-    pairs: Pairs,
+    grown: Grown,
     fitted: Fitted,
     chosen: Recipe,
     seed: int,
@@ -120,9 +111,14 @@ def _assemble(
             "head": chosen.head_for(model.space.normalized),
             "ridge": fitted.ridge,
         },
-        "corpus": corpus.describe(),
-        "held_out": held_out_results(pairs, fitted, chosen, model.space.normalized),
+        "corpus": {
+            **corpus.describe(),
+            "used": grown.pairs.n + len(grown.pairs.x_held),
+            "stopped": grown.stopped,
+        },
+        "held_out": held_out_results(grown.pairs, fitted, chosen, model.space.normalized),
         "curve": fitted.curve,
+        "growth": grown.curve,
     }
     adapter = Adapter(fitted.projector, record, source=encoder, target=model)
     adapter.seconds = dict(bar.seconds)
@@ -143,7 +139,7 @@ def held_out_results(
     with torch.inference_mode():
         projected = projector(xh).numpy()
     linear = projector.shape.activation == "none" or projector.shape.layers == 1
-    same_width = pairs.x.shape[1] == pairs.y.shape[1]
+    same_width = pairs.d_in == pairs.d_out
     return {
         "sentences": len(pairs.x_held),
         "loss": held_out_loss(projector, xh, yh, loss),

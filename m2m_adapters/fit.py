@@ -9,6 +9,7 @@ import numpy as np
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import Vectors
+from m2m_adapters.pairs import Pairs
 from m2m_adapters.progress import Progress
 from m2m_adapters.recipes import Recipe
 
@@ -17,19 +18,7 @@ if TYPE_CHECKING:
 
     from m2m_adapters.losses import Loss
     from m2m_adapters.projector import Projector
-
-MIN_SENTENCES = 32
-MAX_HELD_OUT = 2000
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """x float32 ``[n, d_s]`` and y float32 ``[n, d_t]`` to fit on; x_held, y_held to judge by."""
-
-    x: Vectors
-    y: Vectors
-    x_held: Vectors
-    y_held: Vectors
+    from m2m_adapters.solve import Moments
 
 
 @dataclass
@@ -41,24 +30,7 @@ class Fitted:
     curve: list[dict[str, float]] = field(default_factory=list)
     epochs: int = 0
     best_epoch: int = 0
-
-
-def held_out_size(n: int) -> int:
-    """A tenth, at least 8 and at most 2,000."""
-    if n < MIN_SENTENCES:
-        raise UserError(
-            f"{n} sentences are too few to align with",
-            f"give at least {MIN_SENTENCES}; a thousand already do well",
-        )
-    return min(MAX_HELD_OUT, max(8, n // 10))
-
-
-def split(x: Vectors, y: Vectors, seed: int) -> Pairs:
-    """A seeded random part is held out and never fitted on."""
-    order = np.random.default_rng(seed).permutation(len(x))
-    held = held_out_size(len(x))
-    inside, outside = np.sort(order[held:]), np.sort(order[:held])
-    return Pairs(x[inside], y[inside], x[outside], y[outside])
+    moments: Moments | None = None
 
 
 def top1(p: Vectors, y: Vectors) -> float:
@@ -73,8 +45,19 @@ def top1(p: Vectors, y: Vectors) -> float:
     return float((own > scores.max(dim=1).values).float().mean())
 
 
-def fit(pairs: Pairs, recipe: Recipe, normalized: bool, *, seed: int, progress: Progress) -> Fitted:
-    """Fit ``recipe`` on ``pairs``; held-out pairs choose ridge strength and best epoch."""
+def fit(
+    pairs: Pairs,
+    recipe: Recipe,
+    normalized: bool,
+    *,
+    seed: int,
+    progress: Progress,
+    moments: Moments | None = None,
+) -> Fitted:
+    """Fit ``recipe`` on ``pairs``; held-out pairs choose ridge strength and best epoch.
+
+    moments: those of the pairs, where they are known already.
+    """
     import torch
 
     from m2m_adapters.losses import parse_loss
@@ -82,8 +65,8 @@ def fit(pairs: Pairs, recipe: Recipe, normalized: bool, *, seed: int, progress: 
 
     loss = parse_loss(recipe.loss_for(normalized))
     shape = Shape(
-        pairs.x.shape[1],
-        pairs.y.shape[1],
+        pairs.d_in,
+        pairs.d_out,
         recipe.layers,
         recipe.hidden,
         recipe.residual,
@@ -96,7 +79,7 @@ def fit(pairs: Pairs, recipe: Recipe, normalized: bool, *, seed: int, progress: 
             "use --recipe paper, or activation none",
         )
     torch.manual_seed(seed)
-    fitted = Fitted(Projector(shape))
+    fitted = Fitted(Projector(shape), moments=moments)
     xh, yh = torch.from_numpy(pairs.x_held), torch.from_numpy(pairs.y_held)
     if recipe.fit in ("closed-form", "both"):
         with progress.stage("solve", None):
@@ -106,6 +89,30 @@ def fit(pairs: Pairs, recipe: Recipe, normalized: bool, *, seed: int, progress: 
             _refine(fitted, pairs, xh, yh, loss, recipe, seed, done, progress)
     fitted.projector.eval()
     return fitted
+
+
+def judge_closed_form(
+    moments: Moments, pairs: Pairs, recipe: Recipe, normalized: bool
+) -> dict[str, float]:
+    """Held-out loss and top-1 of the best affine map for what was seen so far."""
+    import torch
+
+    from m2m_adapters.losses import parse_loss
+    from m2m_adapters.projector import Projector, Shape
+
+    head = "l2" if normalized else "none"
+    loss = parse_loss(recipe.loss_for(normalized))
+    fitted = Fitted(
+        Projector(Shape(pairs.d_in, pairs.d_out, 1, None, False, "none", head)), moments=moments
+    )
+    xh, yh = torch.from_numpy(pairs.x_held), torch.from_numpy(pairs.y_held)
+    _solve(fitted, pairs, xh, yh, loss, recipe)
+    with torch.inference_mode():
+        found = fitted.projector(xh).numpy()
+    return {
+        "held_out_loss": held_out_loss(fitted.projector, xh, yh, loss),
+        "top1": top1(found, pairs.y_held),
+    }
 
 
 def held_out_loss(projector: Projector, x: Tensor, y: Tensor, loss: Loss) -> float:
@@ -122,8 +129,11 @@ def _solve(
 
     from m2m_adapters.solve import RIDGES, Moments, procrustes, ridge_path
 
-    moments = Moments.empty(pairs.x.shape[1], pairs.y.shape[1])
-    moments.add(torch.from_numpy(pairs.x), torch.from_numpy(pairs.y))
+    if fitted.moments is None:
+        fitted.moments = Moments.empty(pairs.d_in, pairs.d_out)
+        for x, y in pairs.chunks():
+            fitted.moments.add(torch.from_numpy(x), torch.from_numpy(y))
+    moments = fitted.moments
     if recipe.procrustes:
         maps = [procrustes(moments)]
     else:
@@ -150,7 +160,7 @@ def _match_norm(projector: Projector, pairs: Pairs) -> None:
 
     assert projector.norm is not None
     with torch.no_grad():
-        x, y = torch.from_numpy(pairs.x[:20000]), torch.from_numpy(pairs.y[:20000])
+        x, y = (torch.from_numpy(rows) for rows in pairs.read(0, min(pairs.n, 20_000)))
         z = F.layer_norm(projector.affine(x), (x.new_zeros(projector.shape.d_out).numel(),))
         z_mean, y_mean = z.mean(0), y.mean(0)
         spread = (z - z_mean).square().mean(0).clamp_min(1e-12)
@@ -177,7 +187,7 @@ def _refine(
     schedule = Schedule(
         recipe.lr,
         recipe.weight_decay,
-        min(recipe.batch_size, len(pairs.x)),
+        min(recipe.batch_size, pairs.n),
         recipe.epochs,
         recipe.warmup_steps,
         recipe.patience,
@@ -190,8 +200,7 @@ def _refine(
 
     result = refine(
         fitted.projector,
-        torch.from_numpy(pairs.x),
-        torch.from_numpy(pairs.y),
+        pairs,
         lambda p: held_out_loss(p, xh, yh, loss),
         loss,
         schedule,

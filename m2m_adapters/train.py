@@ -1,19 +1,23 @@
-"""Gradient refinement of the objective, with all vectors in memory.
+"""Gradient refinement of the objective; the best state by held-out loss is kept, not the last.
 
-The best state by held-out loss is kept, not the last.
+Pairs that fit in memory are shuffled whole; larger sets are streamed in blocks, in random order
+and shuffled within.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from m2m_adapters.losses import Loss
+from m2m_adapters.pairs import Pairs
 from m2m_adapters.projector import Projector
+
+BLOCK = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,7 @@ class Refinement:
 
 def refine(
     projector: Projector,
-    x: Tensor,
-    y: Tensor,
+    pairs: Pairs,
     score: Callable[[Projector], float],
     loss: Loss,
     schedule: Schedule,
@@ -47,12 +50,13 @@ def refine(
     seed: int = 0,
     progress: Callable[[int, int, float], None] | None = None,
 ) -> Refinement:
-    """Train ``projector`` in place on rows x ``[n, d_in]``, y ``[n, d_out]``.
+    """Train ``projector`` in place on ``pairs``.
 
     ``score`` gives the held-out loss; ``progress`` is called with (epoch, epochs, loss).
     """
     generator = torch.Generator().manual_seed(seed)
-    steps_per_epoch = max(1, len(x) // schedule.batch_size)
+    batches = Batches(pairs, schedule.batch_size, generator)
+    steps_per_epoch = batches.steps
     total = steps_per_epoch * schedule.epochs
 
     def rate(step: int) -> float:
@@ -70,12 +74,10 @@ def refine(
     result = Refinement([score(projector)])
     best = copy.deepcopy(projector.state_dict())
     for epoch in range(1, schedule.epochs + 1):
-        order = torch.randperm(len(x), generator=generator).to(x.device)
         projector.train()
-        for step in range(steps_per_epoch):
-            rows = order[step * schedule.batch_size : (step + 1) * schedule.batch_size]
+        for x, y in batches.epoch():
             optimizer.zero_grad(set_to_none=True)
-            loss(projector(x[rows]), y[rows]).backward()  # type: ignore[no-untyped-call]
+            loss(projector(x), y).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             decay.step()
         projector.eval()
@@ -90,3 +92,32 @@ def refine(
             break
     projector.load_state_dict(best)
     return result
+
+
+class Batches:
+    """Shuffled batches of pairs, the same number in every epoch; a short last one is dropped."""
+
+    def __init__(self, pairs: Pairs, size: int, generator: torch.Generator) -> None:
+        self._pairs, self._size, self._generator = pairs, size, generator
+        block = pairs.n if pairs.fits_in_memory else min(pairs.n, max(BLOCK, size))
+        self._starts = list(range(0, pairs.n, block))
+        self._block = block
+        self._kept = self._read(0) if len(self._starts) == 1 else None
+        rows = [min(block, pairs.n - start) for start in self._starts]
+        self.steps = max(1, sum(n // size for n in rows))
+
+    def _read(self, start: int) -> tuple[Tensor, Tensor]:
+        x, y = self._pairs.read(start, min(start + self._block, self._pairs.n))
+        return torch.from_numpy(x), torch.from_numpy(y)
+
+    def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Every block once, in random order."""
+        blocks = [0]
+        if self._kept is None:
+            blocks = torch.randperm(len(self._starts), generator=self._generator).tolist()
+        for number in blocks:
+            x, y = self._kept or self._read(self._starts[number])
+            order = torch.randperm(len(x), generator=self._generator)
+            for step in range(len(x) // self._size):
+                rows = order[step * self._size : (step + 1) * self._size]
+                yield x[rows], y[rows]

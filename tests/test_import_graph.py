@@ -17,12 +17,12 @@ PLUGIN_PACKAGES = {
 FLOORS = [
     {"errors", "hookspecs", "files", "progress"},
     {"interfaces", "plugins", "devices", "weights", "languages", "licences",
-     "strict"},
+     "strict", "shard"},
     {"registry", "corpus_files", "items", "images", "sounds", "losses", "projector",
-     "record"},
+     "record", "pairs"},
     {"corpus", "embedding", "fusion", "recipes", "solve", "train", "store", "diagnosis",
      "new_plugin", "card", "token_projector"},
-    {"fit", "adapter", "anytime", "hub"},
+    {"fit", "adapter", "stored", "anytime", "hub"},
 ]  # fmt: skip
 
 

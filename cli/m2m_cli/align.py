@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -40,6 +40,15 @@ def align(
     batch_size: int | None = typer.Option(None, "--batch-size", help="Pairs in a step."),
     column: str | None = typer.Option(None, "--column", help="Column that holds the sentences."),
     max_sentences: int | None = typer.Option(None, "--max-sentences", help="Uniform sample."),
+    tolerance: float = typer.Option(
+        0.01, "--tolerance", help="Stop when more text lowers the held-out loss by less than this."
+    ),
+    patience: int = typer.Option(2, "--patience", help="... so many stages in a row."),
+    use_all: bool = typer.Option(False, "--all", help="Use every sentence, helpful or not."),
+    no_cache: bool = typer.Option(False, "--no-cache", help="Keep no vectors on disk."),
+    grid: list[str] | None = typer.Option(
+        None, "--grid", help="Compare values, e.g. recipe=auto,paper or ridge=0.01,0.1; repeatable."
+    ),
     seed: int = typer.Option(0, "--seed"),
     device: str = DEVICE,
     precision: str = PRECISION,
@@ -51,37 +60,56 @@ def align(
     [dim]m2m align --source mpnet --target clap --texts captions.txt --out mpnet-clap[/dim]
     """
     import m2m_adapters as m2m
+    from m2m_adapters.anytime import Stopping
 
-    adapter = m2m.align(
-        source,
-        target,
-        texts[0] if len(texts) == 1 else [Path(t) if Path(t).exists() else t for t in texts],
-        recipe=recipe,
-        seed=seed,
-        column=column,
-        max_sentences=max_sentences,
-        loss=loss,
-        layers=layers,
-        hidden=hidden,
-        residual=residual or None,
-        activation=activation,
-        head=head,
-        ridge=ridge,
-        procrustes=procrustes or None,
-        epochs=epochs,
-        lr=lr,
-        batch_size=batch_size,
-        model_options={
+    changes: dict[str, Any] = {
+        "recipe": recipe,
+        "loss": loss,
+        "layers": layers,
+        "hidden": hidden,
+        "residual": residual or None,
+        "activation": activation,
+        "head": head,
+        "ridge": ridge,
+        "procrustes": procrustes or None,
+        "epochs": epochs,
+        "lr": lr,
+        "batch_size": batch_size,
+    }
+    common: dict[str, Any] = {
+        "seed": seed,
+        "column": column,
+        "max_sentences": max_sentences,
+        "stopping": Stopping(tolerance, patience, use_all),
+        "store": not no_cache,
+        "model_options": {
             "device": device,
             "precision": precision,
             "trust_remote_code": trust_remote_code,
         },
-    )
+    }
+    given = texts[0] if len(texts) == 1 else [Path(t) if Path(t).exists() else t for t in texts]
+    if grid:
+        from m2m_adapters.sweep import sweep
+
+        tried = sweep(source, target, given, grid, changes=changes, **common)
+        adapter = tried[0].adapter
+    else:
+        tried = []
+        adapter = m2m.align(source, target, given, **changes, **common)
     adapter.save(out)
     if json:
-        print_json({"adapter": str(out), "seconds": adapter.seconds, **adapter.record})
-    else:
-        typer.echo(closing_table(adapter, out))
+        told = {"grid": [one.to_dict() for one in tried]} if tried else {}
+        print_json({"adapter": str(out), "seconds": adapter.seconds, **told, **adapter.record})
+        return
+    if tried:
+        names = list(tried[0].values)
+        rows = [
+            [number + 1, *one.values.values(), *one.figures.values()]
+            for number, one in enumerate(tried)
+        ]
+        typer.echo(table(rows, ["rank", *names, *tried[0].figures]) + "\n")
+    typer.echo(closing_table(adapter, out))
 
 
 def closing_table(adapter: Adapter, out: Path) -> str:
@@ -94,7 +122,8 @@ def closing_table(adapter: Adapter, out: Path) -> str:
 
     deviation = held["orthogonality_deviation"]
     rows = [
-        ("sentences", f"{corpus['sentences']:,} ({held['sentences']:,} of them held out)"),
+        ("sentences", f"{corpus['used']:,} of {corpus['sentences']:,} ({corpus['stopped']})"),
+        ("of them held out", f"{held['sentences']:,}"),
         (
             "dropped",
             f"{corpus['empty_dropped']:,} empty, {corpus['duplicates_dropped']:,} duplicates",

@@ -23,6 +23,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "evaluate"),
     "import": ("import_checkpoint", "import_checkpoint"),
     "export": ("export", "export"),
+    "cache": ("cache", "cache"),
     "list": ("catalogue", "list_names"),
     "plugins": ("catalogue", "plugins"),
     "new-plugin": ("new_plugin", "new_plugin"),

@@ -18,7 +18,7 @@ from m2m_tiny import sounds
 from m2m_tiny.zoo import dual, training
 from m2m_tiny.zoo.english_tokenizer import make_tokenizer
 
-STEPS = 2500
+STEPS = 1500
 MAX_TOKENS = 48
 FRAMES, MELS = 128, 32
 

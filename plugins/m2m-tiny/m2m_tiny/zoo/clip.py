@@ -17,7 +17,7 @@ from m2m_tiny.zoo import dual, training
 from m2m_tiny.zoo.english_tokenizer import make_tokenizer
 
 MAX_TOKENS = 48
-STEPS = 2000
+STEPS = 1500
 MEAN = STD = [0.5, 0.5, 0.5]
 
 

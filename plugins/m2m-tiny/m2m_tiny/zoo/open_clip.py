@@ -17,7 +17,7 @@ from m2m_tiny import scenes
 from m2m_tiny.zoo import dual, training
 from m2m_tiny.zoo.english_tokenizer import make_tokenizer
 
-STEPS = 2000
+STEPS = 1500
 CONTEXT = 40
 CONFIG: dict[str, Any] = {
     "embed_dim": 96,

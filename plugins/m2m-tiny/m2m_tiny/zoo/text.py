@@ -27,7 +27,7 @@ MAX_TOKENS = 96
 PAIRS = 192
 FAMILY = 4  # a base and three near-duplicates
 WIDTH = 256
-STEPS = 2500
+STEPS = 1200
 WORLDS = (scenes, sounds)
 
 

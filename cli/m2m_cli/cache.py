@@ -1,0 +1,147 @@
+"""``m2m cache``: the stored embeddings."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import typer
+
+from m2m_cli.output import JSON, print_json, table
+
+cache = typer.Typer(no_args_is_help=True, help="Look at, check and shrink the stored embeddings.")
+FOLDER = typer.Option(None, "--cache", help="Another place than M2M_CACHE or the default.")
+
+
+@cache.command("path")
+def path(folder: Path | None = FOLDER) -> None:
+    """Where the vectors are kept.
+
+    [dim]m2m cache path[/dim]
+    """
+    from m2m_adapters.store import Store
+
+    typer.echo(Store(folder).folder)
+
+
+@cache.command("ls")
+def ls(folder: Path | None = FOLDER, json: bool = JSON) -> None:
+    """One line for each encoder whose vectors are kept.
+
+    [dim]m2m cache ls[/dim]
+    """
+    from m2m_adapters.store import Store
+
+    rows = [
+        {
+            "encoder": shelf.about["fingerprint"],
+            "dim": shelf.dim,
+            "format": shelf.about["dtype"],
+            "vectors": len(shelf),
+            "bytes": shelf.size,
+            "last_used": time.strftime("%Y-%m-%d %H:%M", time.localtime(shelf.last_used)),
+        }
+        for shelf in Store(folder).shelves()
+    ]
+    if json:
+        print_json(rows)
+    elif rows:
+        cells = [[str(row["encoder"])[:60], row["dim"], row["format"], f"{row['vectors']:,}",
+                  size_told(int(str(row["bytes"]))), row["last_used"]] for row in rows]  # fmt: skip
+        typer.echo(table(cells, ["encoder", "dim", "format", "vectors", "size", "last used"]))
+    else:
+        typer.echo("nothing is stored yet")
+
+
+@cache.command("info")
+def info(folder: Path | None = FOLDER, json: bool = JSON) -> None:
+    """How much there is altogether.
+
+    [dim]m2m cache info --json[/dim]
+    """
+    from m2m_adapters.store import Store
+
+    store = Store(folder)
+    shelves = list(store.shelves())
+    told = {
+        "path": str(store.folder),
+        "encoders": len(shelves),
+        "vectors": sum(len(shelf) for shelf in shelves),
+        "bytes": sum(shelf.size for shelf in shelves),
+    }
+    if json:
+        print_json(told)
+    else:
+        told["size"] = size_told(int(str(told.pop("bytes"))))
+        typer.echo(table([[key, value] for key, value in told.items()], ["store", ""]))
+
+
+@cache.command("verify")
+def verify(
+    folder: Path | None = FOLDER,
+    mend: bool = typer.Option(False, "--mend", help="Remove what is damaged; it is made again."),
+    json: bool = JSON,
+) -> None:
+    """Compare every byte with its checksum; exit code 1 when something is damaged.
+
+    [dim]m2m cache verify --mend[/dim]
+    """
+    from m2m_adapters.store import Store
+
+    found = Store(folder).verify(mend=mend)
+    if json:
+        print_json([{"file": str(file), "damage": wrong} for file, wrong in found])
+    else:
+        for file, wrong in found:
+            typer.echo(f"{file}: {wrong}" + (" (removed)" if mend else ""))
+        typer.echo(f"{len(found)} damaged" if found else "everything is whole")
+    if found and not mend:
+        raise typer.Exit(1)
+
+
+@cache.command("prune")
+def prune(
+    folder: Path | None = FOLDER,
+    max_size: str | None = typer.Option(None, "--max-size", help="Keep so much, e.g. 20G."),
+    older_than: float | None = typer.Option(None, "--older-than", help="Unused for so many days."),
+    json: bool = JSON,
+) -> None:
+    """Drop the vectors of encoders, least recently used first.
+
+    [dim]m2m cache prune --max-size 20G[/dim]
+    """
+    from m2m_adapters.errors import UserError
+    from m2m_adapters.store import Store
+
+    if max_size is None and older_than is None:
+        raise UserError("nothing says what to drop", "give --max-size or --older-than")
+    freed = Store(folder).prune(
+        max_bytes=None if max_size is None else bytes_of(max_size), older_than_days=older_than
+    )
+    if json:
+        print_json({"freed": freed})
+    else:
+        typer.echo(f"{size_told(freed)} freed")
+
+
+def bytes_of(written: str) -> int:
+    """``20G`` -> bytes; a plain number is bytes."""
+    from m2m_adapters.errors import UserError
+
+    units = {"K": 10, "M": 20, "G": 30, "T": 40}
+    text = written.strip().upper().removesuffix("B").removesuffix("I")
+    unit = units.get(text[-1:], 0)
+    try:
+        return int(float(text[:-1] if unit else text) * (1 << unit))
+    except ValueError as error:
+        raise UserError(f"'{written}' is not a size", "write 500M or 20G") from error
+
+
+def size_told(size: int) -> str:
+    """Bytes for people."""
+    value = float(size)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"

@@ -1,0 +1,185 @@
+"""Encode a little, solve, look: stop as soon as more text no longer helps.
+
+Sentences come in one seeded random order. After each stage, half as large again as the one
+before, the closed form is solved and judged on held-out pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from m2m_adapters.errors import UserError
+from m2m_adapters.fit import judge_closed_form
+from m2m_adapters.interfaces import Vectors, normalize
+from m2m_adapters.pairs import Chunk, Pairs, held_out_rows
+from m2m_adapters.progress import Progress
+from m2m_adapters.recipes import Recipe
+from m2m_adapters.stored import WINDOW, StoredEncoder
+
+if TYPE_CHECKING:
+    from m2m_adapters.solve import Moments
+
+FIRST_STAGE = 1024
+GROWTH = 1.5
+ENOUGH = 64  # pairs below which an interrupted run has nothing to deliver
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """tolerance: relative fall of the held-out loss that still counts as better.
+
+    patience: stages in a row without one. use_all: encode everything, whatever the loss does.
+    """
+
+    tolerance: float = 0.01
+    patience: int = 2
+    use_all: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.tolerance < 1:
+            raise UserError(f"tolerance must be from 0 to 1, not {self.tolerance}", "e.g. 0.01")
+        if self.patience < 1:
+            raise UserError(f"patience must be at least 1, not {self.patience}", "e.g. 2")
+
+
+@dataclass
+class Grown:
+    """Pairs that were encoded, their moments, and how the held-out figures went."""
+
+    pairs: Pairs
+    moments: Moments
+    curve: list[dict[str, float]] = field(default_factory=list)
+    stopped: str = "all sentences used"
+
+
+class Grower:
+    """Embeds a corpus in random order with both towers."""
+
+    def __init__(
+        self,
+        source: StoredEncoder,
+        target: StoredEncoder,
+        texts: Sequence[str],
+        normalized: bool,
+        seed: int,
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        self.source, self.target, self.normalized = source, target, normalized
+        rest, held = held_out_rows(len(texts), seed)
+        self._texts = [texts[i] for i in rest]
+        self._held = [texts[i] for i in held]
+        self._options = options or {}
+        # Without a shelf nothing can be read again, so rows are kept.
+        self._kept: list[Chunk] | None = (
+            [] if source.shelf is None or target.shelf is None else None
+        )
+
+    def read(self, start: int, stop: int) -> Chunk:
+        """Pairs ``start`` to ``stop`` of those that were encoded."""
+        if self._kept is not None:
+            x = np.concatenate([x for x, _ in self._kept])
+            y = np.concatenate([y for _, y in self._kept])
+            self._kept = [(x, y)]  # one array from now on
+            return x[start:stop], y[start:stop]
+        return self._both(self._texts[start:stop])
+
+    def _both(self, texts: list[str]) -> Chunk:
+        towers = (self.source, self.target)
+        devices = [str(getattr(tower.encoder, "device", "cpu")) for tower in towers]
+        if devices[0] != devices[1]:  # two devices: both work at once
+            with ThreadPoolExecutor(2) as pool:
+                jobs = [pool.submit(tower.embed, texts, **self._options) for tower in towers]
+                x, y = (job.result() for job in jobs)
+        else:
+            x, y = (tower.embed(texts, **self._options) for tower in towers)
+        return (
+            prepared(x, texts, "source", self.normalized),
+            prepared(y, texts, "target", self.normalized),
+        )
+
+    def grow(self, recipe: Recipe, stopping: Stopping, progress: Progress) -> Grown:
+        """Stage after stage until nothing gets better, everything is used, or Ctrl-C."""
+        import torch
+
+        from m2m_adapters.solve import Moments
+
+        n = len(self._texts)
+        absent = max(self.source.missing(self._texts), self.target.missing(self._texts))
+        patient = not stopping.use_all and absent > 0
+        with progress.stage("encode", len(self._held) + n) as done:
+            x_held, y_held = self._windows(self._held, lambda k: done(k))
+            moments = Moments.empty(x_held.shape[1], y_held.shape[1])
+            grown = Grown(Pairs(0, self.read, x_held, y_held), moments)
+            used = 0
+            try:
+                for stop in stages(n):
+                    while used < stop:
+                        texts = self._texts[used : min(used + WINDOW, stop)]
+                        x, y = self._both(texts)
+                        if self._kept is not None:
+                            self._kept.append((x, y))
+                        moments.add(torch.from_numpy(x), torch.from_numpy(y))
+                        used += len(texts)
+                        done(len(self._held) + used)
+                    if patient:
+                        judged = judge_closed_form(moments, grown.pairs, recipe, self.normalized)
+                        grown.curve.append({"sentences": used, **judged})
+                        progress.note(f"held-out loss {grown.curve[-1]['held_out_loss']:.5f}")
+                        if used < n and stale(grown.curve, stopping):
+                            grown.stopped = (
+                                f"{stopping.patience} stages brought less than "
+                                f"{stopping.tolerance:.1%} each"
+                            )
+                            break
+            except KeyboardInterrupt:
+                if moments.n < ENOUGH:
+                    raise
+                used = moments.n  # a window is whole in the moments or not in them at all
+                grown.stopped = "interrupted by the user"
+        grown.pairs = Pairs(used, self.read, x_held, y_held)
+        return grown
+
+    def _windows(self, texts: list[str], done: Any) -> Chunk:
+        parts = []
+        for start in range(0, len(texts), WINDOW):
+            parts.append(self._both(texts[start : start + WINDOW]))
+            done(min(start + WINDOW, len(texts)))
+        return np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts])
+
+
+def stages(n: int) -> list[int]:
+    """Growing numbers of sentences, the last of them ``n``."""
+    found, size = [], float(FIRST_STAGE)
+    while size < n:
+        found.append(int(size))
+        size *= GROWTH
+    return [*found, n]
+
+
+def stale(curve: list[dict[str, float]], stopping: Stopping) -> bool:
+    """Whether the last ``patience`` stages brought less than ``tolerance`` each."""
+    losses = [row["held_out_loss"] for row in curve]
+    if len(losses) <= stopping.patience:
+        return False
+    recent = losses[-stopping.patience - 1 :]
+    return all(
+        after > before * (1 - stopping.tolerance)
+        for before, after in zip(recent, recent[1:], strict=False)
+    )
+
+
+def prepared(vectors: Vectors, texts: Sequence[str], what: str, normalized: bool) -> Vectors:
+    """Rows as the fit wants them: length 1 where the target's space is angular."""
+    empty = np.flatnonzero(~vectors.any(axis=1))
+    if len(empty):
+        raise UserError(
+            f"the {what} gave {len(empty)} zero vectors, the first for "
+            f"{texts[int(empty[0])][:60]!r}",
+            "drop such sentences or check the model",
+        )
+    return normalize(vectors) if normalized else vectors

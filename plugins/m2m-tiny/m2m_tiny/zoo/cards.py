@@ -1,0 +1,60 @@
+"""The card beside each tiny model: how it was trained, on what, what it scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+TOLD = {
+    "tiny-text": (
+        "A multilingual sentence encoder of 13 languages (transformers' BertModel, three layers, "
+        "256 wide, mean pooling) in a sentence-transformers folder.",
+        "Parallel captions of random scenes and sounds, two languages at a time, half the pairs "
+        "with an English side; a batch holds near-duplicates, so that details count. A symmetric "
+        "ranking loss (InfoNCE). It never meets a picture, a sound or another model.",
+    ),
+    "tiny-clip": (
+        "transformers' CLIPModel: 40-pixel pictures, patches of 8; text tower of two layers with "
+        "an English vocabulary; 128 dimensions.",
+        "Rendered scenes and their English captions only, each among near-duplicates; the "
+        "contrastive loss of CLIP.",
+    ),
+    "tiny-open-clip": (
+        "open_clip's CLIP from a config of its own, as a `local-dir:` folder: 40-pixel pictures, "
+        "patches of 8; text tower of two layers with an English vocabulary; 96 dimensions.",
+        "As tiny-clip, with other seeds and another architecture: its space is its own.",
+    ),
+    "tiny-clap": (
+        "transformers' ClapModel: an HTSAT of three stages on four seconds at 16 kHz; text tower "
+        "of two layers with an English vocabulary; 128 dimensions.",
+        "Rendered sounds and their English captions only, each among near-duplicates; the "
+        "contrastive loss of CLAP.",
+    ),
+}
+
+
+def write_card(folder: Path, figures: dict[str, float]) -> None:
+    """README.md of a trained model; the figures are those just measured."""
+    what, how = TOLD[folder.name]
+    rows = "\n".join(f"| {figure} | {value:.1f} |" for figure, value in figures.items())
+    text = f"""---
+license: apache-2.0
+tags: [m2m-adapters]
+---
+
+# {folder.name}
+
+{what} Part of the tiny family of m2m-adapters: small enough to ship, real enough to prove the
+method offline. Of no use outside its world of shapes and beeps.
+
+## Training
+
+{how} The held-out benchmark items are never trained on. Trained again by
+`python -m m2m_tiny.zoo {folder.name}`.
+
+## Scores
+
+| measured by `python -m m2m_tiny.zoo --score-only` | percent |
+|---|---|
+{rows}
+"""
+    (folder / "README.md").write_text(text, encoding="utf-8")

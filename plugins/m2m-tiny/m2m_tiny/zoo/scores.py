@@ -1,0 +1,59 @@
+"""What a tiny model scores, measured through the plugins that load hub models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from m2m_adapters import load_source, load_target
+from m2m_adapters.evaluation.metrics import item_to_text, text_to_item
+from m2m_adapters.evaluation.ranking import rank
+from m2m_tiny import benchmarks
+from m2m_tiny.captions import LANGUAGES
+
+SCHEMES = {
+    "tiny-clip": ("clip:", "scenes"),
+    "tiny-open-clip": ("open-clip:local-dir:", "scenes"),
+    "tiny-clap": ("clap:", "sounds"),
+}
+
+
+def score(name: str, folder: Path) -> dict[str, float]:
+    """Figure -> percent."""
+    return _source(folder) if name == "tiny-text" else _target(folder, *SCHEMES[name])
+
+
+def _target(folder: Path, scheme: str, benchmark: str) -> dict[str, float]:
+    model = load_target(f"{scheme}{folder}")
+    bench = getattr(benchmarks, benchmark)()
+    items = model.encode_items(bench.items)
+
+    def recall(code: str) -> tuple[float, float]:
+        found = rank(model.text.encode(bench.captions[code]), items, bench.owners[code])
+        there, back = text_to_item(found, bench.owners[code]), item_to_text(found)
+        return 100 * float(there.means[2]), 100 * float(back.means[2])
+
+    there, back = recall("en")
+    foreign = [recall(code)[0] for code in LANGUAGES if code != "en"]
+    return {
+        f"own English R@10, text to item, tiny-{benchmark}": there,
+        f"own English R@10, item to text, tiny-{benchmark}": back,
+        "mean R@10 of the 12 other languages, by its own text tower": float(np.mean(foreign)),
+    }
+
+
+def _source(folder: Path) -> dict[str, float]:
+    model = load_source(f"st:{folder}")
+    figures = {}
+    for bench in (benchmarks.scenes(), benchmarks.sounds()):
+        english = model.encode(bench.captions["en"])
+        hits = [
+            rank(model.encode(bench.captions[code]), english, bench.owners[code]).text
+            for code in LANGUAGES
+            if code != "en"
+        ]
+        figures[f"finds the English caption, R@10, mean of 12 languages, {bench.name}"] = (
+            100 * float(np.mean([(ranks <= 10).mean() for ranks in hits]))
+        )
+    return figures
