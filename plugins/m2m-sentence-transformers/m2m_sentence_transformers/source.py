@@ -17,6 +17,7 @@ from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import TextEncoder, Vectors, normalize
 from m2m_adapters.towers import check_vocabulary, padded, unloadable
 from m2m_adapters.weights import Located, locate
+from m2m_sentence_transformers.loading_report import missing_weights
 
 BACKENDS = {"torch": "", "onnx": "onnxruntime", "openvino": "openvino"}
 
@@ -154,26 +155,34 @@ def _open(
     bar = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        made = SentenceTransformer(
-            str(located.folder),
-            device=str(device),
-            trust_remote_code=trusted,
-            local_files_only=not trusted,  # trusted code may live in another repository
-            truncate_dim=truncate_dim,
-            backend=backend,
-            model_kwargs={"dtype": dtype} if backend == "torch" else {},
-        )
+        with missing_weights() as missing:
+            made = SentenceTransformer(
+                str(located.folder),
+                device=str(device),
+                trust_remote_code=trusted,
+                local_files_only=not trusted,  # trusted code may live in another repository
+                truncate_dim=truncate_dim,
+                backend=backend,
+                model_kwargs={"dtype": dtype} if backend == "torch" else {},
+            )
     except Exception as error:
         raise unloadable(located.name, error) from error
     finally:
         if bar:
             logging.enable_progress_bar()
+    if missing:
+        raise UserError(
+            f"{located.name} lacks weights: {', '.join(missing[:3])}"
+            + (f" and {len(missing) - 3} more" if len(missing) > 3 else ""),
+            "the checkpoint is incomplete or of another model; fetch it again",
+        )
     made.eval()
     tokenizer = getattr(made, "tokenizer", None)
-    if getattr(tokenizer, "vocab_size", None) is not None and hasattr(made[0], "auto_model"):
-        embedding = getattr(made[0].auto_model, "get_input_embeddings", lambda: None)()
-        if embedding is not None:
-            check_vocabulary(tokenizer, int(embedding.weight.shape[0]), located.name)
+    config = getattr(getattr(made[0], "auto_model", None), "config", None)
+    if config is not None and callable(tokenizer):
+        vocabulary = getattr(config.get_text_config(), "vocab_size", None)
+        if vocabulary is not None:
+            check_vocabulary(tokenizer, int(vocabulary), located.name)
     return made
 
 
