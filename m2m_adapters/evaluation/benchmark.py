@@ -131,6 +131,7 @@ class Benchmark:
             "items": len(self.items),
             "captions": {code: len(self.captions[code]) for code in self.languages},
             "missing": len(self.missing),
+            "missing items": list(self.missing),
             "digest": self.digest,
             "licence": self.licence,
             "notes": self.notes,

@@ -26,7 +26,7 @@ CORRECTIONS = {
     "csls": "items' mean similarity to their nearest English bank sentences is taken off (CSLS)",
     "qb-norm": "inverted softmax over an English query bank, for queries that hit a hub (QB-Norm)",
     "centred": "each language's mean vector is taken off; uses unlabelled foreign text",
-    "lir": "the first principal component of each language goes (LIR); uses unlabelled foreign text",
+    "lir": "each language's first principal component goes (LIR); uses unlabelled foreign text",
     "lsar": "the subspace that tells languages apart goes (LSAR); uses unlabelled foreign text",
 }  # fmt: skip
 BANK = 5_000

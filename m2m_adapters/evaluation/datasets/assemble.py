@@ -1,0 +1,130 @@
+"""Rows of (item, language, caption) and files on disk -> a benchmark, gaps accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from m2m_adapters.errors import UserError
+from m2m_adapters.evaluation.benchmark import Benchmark
+from m2m_adapters.languages import normalise
+
+Row = tuple[str, str, str]
+"""(name of the item, language as the file writes it, caption)."""
+
+SUFFIXES = {
+    "image": (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
+    "audio": (".wav", ".flac", ".mp3", ".ogg", ".m4a", ".opus"),
+}
+
+
+class Items:
+    """Files below some folders, found by relative path, by name, or by name without suffix."""
+
+    def __init__(self, folders: Sequence[Path], modality: str) -> None:
+        self._folders = list(folders)
+        self._suffixes = SUFFIXES.get(modality, (*SUFFIXES["image"], *SUFFIXES["audio"]))
+
+    def find(self, *names: str) -> Path | None:
+        """The first of the names that is there."""
+        for name in names:
+            for folder in self._folders:
+                path = folder / name
+                if path.is_file():
+                    return path
+        for name in names:
+            base = Path(name).name
+            found = self._below.get(base) or self._below.get(base + "/")
+            if found is not None:
+                return found
+        return None
+
+    @cached_property
+    def _below(self) -> dict[str, Path]:
+        """File name, and stem with a slash behind it, -> path; the first in order wins."""
+        found: dict[str, Path] = {}
+        for folder in self._folders:
+            for path in sorted(folder.rglob("*")):
+                if path.suffix.lower() in self._suffixes and path.is_file():
+                    found.setdefault(path.name, path)
+                    found.setdefault(path.stem + "/", path)
+        return found
+
+
+def assemble(
+    name: str,
+    modality: str,
+    rows: Iterable[Row],
+    places: dict[str, Any],
+    *,
+    allow_missing: bool,
+    where: Path,
+    licence: str = "",
+    notes: str = "",
+) -> Benchmark:
+    """A benchmark of the items in ``places`` (name -> item, None when it is not there)."""
+    missing = [item for item, place in places.items() if place is None]
+    if missing and (not allow_missing or len(missing) == len(places)):
+        shown = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
+        remedy = "fetch them, or say where they lie with --items"
+        if len(missing) < len(places):
+            remedy += ", or leave them out with --allow-missing"
+        raise UserError(
+            f"{len(missing):,} of {len(places):,} items of '{name}' are not in {where}: {shown}",
+            remedy,
+        )
+    index = {item: i for i, item in enumerate(i for i, p in places.items() if p is not None)}
+    captions: dict[str, list[str]] = {}
+    owners: dict[str, list[int]] = {}
+    for item, written, text in rows:
+        code = normalise(written)  # rows may spell one language in several ways
+        if item in index and text.strip():
+            captions.setdefault(code, []).append(text.strip())
+            owners.setdefault(code, []).append(index[item])
+    return Benchmark(
+        name,
+        modality,
+        [places[item] for item in index],
+        captions,
+        {code: np.asarray(found, np.int64) for code, found in owners.items()},
+        names=list(index),
+        missing=missing,
+        licence=licence,
+        notes=notes,
+    )
+
+
+def lines_of(path: Path) -> list[str]:
+    """Lines of a text file, also gzipped; only newlines end one, and the last may lack its own.
+
+    ``str.splitlines`` would also break at separators inside captions, and shift all that follow.
+    """
+    import gzip
+
+    try:
+        data = path.read_bytes()
+        text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8-sig")
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {path}: {error}", "fetch it again") from error
+    lines = [line.rstrip("\r") for line in text.split("\n")]
+    return lines[:-1] if lines and not lines[-1] else lines
+
+
+def below(folder: Path, *patterns: str) -> list[Path]:
+    """Files below a folder that match one of the patterns, sorted."""
+    return sorted({path for pattern in patterns for path in folder.rglob(pattern)})
+
+
+def parallel(names: list[str], path: Path, names_path: Path) -> list[str]:
+    """Captions of a file that runs parallel to the list of items."""
+    texts = lines_of(path)
+    if len(texts) != len(names):
+        raise UserError(
+            f"{path} has {len(texts):,} lines, {names_path.name} has {len(names):,}",
+            "fetch both again",
+        )
+    return texts

@@ -1,0 +1,205 @@
+"""Any table of items and captions: a row a caption, or a column a language.
+
+*Long*: item, language, caption. *Wide*: item and one column for each language, English also as
+``caption``. *Nested*: item and ``captions``: {language: text or texts}. A caption may be a list.
+Items are files, relative to the table, or lie inside it (parquet with an image or audio column).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from m2m_adapters.errors import UserError
+from m2m_adapters.evaluation.benchmark import Benchmark
+from m2m_adapters.evaluation.datasets.assemble import SUFFIXES, Items, Row, assemble, below
+from m2m_adapters.evaluation.datasets.table_files import KINDS, records
+from m2m_adapters.languages import is_known
+
+ITEM = ("item", "file_name", "filename", "file", "path", "image", "audio", "image_name",
+        "audio_name", "image_path", "audio_path", "image_id", "audio_id", "key", "id")  # fmt: skip
+LANGUAGE = ("language", "lang", "locale", "language_code", "code")
+CAPTION = ("captions", "caption", "text", "texts", "sentence", "title")
+MEDIA = ("image", "audio")
+
+
+def read(
+    place: Path,
+    *,
+    items: Path | None = None,
+    allow_missing: bool = False,
+    modality: str | None = None,
+) -> Benchmark:
+    """A table, or a folder with ``captions.jsonl`` (csv, tsv, parquet; ``metadata.*`` too)."""
+    name = place.stem if place.is_file() else place.name
+    return read_named(
+        name, modality, place, items=items, allow_missing=allow_missing, licence="", notes=""
+    )
+
+
+def read_named(
+    name: str,
+    modality: str | None,
+    place: Path,
+    *,
+    items: Path | None,
+    allow_missing: bool,
+    licence: str,
+    notes: str,
+    split: str = "test",
+) -> Benchmark:
+    """A benchmark from the tables in ``place``; modality None is told from the items."""
+    tables = tables_in(place, split)
+    rows: list[Row] = []
+    media: dict[str, Any] = {}
+    for path in tables:
+        for item, inside, code, text in _rows(records(path), path):
+            rows.append((item, code, text))
+            if item not in media or inside is not None:
+                media[item] = inside
+    if not rows:
+        raise UserError(f"{tables[0]} holds no caption", "give item, language and caption")
+    kind = _kind(media, modality, tables[0])
+    if kind in SUFFIXES:
+        folder = place if place.is_dir() else place.parent
+        near = list(dict.fromkeys([tables[0].parent, folder]))
+        files = Items([items] if items else near, kind)
+        media = {k: v if v is not None else files.find(k) for k, v in media.items()}
+    else:  # of another modality the names themselves are what the target takes
+        media = {k: v if v is not None else k for k, v in media.items()}
+    return assemble(
+        name, kind, rows, media, allow_missing=allow_missing,
+        where=items or place, licence=licence, notes=notes,
+    )  # fmt: skip
+
+
+def has_table(place: Path) -> bool:
+    """Whether a path is a table, or a folder with one."""
+    if place.is_file():
+        return place.name.removesuffix(".gz").endswith(KINDS)
+    return bool(place.is_dir() and _named(place))
+
+
+def _named(folder: Path) -> list[Path]:
+    names = [f"{stem}{kind}{gz}" for stem in ("captions", "metadata")
+             for kind in KINDS for gz in ("", ".gz")]  # fmt: skip
+    for name in names:
+        if (folder / name).is_file():
+            return [folder / name]
+    return []
+
+
+def tables_in(place: Path, split: str = "test") -> list[Path]:
+    """The table itself, the folder's ``captions`` or ``metadata`` file, or shards of a split."""
+    if place.is_file():
+        return [place]
+    found = _named(place) or _named(place / split) or below(place, f"{split}*.parquet")
+    if not found:
+        found = below(place, *(f"metadata{kind}" for kind in KINDS))[:1]
+    if not found:
+        raise UserError(
+            f"{place} holds no captions file",
+            "write captions.jsonl, captions.csv or captions.parquet: item, language, caption",
+        )
+    return found
+
+
+def _rows(table: Iterable[dict[str, Any]], path: Path) -> Iterator[tuple[str, Any, str, str]]:
+    """(item's name, item if it lies in the table, language, caption)."""
+    seen: dict[tuple[str, ...], tuple[str, str | None, str | None, dict[str, str]]] = {}
+    for number, record in enumerate(table, start=1):
+        where = f"{path}, row {number}"
+        keys = tuple(record)
+        if keys not in seen:
+            seen[keys] = _columns(record, where)
+        item_column, language, caption, wide = seen[keys]
+        item, inside = _item(record[item_column], record, where)
+        texts: dict[str, Any] = {code: record.get(column) for column, code in wide.items()}
+        if caption is not None:
+            value = record.get(caption)
+            if isinstance(value, dict):
+                texts |= value
+            elif language is not None:
+                code = record.get(language)
+                if not isinstance(code, str) or not code.strip():
+                    raise UserError(f"{where}: no language", f"fill the column '{language}'")
+                texts[code] = value
+            else:
+                texts["en"] = value
+        for code, value in texts.items():
+            for text in (
+                value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+            ):
+                if text is None or (isinstance(text, str) and not text.strip()):
+                    continue  # not every item has a caption in every language
+                if not isinstance(text, str):
+                    raise UserError(
+                        f"{where}: a caption is {type(text).__name__}, not text", "mend the row"
+                    )
+                yield item, inside, code, text
+
+
+def _columns(
+    record: dict[str, Any], where: str
+) -> tuple[str, str | None, str | None, dict[str, str]]:
+    """Item, language, caption, and the columns that are languages: column -> language."""
+    lower = {str(name).strip().lower(): name for name in reversed(list(record))}
+
+    def first(names: Sequence[str]) -> str | None:
+        return next((lower[name] for name in names if name in lower), None)
+
+    media = next((lower[n] for n in MEDIA if isinstance(record.get(lower.get(n, "")), dict)), None)
+    item, language, caption = media or first(ITEM), first(LANGUAGE), first(CAPTION)
+    taken = {item, language, caption}
+    wide = {}
+    if language is None:
+        for name in record:
+            bare = str(name).split("(")[0].strip()
+            if name in taken or not is_known(bare):
+                continue
+            if bare.lower() == "id" and not _is_text(record[name]):
+                continue  # a number, not Indonesian
+            wide[str(name)] = bare
+    if item is None or (caption is None and not wide):
+        raise UserError(
+            f"{where}: cannot tell items and captions apart (columns: {', '.join(record)})",
+            "call the columns item, language and caption",
+        )
+    return item, language, caption, wide
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and " " in value.strip()
+
+
+def _item(value: Any, record: dict[str, Any], where: str) -> tuple[str, Any]:
+    if isinstance(value, dict):  # as the hub's parquet files hold pictures and sounds
+        inside = value.get("bytes")
+        name = next(
+            (record[n] for n in ("image_name", "audio_name", "file_name") if record.get(n)),
+            value.get("path"),
+        )
+        if not name:
+            if not inside:
+                raise UserError(f"{where}: the item is empty", "drop the row")
+            name = hashlib.sha256(inside).hexdigest()[:16]
+        return str(name), inside
+    if value is None or not str(value).strip():
+        raise UserError(f"{where}: the item has no name", "fill it in or drop the row")
+    return str(value).strip(), None
+
+
+def _kind(media: dict[str, Any], modality: str | None, path: Path) -> str:
+    """image or audio, by the items' suffixes; else what was asked for."""
+    suffixes = {Path(name).suffix.lower() for name in media}
+    for kind, known in SUFFIXES.items():
+        if suffixes <= set(known):
+            return kind
+    if modality is None:
+        raise UserError(
+            f"{path}: cannot tell whether the items are images or sounds",
+            "give their names with a suffix, such as .jpg or .wav",
+        )
+    return modality
