@@ -209,7 +209,8 @@ def _token_graph(adapter: Adapter, model: Any, tokenizer: Any) -> Any:
                 "attention_mask": attention_mask,
             }
             if self.prompt_length is not None:
-                found["prompt_length"] = self.prompt_length
+                beyond = attention_mask.cumsum(1) > self.prompt_length
+                found["attention_mask"] = attention_mask * beyond
             for module in self.rest:
                 found = module(found)
             x = found["sentence_embedding"][:, : self.width]

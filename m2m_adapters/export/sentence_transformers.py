@@ -73,7 +73,7 @@ def export_router(adapter: Adapter, out: Path, items: list[Any] | None = None) -
         similarity_fn_name="cosine",
         **_prompts(adapter, source),
     )
-    texts, examples = list(PROBES), items or _examples(modality)
+    texts, examples = list(PROBES), items or _examples(modality, tower)
     ours = np.concatenate([adapter.encode(texts), adapter.encode_items(examples)])
     with whole_folder(out) as temporary:
         model.save(str(temporary), create_model_card=False)
@@ -177,7 +177,7 @@ def _item_tower(adapter: Adapter) -> Any:
     return tower.eval()
 
 
-def _examples(modality: str) -> list[Any]:
+def _examples(modality: str, tower: Any) -> list[Any]:
     """Two made-up items that every model of the modality takes."""
     random = np.random.default_rng(0)
     if modality == "image":
@@ -186,9 +186,11 @@ def _examples(modality: str) -> list[Any]:
         return [
             Image.fromarray(random.integers(0, 255, (64, 80, 3), dtype=np.uint8)) for _ in range(2)
         ]
+    reader = getattr(tower.processor, "feature_extractor", tower.processor)
+    rate = int(getattr(reader, "sampling_rate", 48_000))
     # Short, so that no model crops it at random.
     return [
-        {"array": random.standard_normal(48_000).astype(np.float32) / 9, "sampling_rate": 48_000}
+        {"array": random.standard_normal(rate).astype(np.float32) / 9, "sampling_rate": rate}
         for _ in range(2)
     ]
 
