@@ -36,10 +36,14 @@ def tokenizer() -> tf.PreTrainedTokenizerBase:
     )  # fmt: skip
 
 
+def _mels(fused: bool) -> int:
+    return 64 if fused else 16  # transformers' fusion of long sounds is written for 64
+
+
 def config(vocabulary: int, fused: bool) -> tf.ClapConfig:
     audio = dict(
         depths=[1, 1], num_attention_heads=[2, 2], hidden_size=8, patch_embeds_hidden_size=4,
-        window_size=2, num_mel_bins=16, spec_size=64, enable_fusion=fused, projection_dim=12,
+        window_size=2, num_mel_bins=_mels(fused), spec_size=64 if not fused else 256, enable_fusion=fused, projection_dim=12,
         fusion_type="aff_2d" if fused else None,
     )  # fmt: skip
     text = dict(
@@ -64,7 +68,7 @@ def folder(fused: bool = False) -> Path:
     model.save_pretrained(path)
     tok.save_pretrained(path)
     tf.ClapFeatureExtractor(
-        feature_size=16, sampling_rate=RATE, hop_length=160, max_length_s=1, fft_window_size=256,
+        feature_size=_mels(fused), sampling_rate=RATE, hop_length=160, max_length_s=1, fft_window_size=1024 if fused else 256,
         frequency_max=8000, truncation="fusion" if fused else "rand_trunc",
     ).save_pretrained(path)  # fmt: skip
     return path
