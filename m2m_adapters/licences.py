@@ -1,0 +1,166 @@
+"""What the licences of source, target and corpus leave for an adapter made of them.
+
+An adapter holds no weight of its source or target, but it is made from what they say, so the
+card takes the careful view: the strictest of the licences, every condition named, and a
+clear word where two of them cannot both be kept. This is a summary, not legal advice.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+PERMISSIVE = {"apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "unlicense", "isc",
+              "afl-3.0", "bsd", "cdla-permissive-2.0", "odc-by", "pddl", "zlib"}  # fmt: skip
+COPYLEFT = {"gpl-2.0", "gpl-3.0", "agpl-3.0", "lgpl-3.0", "odbl", "eupl-1.1"}
+# Free to use and to sell, with a list of uses that are forbidden.
+RESTRICTED = {"openrail", "openrail++", "creativeml-openrail-m", "bigscience-openrail-m", "gemma",
+              "bigscience-bloom-rail-1.0", "llama2", "llama3", "llama3.1", "llama3.2",
+              "llama3.3"}  # fmt: skip
+# Their own words are needed: no name tells what they allow.
+UNTOLD = {"other", "unknown", ""}
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What one licence asks for. known: False when only its own text could tell."""
+
+    known: bool = True
+    commercial: bool = True
+    attribution: bool = False
+    share_alike: bool = False
+    derivatives: bool = True
+    restricted: bool = False
+
+
+@dataclass(frozen=True)
+class Composed:
+    """licence: an identifier of the hub; statements: sentences for the card, conflicts first.
+
+    commercial: None when a part's licence is not known.
+    """
+
+    licence: str
+    commercial: bool | None
+    conflicts: list[str] = field(default_factory=list)
+    statements: list[str] = field(default_factory=list)
+
+
+def terms_of(licence: str | None) -> Terms:
+    """The terms of a licence by its identifier on the hub."""
+    name = (licence or "").strip().lower()
+    if name in PERMISSIVE:
+        return Terms()
+    if name in COPYLEFT:
+        return Terms(share_alike=True)
+    if name in RESTRICTED:
+        return Terms(restricted=True)
+    if re.fullmatch(r"cc-by(-nc)?(-sa|-nd)?(-\d\.\d)?", name):
+        return Terms(
+            commercial="-nc" not in name,
+            attribution=True,
+            share_alike="-sa" in name,
+            derivatives="-nd" not in name,
+        )
+    if re.search(r"non-?commercial|research-only|\bnc\b", name):
+        return Terms(known=False, commercial=False)
+    return Terms(known=False)
+
+
+def compose(parts: dict[str, str | None]) -> Composed:
+    """Licences by part (``source``, ``target``, ``corpus``) -> what the adapter may carry.
+
+    A corpus of unknown licence is stated and decides nothing: only the map was learned from it.
+    """
+    told = {part: (licence or "unknown", terms_of(licence)) for part, licence in parts.items()}
+    conflicts = _conflicts(told)
+    statements = [f"Conflict: {line}" for line in conflicts]
+    for part, (name, terms) in told.items():
+        statements += _conditions(part, name, terms)
+    deciding = {p: pair for p, pair in told.items() if pair[1].known or p != "corpus"}
+    bound = [terms for _, terms in deciding.values()]
+    commercial: bool | None = True
+    if any(not terms.commercial for _, terms in told.values()):
+        commercial = False
+        statements.insert(len(conflicts), "Not for commercial use.")
+    elif any(not terms.known for terms in bound):
+        commercial = None
+    if conflicts:
+        return Composed("other", commercial, conflicts, statements)
+    return Composed(_strictest(deciding), commercial, [], statements)
+
+
+def _conditions(part: str, name: str, terms: Terms) -> list[str]:
+    found = []
+    if not terms.commercial:
+        found.append(f"The {part} ({name}) forbids commercial use.")
+    if not terms.known and terms.commercial:
+        found.append(
+            f"The licence of the {part} is not recorded; look it up before you share or sell."
+            if name == "unknown"
+            else f"The {part} has terms of its own ({name}); read them before you share or sell."
+        )
+    if terms.attribution:
+        found.append(f"The {part} ({name}) asks to be named.")
+    if terms.share_alike:
+        found.append(f"The {part} ({name}) asks that derived work is shared under the same terms.")
+    if not terms.derivatives:
+        found.append(f"The {part} ({name}) does not allow derived work to be shared.")
+    if terms.restricted:
+        found.append(f"The {part} ({name}) forbids certain uses, listed in its licence.")
+    return found
+
+
+def _conflicts(told: dict[str, tuple[str, Terms]]) -> list[str]:
+    """Pairs that cannot both be kept, in words."""
+    found = [
+        f"the {part} ({name}) does not allow derived work, which an adapter may be"
+        for part, (name, terms) in told.items()
+        if not terms.derivatives
+    ]
+    order = list(told.items())
+    for position, (one, (name, terms)) in enumerate(order):
+        for other, (second, others) in order[position + 1 :]:
+            if _same_family(name, second):
+                continue
+            for (a, first, mine), (b, last, yours) in (
+                ((one, name, terms), (other, second, others)),
+                ((other, second, others), (one, name, terms)),
+            ):
+                closed = mine.commercial and not yours.commercial
+                if mine.share_alike and (closed or yours.restricted):
+                    why = "commercial use" if closed else "certain uses"
+                    found.append(
+                        f"the {a} ({first}) must be passed on under its own terms, "
+                        f"the {b} ({last}) forbids {why}"
+                    )
+            both = terms.share_alike and others.share_alike
+            if both and terms.commercial and others.commercial:
+                found.append(
+                    f"the {one} ({name}) and the {other} ({second}) each ask for their own terms"
+                )
+    return found
+
+
+def _same_family(one: str, other: str) -> bool:
+    """Versions of one licence: cc-by-sa-3.0 and cc-by-sa-4.0."""
+    return re.sub(r"-\d\.\d$", "", one.lower()) == re.sub(r"-\d\.\d$", "", other.lower())
+
+
+def _strictest(told: dict[str, tuple[str, Terms]]) -> str:
+    """One identifier that keeps every condition, ``other`` where no single one does."""
+    pairs = list(told.values())
+    if any(not terms.known for _, terms in pairs):
+        return "unknown" if all(name == "unknown" for name, t in pairs if not t.known) else "other"
+    strict = {name.lower() for name, t in pairs if t.share_alike or not t.commercial}
+    limited = {name.lower() for name, t in pairs if t.restricted}
+    if strict and limited or len(limited) > 1:
+        return "other"
+    if len(strict) > 1:
+        # Non-commercial and share-alike together are a licence of their own.
+        same = {re.sub(r"-\d\.\d$", "", name) for name in strict}
+        return "cc-by-nc-sa-4.0" if same == {"cc-by-nc", "cc-by-nc-sa"} else max(strict)
+    if chosen := strict or limited:
+        return chosen.pop()
+    named = sorted(name.lower() for name, t in pairs if t.attribution)
+    return named[-1] if named else "apache-2.0"

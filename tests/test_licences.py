@@ -1,0 +1,77 @@
+"""Licences of source, target and corpus, composed."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from m2m_adapters.licences import compose, terms_of
+
+
+def of(source: str | None, target: str | None, corpus: str | None = "cc0-1.0"):  # type: ignore[no-untyped-def]
+    return compose({"source": source, "target": target, "corpus": corpus})
+
+
+@pytest.mark.parametrize(("source", "target", "corpus", "licence", "commercial"), [
+    ("apache-2.0", "mit", "cc0-1.0", "apache-2.0", True),
+    ("apache-2.0", "mit", "cc-by-4.0", "cc-by-4.0", True),
+    ("apache-2.0", "mit", None, "apache-2.0", True),
+    ("apache-2.0", "cc-by-nc-4.0", "cc-by-4.0", "cc-by-nc-4.0", False),
+    ("cc-by-nc-4.0", "cc-by-nc-sa-4.0", "mit", "cc-by-nc-sa-4.0", False),
+    ("apache-2.0", "creativeml-openrail-m", "mit", "creativeml-openrail-m", True),
+    ("gemma", "openrail++", "mit", "other", True),
+    ("gemma", "cc-by-nc-4.0", "mit", "other", False),
+    ("apache-2.0", "other", "mit", "other", None),
+    ("apache-2.0", None, "mit", "unknown", None),
+    ("apache-2.0", "flux-1-dev-non-commercial-license", "mit", "other", False),
+    ("apache-2.0", "mit", "gpl-3.0", "gpl-3.0", True),
+    ("cc-by-sa-4.0", "cc-by-sa-3.0", "mit", "cc-by-sa-4.0", True),
+])  # fmt: skip
+def test_compositions(
+    source: str, target: str, corpus: str, licence: str, commercial: bool | None
+) -> None:
+    made = of(source, target, corpus)
+    assert (made.licence, made.commercial, made.conflicts) == (licence, commercial, [])
+
+
+@pytest.mark.parametrize(("source", "target", "corpus"), [
+    ("cc-by-sa-4.0", "cc-by-nc-4.0", "mit"),
+    ("mit", "cc-by-nc-4.0", "cc-by-sa-3.0"),
+    ("gpl-3.0", "gemma", "mit"),
+    ("gpl-3.0", "cc-by-sa-4.0", "mit"),
+    ("mit", "cc-by-nd-4.0", "mit"),
+    ("cc-by-sa-4.0", "cc-by-nc-sa-4.0", "mit"),
+])  # fmt: skip
+def test_conflicts_are_told_first(source: str, target: str, corpus: str) -> None:
+    made = of(source, target, corpus)
+    assert made.conflicts and made.licence == "other"
+    assert made.statements[0] == f"Conflict: {made.conflicts[0]}"
+
+
+def test_words_for_people() -> None:
+    made = of("apache-2.0", "cc-by-nc-4.0", None)
+    assert made.statements == [
+        "Not for commercial use.",
+        "The target (cc-by-nc-4.0) forbids commercial use.",
+        "The target (cc-by-nc-4.0) asks to be named.",
+        "The licence of the corpus is not recorded; look it up before you share or sell.",
+    ]
+    assert of("mit", "apache-2.0").statements == []
+
+
+def test_nothing_becomes_freer_and_order_does_not_matter() -> None:
+    names = ["mit", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "gemma",
+             "gpl-3.0", "cc-by-nd-4.0", "other", None]  # fmt: skip
+    for source, target, corpus in itertools.product(names, repeat=3):
+        made = of(source, target, corpus)
+        parts = [terms_of(name) for name in (source, target, corpus)]
+        if not all(part.commercial for part in parts):
+            assert made.commercial is False and made.statements
+            assert made.licence in ("other", "unknown") or not terms_of(made.licence).commercial
+        if not made.conflicts and made.licence not in ("other", "unknown"):
+            composed = terms_of(made.licence)
+            assert composed.share_alike >= any(part.share_alike for part in parts)
+        swapped = of(target, source, corpus)
+        assert (swapped.licence, swapped.commercial) == (made.licence, made.commercial)
+        assert len(swapped.conflicts) == len(made.conflicts)
