@@ -76,9 +76,10 @@ def _folder(located: Located) -> Checkpoint:
         )
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-        config = told["model_cfg"]
+        config = dict(told["model_cfg"])
         if not {"embed_dim", "vision_cfg", "text_cfg"} <= config.keys():
             raise KeyError("embed_dim, vision_cfg or text_cfg")
+        config.update(vision_cfg=dict(config["vision_cfg"]), text_cfg=dict(config["text_cfg"]))
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{path} is not a config of open_clip ({type(error).__name__}: {error})",
@@ -170,12 +171,21 @@ def _tower(checkpoint: Checkpoint, config: dict[str, Any], wanted: str) -> Any:
             tower.load_state_dict(state)
         else:
             # Old formats, resized positions, weights of other projects: the library's own way.
-            whole = CustomTextCLIP(**_made_of_nothing(deepcopy(checkpoint.config)))
+            whole = _whole(deepcopy(checkpoint.config))
             load_checkpoint(whole, file, strict=True, weights_only=True)
             tower = getattr(whole, wanted)
     except Exception as error:
         raise unloadable(checkpoint.weights, error) from error
     return tower.eval().requires_grad_(False)
+
+
+def _whole(config: dict[str, Any]) -> Any:
+    from open_clip.coca_model import CoCa
+    from open_clip.model import CustomTextCLIP
+
+    captions = config.get("multimodal_cfg")
+    made = _made_of_nothing(config)
+    return CoCa(**made, multimodal_cfg=captions) if captions else CustomTextCLIP(**made)
 
 
 def _made_of_nothing(config: dict[str, Any]) -> dict[str, Any]:

@@ -84,7 +84,7 @@ class OpenClip(ModalityModel):
 
         def forward(batch: list[Any]) -> Any:
             with torch.inference_mode():
-                return tower(torch.stack(batch).to(self.device, self.dtype))
+                return _pooled(tower(torch.stack(batch).to(self.device, self.dtype)))
 
         return normalize(
             encode_ready(
@@ -135,11 +135,16 @@ class OpenClipText(TokenEncoder):
         if self._mask is not None:
             length = batch["ids"].shape[1]
             self.model.attn_mask = self._mask[:length, :length]
-        return self.model(batch["ids"])
+        return _pooled(self.model(batch["ids"]))
 
     @property
     def provenance(self) -> dict[str, Any]:
         return self.checkpoint.located.provenance
+
+
+def _pooled(found: Any) -> Any:
+    """The vectors; towers of CoCa give (vectors, tokens)."""
+    return found[0] if isinstance(found, tuple) else found
 
 
 def tokenizer_of(checkpoint: Checkpoint) -> Any:
