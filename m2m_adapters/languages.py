@@ -209,3 +209,13 @@ def language(code: str) -> Language:
 def is_known(code: str) -> bool:
     """Whether the table has the language."""
     return normalise(code).partition("-")[0] in _known()[0]
+
+
+def iso3(code: str) -> str:
+    """The three-letter code (ISO 639-3) of a language, by any spelling; itself when unknown."""
+    base = normalise(code).partition("-")[0]
+    for line in _TABLE.strip().splitlines():
+        ours, others, *_ = line.split("|")
+        if ours == base:
+            return others.split()[0]
+    return base

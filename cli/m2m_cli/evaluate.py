@@ -9,12 +9,23 @@ import typer
 from m2m_cli.output import DEVICE, JSON, TRUST, print_json, table
 
 if TYPE_CHECKING:
+    from m2m_adapters.adapter import Adapter
     from m2m_adapters.evaluation import Evaluation
 
 
 def evaluate(
     adapter: str = typer.Argument(..., help="An adapter's folder."),
-    benchmark: str = typer.Option(..., "--benchmark", "-b", help="See `m2m list --benchmarks`."),
+    benchmark: str | None = typer.Option(
+        None, "--benchmark", "-b", help="A name (`m2m list --benchmarks`), or your folder or table."
+    ),
+    data: str | None = typer.Option(None, "--data", help="Folder of a published benchmark."),
+    items: str | None = typer.Option(None, "--items", help="Folder of its pictures or sounds."),
+    split: str | None = typer.Option(None, "--split", help="Which part of it."),
+    allow_missing: bool = typer.Option(
+        False, "--allow-missing", help="Leave out items that are not there."
+    ),
+    suite: str | None = typer.Option(None, "--suite", help="mteb, instead of a benchmark."),
+    tasks: str | None = typer.Option(None, "--tasks", help="Tasks of the suite, with commas."),
     langs: str | None = typer.Option(None, "--langs", help="Languages, e.g. en,de,ja; else all."),
     baselines: bool = typer.Option(
         False, "--baselines", help="Beside it: native, unaligned, procrustes, ridge."
@@ -37,17 +48,40 @@ def evaluate(
     """Measure R@1/5/10 both ways for every language, with 95% intervals.
 
     [dim]m2m evaluate mpnet-clip --benchmark tiny-scenes --baselines[/dim]
+
+    [dim]m2m evaluate mpnet-clip --benchmark xtd10 --data xtd10/ --protocol xtd[/dim]
+
+    [dim]m2m evaluate mpnet-clip --benchmark my-photos/ (with captions.csv)[/dim]
     """
     from m2m_adapters.adapter import load_adapter
+    from m2m_adapters.errors import UserError
     from m2m_adapters.evaluation import BASELINES
     from m2m_adapters.evaluation import evaluate as measure
     from m2m_adapters.evaluation.find import load_benchmark
     from m2m_adapters.progress import progress_for
 
+    if (benchmark is None) == (suite is None):
+        raise UserError("nothing to evaluate on", "give either --benchmark or --suite mteb")
+    chosen = _listed(langs)
+    loaded = load_adapter(adapter, device=device, trust_remote_code=trust_remote_code)
+    if benchmark is None:
+        _suite(loaded, suite, _listed(tasks), chosen, json)
+        return
+    asked = load_benchmark(
+        benchmark,
+        data=data,
+        items=items,
+        split=split,
+        allow_missing=allow_missing,
+        modality=loaded.modality,
+    )
+    if asked.missing:
+        shown = ", ".join(asked.missing[:5]) + (", ..." if len(asked.missing) > 5 else "")
+        typer.echo(f"m2m: left out {len(asked.missing):,} missing items: {shown}", err=True)
     found = measure(
-        load_adapter(adapter, device=device, trust_remote_code=trust_remote_code),
-        load_benchmark(benchmark),
-        langs=[code.strip() for code in langs.split(",") if code.strip()] if langs else None,
+        loaded,
+        asked,
+        langs=chosen,
         baselines=[*(BASELINES if baselines else ()), *(baseline or ())],
         protocol=protocol,
         corrections=correct or (),
@@ -59,6 +93,34 @@ def evaluate(
         print_json(found.to_dict())
     else:
         typer.echo(results_table(found))
+
+
+def _listed(given: str | None) -> list[str] | None:
+    return [part.strip() for part in given.split(",") if part.strip()] if given else None
+
+
+def _suite(
+    adapter: Adapter,
+    suite: str | None,
+    tasks: list[str] | None,
+    langs: list[str] | None,
+    json: bool,
+) -> None:
+    from m2m_adapters.errors import UserError
+    from m2m_adapters.evaluation.mteb_model import run
+
+    if suite != "mteb":
+        raise UserError(f"unknown suite '{suite}'", "the one suite is mteb")
+    if not tasks:
+        raise UserError(
+            "which tasks?", "name them, e.g. --tasks XM3600T2IRetrieval,Multi30kT2IRetrieval"
+        )
+    rows = run(adapter, tasks, languages=langs)
+    if json:
+        print_json(rows)
+        return
+    header = [key for key in rows[0] if key != "languages"]
+    typer.echo(table([[row.get(key) for key in header] for row in rows], header))
 
 
 def results_table(found: Evaluation) -> str:
