@@ -6,6 +6,7 @@ before, the closed form is solved and judged on held-out pairs.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -169,7 +170,7 @@ def stale(curve: list[dict[str, float]], stopping: Stopping) -> bool:
     recent = losses[-stopping.patience - 1 :]
     return all(
         after > before * (1 - stopping.tolerance)
-        for before, after in zip(recent, recent[1:], strict=False)
+        for before, after in itertools.pairwise(recent)
     )
 
 

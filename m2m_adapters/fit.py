@@ -180,8 +180,6 @@ def _refine(
     done: object,
     progress: Progress,
 ) -> None:
-    import torch
-
     from m2m_adapters.train import Schedule, refine
 
     schedule = Schedule(
