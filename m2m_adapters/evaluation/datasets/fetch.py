@@ -1,0 +1,208 @@
+"""``m2m fetch``: a published data set onto this machine, file by file, each whole or not at all.
+
+What is there already is not fetched again, so an interrupted fetch goes on where it was. The
+folder's ``fetched.json`` tells from where each file came, its digest, and the commit of the hub.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import shutil
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from m2m_adapters.errors import UserError
+from m2m_adapters.evaluation.datasets import fetched_folder
+from m2m_adapters.evaluation.datasets.assemble import lines_of
+from m2m_adapters.evaluation.datasets.sources import SOURCES, Each, File, Hub
+from m2m_adapters.files import whole_file, whole_folder
+from m2m_adapters.progress import Progress
+from m2m_adapters.registry import close
+
+RECORD = "fetched.json"
+BLOCK = 1 << 20
+AGAIN = "fetch again; what is complete is kept"
+Record = dict[str, dict[str, Any]]
+
+
+def fetch(name: str, out: str | Path | None = None, *, progress: Progress | None = None) -> Path:
+    """The folder of the data set ``name``, complete afterwards.
+
+    out: the folder; :func:`fetched_folder` unless told, where the benchmarks look for it.
+    """
+    if name not in SOURCES:
+        raise UserError(f"no data set is called '{name}'{close(name, list(SOURCES))}",
+                        f"one of {', '.join(SOURCES)}")  # fmt: skip
+    folder = Path(out).expanduser() if out is not None else fetched_folder(name)
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file, not a folder", "choose another place")
+    record = _read_record(folder)
+    bar = progress or Progress()
+    for part in SOURCES[name].parts:
+        if isinstance(part, File):
+            with bar.stage(f"fetch {part.path}", None):
+                _file(part, folder, record)
+        elif isinstance(part, Each):
+            _each(part, folder, record, bar)
+        else:
+            with bar.stage(f"fetch {part.repo}", None):
+                _hub(part, folder, record)
+        _write_record(folder, record)
+    return folder
+
+
+def _file(part: File, folder: Path, record: Record) -> None:
+    target = folder / part.path
+    if target.exists():
+        return
+    if not part.unpack:
+        record[part.path] = _download(part.url, target)
+        return
+    archive = folder / f".{target.name}.archive"
+    try:
+        record[part.path] = _download(part.url, archive)
+        unpack(archive, target)
+    finally:
+        archive.unlink(missing_ok=True)
+
+
+def _each(part: Each, folder: Path, record: Record, bar: Progress) -> None:
+    names = [line.strip() for line in lines_of(folder / part.lines) if line.strip()]
+    for name in names:
+        if PurePosixPath(name).name != name:
+            raise UserError(f"{part.lines} names '{name}', which is not a plain file name",
+                            "do not trust this data set")  # fmt: skip
+    absent = [name for name in names if not (folder / part.path / name).exists()]
+    with bar.stage(f"fetch {part.path}", len(absent), "files") as done:
+        with ThreadPoolExecutor(8, thread_name_prefix="m2m-fetch") as pool:
+            coming = {
+                name: pool.submit(_download, part.url(name), folder / part.path / name)
+                for name in absent
+            }
+            try:
+                for number, (name, future) in enumerate(coming.items()):
+                    record[f"{part.path}/{name}"] = future.result()
+                    done(number + 1)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+
+def _download(url: str, path: Path) -> dict[str, Any]:
+    """Fetch one address; its digest and size."""
+    from http.client import HTTPException
+    from urllib.error import HTTPError, URLError
+    from urllib.request import Request, urlopen
+
+    digest, size = hashlib.sha256(), 0
+
+    def blocks(answer: Any) -> Iterator[bytes]:
+        try:
+            while block := answer.read(BLOCK):
+                yield block
+        except (OSError, HTTPException) as error:
+            raise UserError(f"{url} broke off: {error}", AGAIN) from error
+
+    try:
+        request = Request(url, headers={"User-Agent": "m2m-adapters"})
+        with urlopen(request, timeout=60) as answer:
+            told = answer.headers.get("Content-Length")
+            with whole_file(path) as temporary, open(temporary, "wb") as file:
+                for block in blocks(answer):
+                    digest.update(block)
+                    size += len(block)
+                    file.write(block)
+                if told is not None and size != int(told):
+                    raise UserError(f"{url} broke off after {size:,} of {int(told):,} bytes", AGAIN)
+    except HTTPError as error:
+        remedy = "look whether it has moved, or put the files there by hand"
+        raise UserError(f"cannot fetch {url}: {error.code} {error.reason}", remedy) from error
+    except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise UserError(f"cannot fetch {url}: {reason}", f"check the network; {AGAIN}") from error
+    return {"url": url, "sha256": digest.hexdigest(), "bytes": size}
+
+
+def _hub(part: Hub, folder: Path, record: Record) -> None:
+    try:
+        from huggingface_hub import HfApi, snapshot_download
+    except ImportError as error:
+        raise UserError(
+            "the hub needs huggingface_hub", 'pip install "m2m-adapters[hub]"'
+        ) from error
+    try:
+        commit = HfApi().dataset_info(part.repo, revision=part.revision).sha
+        snapshot_download(
+            part.repo, repo_type="dataset", revision=commit, local_dir=folder,
+            allow_patterns=list(part.patterns),
+        )  # fmt: skip
+    except Exception as error:  # the hub's client raises errors of three libraries
+        told = (str(error).strip() or repr(error)).splitlines()[0][:200]
+        raise UserError(f"cannot fetch {part.repo} from the hub: {told}",
+                        "check the network and HF_HUB_OFFLINE; gated data needs `hf auth login`",
+                        ) from error  # fmt: skip
+    record[part.repo] = {"hub": part.repo, "revision": commit, "patterns": list(part.patterns)}
+    for archive in sorted(folder.rglob("*.zip")):
+        if not archive.with_suffix("").exists():
+            unpack(archive, archive.with_suffix(""))
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Plain files of a zip or tar; names that lead out of the folder are refused."""
+    damaged = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError)
+    with whole_folder(folder) as temporary:
+        try:
+            for name, stream in _members(archive):
+                path = PurePosixPath(name)
+                if path.is_absolute() or ".." in path.parts or "\\" in name:
+                    raise UserError(
+                        f"{archive.name} holds '{name}', which leads out of its folder",
+                        "do not trust this archive",
+                    )
+                target = temporary / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with open(target, "wb") as file:
+                    shutil.copyfileobj(stream, file, BLOCK)
+        except damaged as error:
+            raise UserError(f"{archive.name} is damaged ({error})", "fetch it again") from error
+
+
+def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as opened:
+            for info in opened.infolist():
+                if not info.is_dir():
+                    with opened.open(info) as stream:
+                        yield info.filename, stream
+        return
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            if member.isfile() and (content := tar.extractfile(member)) is not None:
+                yield member.name, content
+
+
+@contextmanager
+def _whole_text(path: Path) -> Iterator[IO[str]]:
+    with whole_file(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        yield file
+
+
+def _read_record(folder: Path) -> Record:
+    try:
+        found = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write_record(folder: Path, record: Record) -> None:
+    with _whole_text(folder / RECORD) as file:
+        json.dump(record, file, indent=1, ensure_ascii=False)

@@ -1,0 +1,201 @@
+"""Fetching: from a server on this machine, whole or not at all, and honest without a network."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+import threading
+import zipfile
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from m2m_adapters.errors import UserError
+from m2m_adapters.evaluation.datasets import READERS, fetched_folder, sources
+from m2m_adapters.evaluation.datasets.fetch import fetch, unpack
+from m2m_adapters.evaluation.datasets.sources import SOURCES, Each, File, Hub, Source
+from m2m_adapters.evaluation.find import load_benchmark
+
+NAMES = ["COCO_train2014_1.jpg", "COCO_val2014_2.jpg"]
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves a folder; a file called short.* breaks off in the middle."""
+
+    seen: list[str] = []  # noqa: RUF012
+
+    def do_GET(self) -> None:
+        self.seen.append(self.path)
+        if "/short" in self.path:
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"only this")
+            self.wfile.flush()
+            self.close_connection = True
+            return
+        super().do_GET()
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    root = tmp_path / "served"
+    root.mkdir()
+    Quiet.seen = []
+    http = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(root)))
+    thread = threading.Thread(target=http.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{http.server_address[1]}", root
+    http.shutdown()
+    http.server_close()
+
+
+def serve_xtd(base: str, root: Path) -> Source:
+    (root / "XTD10").mkdir()
+    (root / "XTD10/test_image_names.txt").write_text("\n".join(NAMES))
+    for code in ("en", "ko"):
+        (root / f"XTD10/test_1kcaptions_{code}.txt").write_text(f"{code} one\n{code} two")
+    for part in ("train2014", "val2014"):
+        (root / part).mkdir()
+    for name in NAMES:
+        (root / name.split("_")[1] / name).write_bytes(b"pixels of " + name.encode())
+    texts = ("test_image_names", "test_1kcaptions_en", "test_1kcaptions_ko")
+    return Source(
+        (
+            *(File(f"{base}/XTD10/{t}.txt", f"XTD10/{t}.txt") for t in texts),
+            Each("XTD10/test_image_names.txt", lambda n: f"{base}/{n.split('_')[1]}/{n}", "images"),
+        ),
+        "small",
+    )
+
+
+def test_fetch_and_read(
+    server: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, root = server
+    monkeypatch.setitem(SOURCES, "xtd10", serve_xtd(base, root))
+    monkeypatch.setenv("M2M_DATA", str(tmp_path / "data"))
+    folder = fetch("xtd10")
+    assert folder == fetched_folder("xtd10") == tmp_path / "data/xtd10"
+    found = load_benchmark("xtd10")
+    assert found.captions["ko"] == ["ko one", "ko two"] and len(found.items) == 2
+    record = json.loads((folder / "fetched.json").read_text())
+    image = record[f"images/{NAMES[0]}"]
+    assert (
+        image["sha256"] == hashlib.sha256((folder / "images" / NAMES[0]).read_bytes()).hexdigest()
+    )
+    assert image["url"].endswith("/train2014/COCO_train2014_1.jpg")
+    assert not [p for p in folder.rglob("*") if p.name.endswith(".part")]
+    # Again: nothing is asked for twice; what went missing comes back.
+    before = len(Quiet.seen)
+    (folder / "images" / NAMES[1]).unlink()
+    fetch("xtd10")
+    assert Quiet.seen[before:] == [f"/val2014/{NAMES[1]}"]
+
+
+@pytest.mark.parametrize("kind", ["zip", "tgz"])
+def test_archives(
+    kind: str, server: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, root = server
+    make_archive(root / f"a.{kind}", {"inner/one.txt": b"1", "two.txt": b"2"})
+    source = Source((File(f"{base}/a.{kind}", "things", unpack=True),), "")
+    monkeypatch.setitem(SOURCES, "xm3600", source)
+    folder = fetch("xm3600", tmp_path / "out")
+    assert sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()) == [
+        "fetched.json", "things/inner/one.txt", "things/two.txt"]  # fmt: skip
+
+
+def make_archive(path: Path, files: dict[str, bytes]) -> None:
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as out:
+            for name, data in files.items():
+                out.writestr(name, data)
+        return
+    with tarfile.open(path, "w:gz") as tar:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+
+
+@pytest.mark.parametrize("kind", ["zip", "tgz"])
+@pytest.mark.parametrize("name", ["../out.txt", "/tmp/m2m-never", "a/../../b"])
+def test_archives_that_lead_out_are_refused(kind: str, name: str, tmp_path: Path) -> None:
+    make_archive(tmp_path / f"bad.{kind}", {"fine.txt": b"", name: b"evil"})
+    with pytest.raises(UserError, match="leads out of its folder"):
+        unpack(tmp_path / f"bad.{kind}", tmp_path / "in/here")
+    assert not (tmp_path / "in/here").exists() and not list((tmp_path / "in").iterdir())
+
+
+def test_links_in_archives_are_left_out(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tgz", "w:gz") as tar:
+        link = tarfile.TarInfo("link")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(link)
+    unpack(tmp_path / "a.tgz", tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize("kind", ["zip", "tgz"])
+def test_damaged_archives(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a.{kind}"
+    make_archive(path, {"x": bytes(range(256)) * 400})
+    data = bytearray(path.read_bytes())
+    path.write_bytes(bytes(data[: len(data) // 2]))
+    with pytest.raises(UserError, match="damaged"):
+        unpack(path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_broken_connection_leaves_nothing(
+    server: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, _ = server
+    monkeypatch.setitem(SOURCES, "xm3600", Source((File(f"{base}/short.zip", "x"),), ""))
+    with pytest.raises(UserError, match="broke off"):
+        fetch("xm3600", tmp_path / "out")
+    assert [p.name for p in (tmp_path / "out").iterdir()] == []
+
+
+def test_what_is_not_there(
+    server: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, _ = server
+    monkeypatch.setitem(SOURCES, "xm3600", Source((File(f"{base}/nothing", "x"),), ""))
+    with pytest.raises(UserError, match="404"):
+        fetch("xm3600", tmp_path / "out")
+    monkeypatch.setitem(SOURCES, "xm3600", Source((File("http://127.0.0.1:9/x", "x"),), ""))
+    with pytest.raises(UserError, match="check the network"):
+        fetch("xm3600", tmp_path / "out")
+    monkeypatch.setitem(SOURCES, "xm3600", Source((Hub("nobody/nothing", ("*",)),), ""))
+    with pytest.raises(UserError, match="cannot fetch nobody/nothing from the hub"):
+        fetch("xm3600", tmp_path / "out")
+    with pytest.raises(UserError, match="did you mean 'xtd10'"):
+        fetch("xtd1")
+
+
+def test_names_that_lead_out_are_refused(
+    server: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, root = server
+    (root / "names.txt").write_text("fine.jpg\n../../evil.jpg\n")
+    parts = (File(f"{base}/names.txt", "names.txt"),
+             Each("names.txt", lambda n: f"{base}/{n}", "images"))  # fmt: skip
+    monkeypatch.setitem(SOURCES, "xm3600", Source(parts, ""))
+    with pytest.raises(UserError, match="not a plain file name"):
+        fetch("xm3600", tmp_path / "out")
+
+
+def test_every_benchmark_can_be_fetched() -> None:
+    assert set(READERS) - set(SOURCES) == {"table"}
+    assert sources._coco(NAMES[1]) == "http://images.cocodataset.org/val2014/COCO_val2014_2.jpg"
