@@ -248,12 +248,15 @@ def load_adapter(
 
     from m2m_adapters.projector import Projector, shape_of
 
-    path = Path(folder)
+    path, hub = Path(folder), None
     if not path.exists():
-        from m2m_adapters.hub import find
+        from m2m_adapters.hub import find, origin
 
         path = find(str(folder), digest=digest)
+        hub = origin(path)
     record = read_record(path)
+    if hub is not None:
+        record["hub"] = hub
     try:
         shape = shape_of(record["projector"].get("name"), record["projector"].get("arguments"))
     except UserError as error:

@@ -154,7 +154,7 @@ def _strictest(told: dict[str, tuple[str, Terms]]) -> str:
         return "unknown" if all(name == "unknown" for name, t in pairs if not t.known) else "other"
     strict = {name.lower() for name, t in pairs if t.share_alike or not t.commercial}
     limited = {name.lower() for name, t in pairs if t.restricted}
-    if strict and limited or len(limited) > 1:
+    if (strict and limited) or len(limited) > 1:
         return "other"
     if len(strict) > 1:
         # Non-commercial and share-alike together are a licence of their own.

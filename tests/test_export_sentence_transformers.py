@@ -63,7 +63,9 @@ def test_the_folder_gives_the_same_vectors(tmp_path: Path, shape: dict[str, Any]
     again = SentenceTransformer(str(tmp_path / "out"), device="cpu")
     texts = [*SENTENCES[:20], "собака лает", "犬"]
     np.testing.assert_allclose(
-        again.encode(texts), made.encode(texts), atol=1e-5 * max(1, np.abs(made.encode(texts)).max())
+        again.encode(texts),
+        made.encode(texts),
+        atol=1e-5 * max(1, np.abs(made.encode(texts)).max()),
     )
 
 

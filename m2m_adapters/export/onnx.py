@@ -176,9 +176,7 @@ def _source(adapter: Adapter) -> tuple[Any, Any]:
     model = copy.deepcopy(source_model(adapter))
     encoder = getattr(model[0], "model", None) or getattr(model[0], "auto_model", None)
     if encoder is None or getattr(model, "tokenizer", None) is None:
-        raise UserError(
-            "the source does not begin with a transformer and its tokenizer", REMEDY
-        )
+        raise UserError("the source does not begin with a transformer and its tokenizer", REMEDY)
     return model, model.tokenizer
 
 

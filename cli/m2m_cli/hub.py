@@ -1,0 +1,65 @@
+"""``m2m push`` and ``m2m pull``: adapters to and from the hub."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import typer
+
+from m2m_cli.output import JSON, print_json
+
+
+def push(
+    adapter: Path = typer.Argument(..., help="An adapter's folder."),
+    repo: str = typer.Argument(..., help="Where to: ORG/NAME."),
+    private: bool | None = typer.Option(
+        None, "--private/--public", help="For a new repository; else as the account's default."
+    ),
+    branch: str | None = typer.Option(None, "--branch", help="Another branch than main."),
+    pull_request: bool = typer.Option(False, "--pull-request", help="Propose, do not write."),
+    message: str = typer.Option("Add an adapter", "--message", "-m", help="Of the commit."),
+    json: bool = JSON,
+) -> None:
+    """Publish an adapter on the hub: weights, record, card and results, in one commit.
+
+    Needs `hf auth login` once. The card composes the licences of source, target and corpus.
+
+    [dim]m2m push mpnet-clip our-org/mpnet-clip[/dim]
+    """
+    from m2m_adapters.adapter import load_adapter
+    from m2m_adapters.card import licence
+    from m2m_adapters.hub import push as publish
+
+    loaded = load_adapter(adapter)
+    found = licence(loaded.record)
+    done = publish(
+        loaded, repo, private=private, branch=branch, create_pr=pull_request, message=message
+    )
+    if json:
+        print_json({**asdict(done), "licence": asdict(found)})
+        return
+    typer.echo(f"{done.url} at {done.commit}\ndigest sha256:{done.digest}\nlicence {found.licence}")
+    for line in found.statements:
+        typer.echo(f"note: {line}")
+
+
+def pull(
+    name: str = typer.Argument(..., help="ORG/NAME, ORG/NAME@REVISION or a registry name."),
+    out: Path = typer.Option(..., "--out", "-o", help="Folder to write the adapter to."),
+    digest: str | None = typer.Option(
+        None, "--digest", help="The sha256 its weights must have; its author can tell."
+    ),
+    json: bool = JSON,
+) -> None:
+    """Fetch an adapter of the hub into a folder; its digest is verified, its commit recorded.
+
+    [dim]m2m pull our-org/mpnet-clip --out mpnet-clip[/dim]
+    """
+    from m2m_adapters.hub import pull as fetch
+
+    done = fetch(name, out, digest)
+    if json:
+        print_json({"adapter": str(out), **asdict(done)})
+    else:
+        typer.echo(f"{out}: {done.repo} at {done.commit}\ndigest sha256:{done.digest}")
