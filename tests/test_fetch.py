@@ -6,15 +6,12 @@ import hashlib
 import io
 import json
 import tarfile
-import threading
 import zipfile
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
+from served import Quiet, serving
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.datasets import READERS, fetched_folder, sources
@@ -25,38 +22,10 @@ from m2m_adapters.evaluation.find import load_benchmark
 NAMES = ["COCO_train2014_1.jpg", "COCO_val2014_2.jpg"]
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    """Serves a folder; a file called short.* breaks off in the middle."""
-
-    seen: list[str] = []  # noqa: RUF012
-
-    def do_GET(self) -> None:
-        self.seen.append(self.path)
-        if "/short" in self.path:
-            self.send_response(200)
-            self.send_header("Content-Length", "1000")
-            self.end_headers()
-            self.wfile.write(b"only this")
-            self.wfile.flush()
-            self.close_connection = True
-            return
-        super().do_GET()
-
-    def log_message(self, *args: Any) -> None:
-        pass
-
-
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    root = tmp_path / "served"
-    root.mkdir()
-    Quiet.seen = []
-    http = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(root)))
-    thread = threading.Thread(target=http.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{http.server_address[1]}", root
-    http.shutdown()
-    http.server_close()
+    with serving(tmp_path / "served") as base:
+        yield base, tmp_path / "served"
 
 
 def serve_xtd(base: str, root: Path) -> Source:

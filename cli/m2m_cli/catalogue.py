@@ -89,6 +89,15 @@ def rows(kind: str) -> list[dict[str, Any]]:
                 "plugin": entry.plugin or None,
             }
         )
+    if kind == "benchmark":
+        from m2m_adapters.evaluation.datasets import READERS
+
+        for name, reader in READERS.items():
+            result.append(
+                dict.fromkeys(("model", "dim", "needs", "plugin"))
+                | {"name": name, "modality": reader.modality, "licence": reader.licence}
+                | {"notes": reader.told}
+            )
     if kind == "loss":
         from m2m_adapters.losses import LOSSES
 

@@ -132,6 +132,8 @@ def _download(url: str, path: Path) -> dict[str, Any]:
 
 
 def _hub(part: Hub, folder: Path, record: Record) -> None:
+    if part.repo in record:  # complete, at the commit that is recorded
+        return
     try:
         from huggingface_hub import HfApi, snapshot_download
     except ImportError as error:
@@ -149,10 +151,10 @@ def _hub(part: Hub, folder: Path, record: Record) -> None:
         raise UserError(f"cannot fetch {part.repo} from the hub: {told}",
                         "check the network and HF_HUB_OFFLINE; gated data needs `hf auth login`",
                         ) from error  # fmt: skip
-    record[part.repo] = {"hub": part.repo, "revision": commit, "patterns": list(part.patterns)}
     for archive in sorted(folder.rglob("*.zip")):
         if not archive.with_suffix("").exists():
             unpack(archive, archive.with_suffix(""))
+    record[part.repo] = {"hub": part.repo, "revision": commit, "patterns": list(part.patterns)}
 
 
 def unpack(archive: Path, folder: Path) -> None:

@@ -1,0 +1,90 @@
+"""``m2m reproduce``: a published result, measured again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from m2m_cli.output import DEVICE, JSON, PRECISION, TRUST, print_json, table
+
+
+def reproduce(
+    result: str = typer.Argument(..., help="xtd, multi30k, xm3600, audiocaps or clotho."),
+    source: str | None = typer.Option(None, "--source", "-s", help="Instead of mpnet."),
+    target: str | None = typer.Option(None, "--target", "-t", help="Instead of the published."),
+    texts: list[str] | None = typer.Option(
+        None, "--texts", help="English text instead of the fetched corpus."
+    ),
+    data: str | None = typer.Option(
+        None, "--data", help="Folder of the benchmark, if not fetched."
+    ),
+    items: str | None = typer.Option(None, "--items", help="Folder of its pictures or sounds."),
+    langs: str | None = typer.Option(None, "--langs", help="Languages, e.g. en,de,ja; else all."),
+    sentences: int | None = typer.Option(None, "--sentences", help="At most so many."),
+    allow_missing: bool = typer.Option(
+        False, "--allow-missing", help="Leave out items that are not there."
+    ),
+    seed: int = typer.Option(0, "--seed"),
+    device: str = DEVICE,
+    precision: str = PRECISION,
+    trust_remote_code: bool = TRUST,
+    json: bool = JSON,
+) -> None:
+    """Align by the paper's recipe and by ours; print our figures beside the published.
+
+    Fetches models, corpus and benchmark where they are not on this machine.
+
+    [dim]m2m reproduce xtd --trust-remote-code[/dim]
+    """
+    from m2m_adapters.evaluation.reproduce import reproduce as measure
+    from m2m_adapters.progress import progress_for
+
+    found = measure(
+        result,
+        source=source,
+        target=target,
+        texts=texts or None,
+        data=data,
+        items=items,
+        langs=[c.strip() for c in langs.split(",") if c.strip()] if langs else None,
+        sentences=sentences,
+        allow_missing=allow_missing,
+        seed=seed,
+        progress=progress_for(),
+        model_options={
+            "device": device, "precision": precision, "trust_remote_code": trust_remote_code,
+        },
+    )  # fmt: skip
+    if json:
+        print_json(found)
+    else:
+        typer.echo(reproduced_table(found))
+
+
+def reproduced_table(found: dict[str, Any]) -> str:
+    """Ours and the published, English and average, text to item / item to text."""
+
+    def cell(row: dict[str, Any], group: str, direction: str) -> str | None:
+        value = (row.get(group) or {}).get(direction)
+        if value is None:
+            return None
+        return f"{value[0]:.1f}" + (f" [{value[1]:.1f}, {value[2]:.1f}]" if len(value) > 1 else "")
+
+    header = ["R@10", "languages", "en t2i", "en i2t", "average t2i", "average i2t", "notes"]
+    rows = [
+        [
+            row["what"],
+            row["languages"],
+            *(cell(row, group, direction) for group in ("English", "average")
+              for direction in ("text_to_item", "item_to_text")),
+            row.get("notes"),
+        ]
+        for row in found["rows"]
+    ]  # fmt: skip
+    corpus = found["corpus"]
+    return (
+        f"{found['result']}: {found['source']} -> {found['target']}, "
+        f"{corpus['sentences']:,} English sentences, {corpus['dropped']:,} left out because "
+        f"{corpus['why']}\n{table(rows, header)}\npublished: {found['published in']}"
+    )

@@ -1,0 +1,180 @@
+"""``m2m reproduce``: a published result, measured again here, beside the published figure.
+
+Fetches the benchmark and the corpus where they are not on this machine, aligns by the paper's
+recipe and by ours, and measures both on the same items. Nothing is tuned on the benchmark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from m2m_adapters.alignment import align
+from m2m_adapters.anytime import Stopping
+from m2m_adapters.corpus import clean, read_corpus
+from m2m_adapters.errors import UserError
+from m2m_adapters.evaluation.benchmark import Benchmark
+from m2m_adapters.evaluation.datasets import fetched_folder, read
+from m2m_adapters.evaluation.datasets.fetch import fetch
+from m2m_adapters.evaluation.datasets.sources import SOURCES
+from m2m_adapters.evaluation.intervals import average
+from m2m_adapters.evaluation.metrics import DIRECTIONS
+from m2m_adapters.evaluation.published import ADAPTERS, PAPER, TOWERS, Published
+from m2m_adapters.evaluation.scoring import Evaluation, evaluate
+from m2m_adapters.evaluation.systems import SourceOnce, System
+from m2m_adapters.interfaces import ModalityModel, TextEncoder
+from m2m_adapters.progress import Progress
+from m2m_adapters.registry import load_source, load_target
+
+RECIPES = ("paper", "auto")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured: benchmark, default models, corpora and protocol of one result."""
+
+    benchmark: str
+    target: str
+    corpora: tuple[str, ...]
+    protocol: str
+    sentences: int
+    source: str = "mpnet"
+
+
+PLANS = {
+    "xtd": Plan("xtd10", "jina-clip", ("coco-captions",), "xtd", 250_000),
+    "multi30k": Plan("multi30k", "jina-clip", ("coco-captions",), "all", 250_000),
+    "xm3600": Plan("xm3600", "jina-clip", ("coco-captions",), "all", 250_000),
+    "audiocaps": Plan(
+        "audiocaps", "clap", ("audiocaps-captions", "clotho-captions"), "all", 250_000
+    ),
+    "clotho": Plan("clotho", "clap", ("audiocaps-captions", "clotho-captions"), "all", 250_000),
+}
+
+
+def reproduce(
+    name: str,
+    *,
+    source: str | TextEncoder | None = None,
+    target: str | ModalityModel | None = None,
+    texts: Any = None,
+    data: str | Path | None = None,
+    items: str | Path | None = None,
+    langs: Sequence[str] | None = None,
+    sentences: int | None = None,
+    recipes: Sequence[str] = RECIPES,
+    allow_missing: bool = False,
+    seed: int = 0,
+    progress: Progress | None = None,
+    model_options: dict[str, Any] | None = None,
+    **changes: Any,
+) -> dict[str, Any]:
+    """Our figures and the published ones: rows for a table, and the whole evaluation.
+
+    source, target, texts, data: in place of the published models, the fetched corpus and the
+    fetched benchmark. sentences: at most so many. changes: parameters of the recipes.
+    """
+    if name not in PLANS:
+        raise UserError(f"no result is called '{name}'", f"one of {', '.join(PLANS)}")
+    plan, bar = PLANS[name], progress or Progress()
+    benchmark = _benchmark(plan, data, items, allow_missing, bar)
+    benchmark = benchmark.only(langs)
+    corpus = _corpus(plan, texts, sentences or plan.sentences, seed, bar)
+    english = {clean(text) for text in benchmark.captions.get("en", ())}
+    kept = [sentence for sentence in corpus if sentence not in english]
+    names = (_name(source, plan.source), _name(target, plan.target))
+    options = model_options or {}
+    with bar.stage("load", None):
+        encoder = source if isinstance(source, TextEncoder) else load_source(names[0], **options)
+        model = target if isinstance(target, ModalityModel) else load_target(names[1], **options)
+    adapters = [
+        align(
+            encoder, model, kept, recipe=recipe, seed=seed, progress=bar, names=names,
+            stopping=Stopping(use_all=recipe == "paper"), model_options=options, **changes,
+        )
+        for recipe in recipes
+    ]  # fmt: skip
+    once = SourceOnce(adapters[0])
+    others = [
+        System(f"ours: {recipe}", f"recipe {recipe}", lambda t, a=adapter: a.project(once(t)))  # type: ignore[misc]
+        for recipe, adapter in zip(recipes[1:], adapters[1:], strict=True)
+    ]
+    found = evaluate(
+        adapters[0], benchmark, baselines=["native"], others=others, protocol=plan.protocol,
+        seed=seed, progress=bar,
+    )  # fmt: skip
+    rows = [_measured(found, "adapter", f"ours: {recipes[0]}")]
+    rows += [_measured(found, system.name, system.name) for system in others]
+    published = ADAPTERS.get(names, {}).get(name)
+    rows += [] if published is None else [_quoted(published)]
+    rows.append(_measured(found, "native", "here: own tower"))
+    tower = TOWERS.get(names[1], {}).get(name)
+    rows += [] if tower is None else [_quoted(tower)]
+    return {
+        "result": name,
+        "source": names[0],
+        "target": names[1],
+        "figure": "R@10",
+        "published in": PAPER,
+        "corpus": {
+            "names": list(plan.corpora) if texts is None else [str(texts)],
+            "sentences": len(kept),
+            "dropped": len(corpus) - len(kept),
+            "why": "they are the benchmark's own English captions",
+        },
+        "rows": rows,
+        "seconds": {stage: round(seconds, 2) for stage, seconds in bar.seconds.items()},
+        "evaluation": found.to_dict(),
+    }
+
+
+def _name(given: Any, default: str) -> str:
+    if given is None:
+        return default
+    return given if isinstance(given, str) else type(given).__name__
+
+
+def _benchmark(plan: Plan, data: Any, items: Any, allow_missing: bool, bar: Progress) -> Benchmark:
+    if data is None and not fetched_folder(plan.benchmark).is_dir():
+        fetch(plan.benchmark, progress=bar)
+    return read(plan.benchmark, data, items=items, allow_missing=allow_missing)
+
+
+def _corpus(plan: Plan, texts: Any, sentences: int, seed: int, bar: Progress) -> list[str]:
+    if texts is not None:
+        return read_corpus(texts, max_sentences=sentences, seed=seed).sentences
+    found: dict[str, None] = {}
+    for corpus in plan.corpora:
+        if not fetched_folder(corpus).is_dir():
+            fetch(corpus, progress=bar)
+        part = read_corpus(fetched_folder(corpus), column=SOURCES[corpus].column)
+        found |= dict.fromkeys(part.sentences)
+    return read_corpus(list(found), max_sentences=sentences, seed=seed).sentences
+
+
+def _measured(found: Evaluation, system: str, what: str) -> dict[str, Any]:
+    """English and average of one system: [value, low, high] each way."""
+    figures = found[system].figures
+    row: dict[str, Any] = {"what": what, "languages": len(figures)}
+    for direction in DIRECTIONS:
+        told = {"average": average([f[direction] for f in figures.values()])}
+        if "en" in figures:
+            told["English"] = figures["en"][direction]
+        for group, value in told.items():
+            row.setdefault(group, {})[direction] = value.to_dict()["R@10"]
+    return row
+
+
+def _quoted(published: Published) -> dict[str, Any]:
+    def both(pair: tuple[float, float | None]) -> dict[str, Any]:
+        return {d: None if v is None else [v] for d, v in zip(DIRECTIONS, pair, strict=True)}
+
+    return {
+        "what": published.what,
+        "languages": published.languages,
+        "average": both(published.average),
+        "English": both(published.english),
+        "notes": published.notes,
+    }
