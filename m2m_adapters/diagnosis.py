@@ -91,7 +91,7 @@ def _libraries() -> list[Finding]:
                     name,
                     "not installed",
                     "absent",
-                    f'only if wanted: pip install "m2m-adapters[{extra}]"',
+                    f'only if wanted{_apart(name)}: pip install "m2m-adapters[{extra}]"',
                 )
             )
         else:
@@ -99,15 +99,22 @@ def _libraries() -> list[Finding]:
     return findings
 
 
+def _number(name: str) -> tuple[int, ...]:
+    parts = (_version(name) or "0").split("+")[0].split(".")
+    return tuple(int(p) for p in parts if p.isdigit())
+
+
+def _apart(name: str) -> str:
+    """What installing ``name`` here would do to the others."""
+    if name != "laion-clap" or _number("numpy") < (2,):
+        return ""
+    return f", in an environment of its own (it needs numpy<2, here is {_version('numpy')})"
+
+
 def _pairs() -> list[Finding]:
     """Versions that do not work together although pip accepts them."""
-
-    def number(name: str) -> tuple[int, ...]:
-        parts = (_version(name) or "0").split("+")[0].split(".")
-        return tuple(int(p) for p in parts if p.isdigit())
-
     findings = []
-    if _version("pyarrow") and number("numpy") < (2,) and number("pyarrow") >= (26,):
+    if _version("pyarrow") and _number("numpy") < (2,) and _number("pyarrow") >= (26,):
         findings.append(
             Finding(
                 "pyarrow with numpy",
@@ -116,7 +123,7 @@ def _pairs() -> list[Finding]:
                 'pip install "pyarrow<26"',
             )
         )
-    if _version("laion-clap") and number("numpy") >= (2,):
+    if _version("laion-clap") and _number("numpy") >= (2,):
         findings.append(
             Finding(
                 "laion-clap with numpy",

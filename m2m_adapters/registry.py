@@ -165,7 +165,7 @@ def _walk(text: str, where: str) -> Iterator[tuple[str, str, str, Any, int]]:
                     raise wrong(
                         f"'{key.value}' in {told} must be {wanted}, not {type(made).__name__}", line
                     )
-                if key.value == "options" and "trust_remote_code" in (made or {}):
+                if isinstance(made, dict) and "trust_remote_code" in made:
                     raise wrong(
                         f"{told} asks for trust_remote_code, which only your own "
                         "--trust-remote-code can give",

@@ -70,10 +70,12 @@ def _state(path: Path) -> dict[str, Any]:
     import numpy as np
     import torch
 
-    # Trainers left their scores in the file as numpy numbers; these types hold data only.
-    from numpy.core import multiarray
+    # Trainers left their scores in the file as numpy numbers; these types hold data only. The
+    # function has two names, of numpy 1 and numpy 2.
+    from numpy._core import multiarray
 
-    harmless = [np.dtype, multiarray.scalar, *_number_types(np)]
+    names = [f"numpy.{core}.multiarray.scalar" for core in ("core", "_core")]
+    harmless = [np.dtype, *((multiarray.scalar, name) for name in names), *_number_types(np)]
     try:
         with torch.serialization.safe_globals(harmless):
             found = _loaded(path)

@@ -22,8 +22,6 @@ class LaionText(TokenEncoder):
     max_tokens = MAX_TOKENS
 
     def __init__(self, checkpoint: Checkpoint, device: Any, dtype: Any, precision: str) -> None:
-        import torch
-
         self.checkpoint = checkpoint
         self.device = device
         branch = checkpoint.part("text_branch.")
@@ -38,7 +36,6 @@ class LaionText(TokenEncoder):
         self.fingerprint = (
             f"laion-clap:{checkpoint.located.fingerprint}:{tokens}:{precision}:normalized"
         )
-        assert isinstance(self.projection, torch.nn.Module)
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         found = self.tokenizer(list(texts), truncation=True, max_length=MAX_TOKENS)
