@@ -85,7 +85,8 @@ def train(
         if ema:
             decay = min(ema, (1 + number) / (10 + number))
             torch._foreach_lerp_(averages, [p.detach() for p in parameters], 1 - decay)
-        running = float(loss) if number == done else 0.98 * running + 0.02 * float(loss)
+        value = float(loss.detach())
+        running = value if number == done else 0.98 * running + 0.02 * value
         if (number + 1) % 100 == 0:
             spent = time.time() - began
             print(f"step {number + 1}/{steps}  loss {running:.4f}  {spent:.0f} s", flush=True)

@@ -10,7 +10,7 @@ from diffusers import AutoencoderKL
 
 from m2m_tiny.zoo.diffusion_parts import arguments, pictures, to_model, train
 
-PICTURES, BATCH = 16_000, 32
+PICTURES, BATCH = 16_000, 24
 
 
 def new_vae() -> AutoencoderKL:
@@ -28,7 +28,7 @@ def new_vae() -> AutoencoderKL:
 
 
 def main() -> None:
-    given = arguments("the VAE of tiny-diffusion", steps=1600)
+    given = arguments("the VAE of tiny-diffusion", steps=700)
     torch.manual_seed(given.seed)
     _, pixels = pictures(PICTURES, given.seed, given.work)
     vae = new_vae().to(given.device)
