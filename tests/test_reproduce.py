@@ -157,8 +157,8 @@ def m2m_register(register):
 """
     # The toys under the names of the published models: what is printed beside them is real.
     plugin = fake_dist(tmp_path / "dist", "toys-as-published", code)
-    done = run_m2m("reproduce", "xtd", paths=(plugin, Path(__file__).parent),
-                   M2M_DATA=str(data))  # fmt: skip
+    done = run_m2m("reproduce", "xtd", "--sentences", "150", M2M_DATA=str(data),
+                   paths=(plugin, Path(__file__).parent), OMP_NUM_THREADS="1")  # fmt: skip
     assert done.returncode == 0, done.stderr
     told = done.stdout
     assert "94.4" in told and "89.3" in told and "arXiv 2601.10096" in told and "37.4" in told

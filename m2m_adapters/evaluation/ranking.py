@@ -90,11 +90,11 @@ def rank(
                 else:
                     asked = scores - amount * gate[scores.argmax(1)][:, None]
             reached = asked.gather(1, right) - TIE
-            text_rank[rows] = (asked >= reached).sum(1)
+            text_rank[rows] = (asked >= reached).sum(1, dtype=torch.int32)
             top[rows] = asked.topk(top.shape[1], dim=1).indices
             scores.scatter_(1, right, -torch.inf)
             for place in range(positive.shape[1]):
-                ahead[:, place] += (scores >= behind[:, place]).sum(0)
+                ahead[:, place] += (scores >= behind[:, place]).sum(0, dtype=torch.int32)
     places = torch.arange(1, positive.shape[1] + 1, device=t.device)
     item_rank = torch.where(positive.isinf(), 0, ahead + places)
 
