@@ -150,6 +150,30 @@ def test_names_that_lead_nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         assert "\n" not in str(caught.value)
 
 
+def test_an_architecture_and_a_tag(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small architecture and its weights in the hub's cache, by the names open_clip has."""
+    from open_clip import pretrained
+
+    plain = oc_folders.folder("plain")
+    told = json.loads((plain / "open_clip_config.json").read_text())
+    (tmp_path / "M2M-Small.json").write_text(json.dumps(told["model_cfg"]))
+    open_clip.add_model_config(tmp_path / "M2M-Small.json")
+    cfg = {"hf_hub": "some/small/", "mean": (0.5,) * 3, "std": (0.5,) * 3}
+    monkeypatch.setitem(pretrained._PRETRAINED, "M2M-Small", {"tag_e1": cfg})
+    repo = tmp_path / "hub" / "models--some--small"
+    shutil.copytree(plain, repo / "snapshots" / ("d" * 40))
+    (repo / "refs").mkdir()
+    (repo / "refs" / "main").write_text("d" * 40)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    made, direct = load("M2M-Small/tag_e1", device="cpu"), opened(plain)
+    texts = ["a dog", "two red squares"]
+    np.testing.assert_array_equal(made.text.encode(texts), direct.text.encode(texts))
+    np.testing.assert_array_equal(made.encode_items(PICTURES), direct.encode_items(PICTURES))
+    assert made.text.provenance == {"model": "some/small", "revision": "d" * 40}
+
+
 def test_fingerprints(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = opened(folder).space.fingerprint
     assert first == opened(oc_folders.folder("tokenizer")).space.fingerprint

@@ -7,7 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from sentence_transformers.sentence_transformer import modules as st
 
 import m2m_adapters as m2m
 from m2m_adapters.errors import UserError
-from m2m_adapters.testing import toy_sentences
+from m2m_adapters.testing import TextEncoderSuite, toy_sentences
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 
@@ -64,6 +66,7 @@ def test_sentences_that_look_like_pictures_are_sentences(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A model that also reads pictures would open, or fetch, what such a sentence names."""
+    pytest.importorskip("PIL", reason="a model of pictures needs Pillow")
     import clip_folder_for_st
 
     SentenceTransformer(
@@ -80,19 +83,48 @@ def test_sentences_that_look_like_pictures_are_sentences(
     np.testing.assert_allclose(vectors[:1], expected, atol=1e-6)
 
 
-def test_static_word_vectors_run_whole(tmp_path: Path) -> None:
-    tokenizer = st_folders.bert_tokenizer().backend_tokenizer
+class TestStatic(TextEncoderSuite):
+    """Word vectors, which the library runs as a whole."""
+
+    def make(self):
+        return load(str(static_folder()), device="cpu")
+
+
+@cache
+def static_folder() -> Path:
+    folder = Path(mkdtemp(prefix="m2m-st-static-"))
     torch.manual_seed(0)
-    part = st.StaticEmbedding(tokenizer, embedding_dim=16)
-    SentenceTransformer(modules=[part], device="cpu").save(str(tmp_path / "static"))
-    mine = load(str(tmp_path / "static"), device="cpu")
+    part = st.StaticEmbedding(st_folders.bert_tokenizer().backend_tokenizer, embedding_dim=16)
+    SentenceTransformer(modules=[part], device="cpu").save(str(folder))
+    return folder
+
+
+def test_static_word_vectors_run_whole() -> None:
+    mine = load(str(static_folder()), device="cpu")
     assert isinstance(mine, WholeSource) and mine.encode([]).shape == (0, 16)
     texts = ["a dog", "see dog.png", ""]
-    theirs = SentenceTransformer(str(tmp_path / "static"), device="cpu").encode(texts)
+    theirs = SentenceTransformer(str(static_folder()), device="cpu").encode(texts)
     lengths = np.linalg.norm(theirs, axis=1, keepdims=True)
     np.testing.assert_allclose(
         mine.encode(texts), theirs / np.where(lengths, lengths, 1), atol=1e-6
     )
+
+
+def test_options_of_a_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """E5 wants "query: " before every sentence: the registry says so once for all."""
+    from m2m_adapters.registry import registry
+
+    for name in ("e5-small", "e5-base", "e5-large"):
+        assert registry().find("source", name).options["prompt"] == "query: "
+    (tmp_path / "mine.yaml").write_text(
+        f"sources:\n  mine:\n    plugin: st\n    model: {st_folders.folder('e5')}\n"
+        '    options: {prompt: "query: ", truncate_dim: 8}\n'
+    )
+    monkeypatch.setenv("M2M_REGISTRY", str(tmp_path / "mine.yaml"))
+    mine = m2m.load_source("mine", device="cpu")
+    assert mine.provenance["prompt"] == "query: " and mine.dim == 8
+    by_hand = load(str(st_folders.folder("e5")), device="cpu", prompt="query: ", truncate_dim=8)
+    assert mine.fingerprint == by_hand.fingerprint
 
 
 def test_foreign_code_runs_by_the_users_word_alone(folder: Path, tmp_path: Path) -> None:
