@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import hub_stand_in
 import pytest
+from fake_dist import run_m2m
 from served import Quiet, serving
 
 from m2m_adapters.errors import UserError
@@ -168,3 +172,49 @@ def test_names_that_lead_out_are_refused(
 def test_every_benchmark_can_be_fetched() -> None:
     assert set(READERS) - set(SOURCES) == {"table"}
     assert sources._coco(NAMES[1]) == "http://images.cocodataset.org/val2014/COCO_val2014_2.jpg"
+
+
+def test_data_sets_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a stand-in for the hub: the branch becomes a recorded commit, zips are unpacked."""
+    pytest.importorskip("huggingface_hub")
+
+    def as_dataset(self: hub_stand_in.Hub, method: str, path: str, *rest: Any) -> Any:
+        if found := re.fullmatch(r"/api/datasets/([^/]+/[^/]+)/tree/([^/]+)", path):
+            files = self.repos[found[1]].commits[found[2]]
+            return 200, {}, [
+                {"type": "file", "path": name, "size": len(raw),
+                 "oid": hashlib.sha1(raw).hexdigest()} for name, raw in files.items()]  # fmt: skip
+        path = path.replace("/api/datasets/", "/api/models/").replace("/datasets/", "/")
+        return answer(self, method, path, *rest)
+
+    answer = hub_stand_in.Hub.answer
+    monkeypatch.setattr(hub_stand_in.Hub, "answer", as_dataset)
+    make_archive(tmp_path / "test.zip", {
+        "test/metadata.csv": "file_name,caption,Korean\na.jpg,a dog,개\nb.jpg,a cat,고양이\n".encode(),
+        "test/a.jpg": b"a", "test/b.jpg": b"b",
+    })  # fmt: skip
+    name = "piyushsinghpasi/mscoco-multilingual-30k"
+    environment = {"HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path / "hf"),
+                   "HF_HUB_DISABLE_XET": "1", "M2M_DATA": str(tmp_path / "data")}  # fmt: skip
+    with hub_stand_in.hub_stand_in() as hub:
+        hub.repos[name] = hub_stand_in.Repo()
+        commit = hub.repos[name].commit(
+            {"test.zip": (tmp_path / "test.zip").read_bytes(), "README.md": b"#", "big.bin": b"x"}
+        )
+        for _ in range(2):
+            done = run_m2m("fetch", "mscoco-multilingual", HF_ENDPOINT=hub.address, **environment)
+            assert done.returncode == 0, done.stderr
+        asked = list(hub.asked)
+        hub.down = True
+        environment["M2M_DATA"] = str(tmp_path / "other")
+        down = run_m2m("fetch", "mscoco-multilingual", HF_ENDPOINT=hub.address, **environment)
+    assert down.returncode == 2 and "from the hub" in down.stderr
+    assert "Traceback" not in down.stderr
+    folder = Path(done.stdout.strip())
+    assert folder == tmp_path / "data/mscoco-multilingual"
+    assert json.loads((folder / "fetched.json").read_text())[name]["revision"] == commit
+    assert not (folder / "big.bin").exists()
+    assert sum("resolve" in line and line.startswith("GET") for line in asked) == 1
+    monkeypatch.setenv("M2M_DATA", str(tmp_path / "data"))
+    found = load_benchmark("mscoco-multilingual")
+    assert found.captions["ko"] == ["개", "고양이"] and Path(found.items[1]).read_bytes() == b"b"
