@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,7 @@ def export_projector(adapter: Adapter, out: Path, precision: str = "fp32") -> Ex
     out = out if out.suffix == ".onnx" else out.with_name(out.name + ".onnx")
     vectors = source_probes(adapter.projector.shape.d_in)
     with whole_file(out) as temporary:
-        onnx.save(lower(projector_graph(adapter), precision), str(temporary))
+        onnx.save(lower(projector_graph(adapter), precision, products=False), str(temporary))
         onnx.checker.check_model(str(temporary))
         session = open_session(temporary)
         theirs = session.run(None, {"vectors": vectors})[0]
@@ -241,7 +242,7 @@ def _token_graph(adapter: Adapter, model: Any, tokenizer: Any) -> Any:
             f"this export needs {error.name}", 'pip install "m2m-adapters[export]"'
         ) from error
     except Exception as error:
-        told = " ".join(str(error).split())[:200]
+        told = re.sub(r"\x1b\[\d*m", "", " ".join(str(error).split()))[:200]
         raise UserError(
             f"torch cannot export the graph of this source ({told})",
             "export the projector alone: --to onnx-projector",
