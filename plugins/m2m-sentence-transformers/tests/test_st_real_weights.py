@@ -15,7 +15,7 @@ from sentence_transformers import SentenceTransformer
 
 TEXTS = [
     "A dog barks at the postman.",
-    "A hound is yapping at the mail carrier.",
+    "A dog is barking at the mailman.",
     "The stock market fell sharply today.",
     "Two red squares above a small blue circle " * 40,
     "",
