@@ -360,3 +360,46 @@ def test_published_multi30k(tmp_path: Path) -> None:
     found = load_benchmark("multi30k", data=folder, items=tmp_path)
     assert found.languages == ["en", "cs", "de", "fr"] and len(found.items) == 1000
     assert found.captions["de"][0].startswith("Ein Mann mit einem orangefarbenen Hut")
+
+
+# --- the command ---------------------------------------------------------------------------
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A user's own folder, items that are missing, languages by any name."""
+    from m2m_cli.main import run
+    from toy_media import save_picture
+
+    import m2m_adapters as m2m
+    from m2m_adapters.testing import toy_sentences
+
+    words = m2m.align("toy-source", "toy-target", list(toy_sentences(300)),
+                      recipe="closed-form", progress=False).save(tmp_path / "words")  # fmt: skip
+
+    def code(*arguments: str) -> int:
+        with pytest.raises(SystemExit) as left:
+            run(list(arguments))
+        return int(left.value.code or 0)
+
+    own = tmp_path / "own"
+    texts = list(toy_sentences(20, seed=3))
+    write_csv(own / "captions.csv", [["item", "language", "caption"],
+                                     *([t, "eng_Latn", t] for t in texts),
+                                     *([t, "jp", t[::-1]] for t in texts)])  # fmt: skip
+    assert code("evaluate", str(words), "-b", str(own), "--langs", "Japanese", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    languages = told["systems"]["adapter"]["languages"]
+    assert list(languages) == ["en", "ja"] and languages["en"]["text_to_item"]["R@10"][0] > 90
+    assert code("evaluate", str(words), "-b", "xtd10", "--data", str(tmp_path)) == 2
+    assert "does not hold test_image_names.txt" in capsys.readouterr().err
+    xtd(tmp_path / "xtd", items=False)
+    save_picture(tmp_path / "xtd/images" / NAMES[0], "a dog")
+    arguments = ("evaluate", str(words), "-b", "xtd10", "--data", str(tmp_path / "xtd"))
+    assert code(*arguments) == 2
+    assert "3 of 4 items of 'xtd10' are not in" in capsys.readouterr().err
+    assert code(*arguments, "--allow-missing") == 2  # pictures, and the adapter leads to words
+    told_err = capsys.readouterr().err
+    assert f"left out 3 missing items: {NAMES[1]}" in told_err and "of kind image" in told_err
+    assert code("list", "--benchmarks", "--json") == 0
+    listed = {row["name"] for row in json.loads(capsys.readouterr().out)["benchmarks"]}
+    assert set(READERS) <= listed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,17 @@ ENGLISH = list(toy_sentences(N, seed=8))
 GERMAN = [" ".join(reversed(text.split())) for text in ENGLISH]
 CORPUS = [*toy_sentences(400), *ENGLISH[:5]]
 NAMES = [f"COCO_val2014_{i:06d}.jpg" for i in range(N)]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """The matrices are tiny: more threads only wait for each other."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def lines(path: Path, texts: Sequence[str]) -> None:
@@ -103,7 +114,7 @@ def test_each_result(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("M2M_DATA", str(tmp_path))
     make(tmp_path / PLANS[name].benchmark)
     corpora(tmp_path)
-    found = reproduce(name, source=ToySource(), target=target(), epochs=8)
+    found = reproduce(name, source=ToySource(), target=target(), epochs=5)
     assert [row["what"] for row in found["rows"]] == ["ours: paper", "ours: auto",
                                                       "here: own tower"]  # fmt: skip
     paper, ours, tower = found["rows"]
@@ -165,6 +176,35 @@ def m2m_register(register):
     words = [line.split("  ")[0] for line in told.splitlines()]
     assert words[3:8] == ["ours: paper", "ours: auto", "published", "here: own tower",
                           "published: own tower"]  # fmt: skip
+
+
+def test_on_the_tiny_family(tmp_path: Path) -> None:
+    """Real models, real pictures: 60 tiny scenes laid out as XTD10 is."""
+    from m2m_adapters.evaluation.find import load_benchmark
+
+    pytest.importorskip("m2m_tiny")
+    image = pytest.importorskip("PIL.Image")
+    tiny = load_benchmark("tiny-scenes")
+    names = NAMES + [f"COCO_val2014_{i:06d}.jpg" for i in range(N, 60)]
+    (tmp_path / "images").mkdir()
+    for name, pixels in zip(names, tiny.items, strict=False):
+        with open(tmp_path / "images" / name, "wb") as file:
+            image.fromarray(pixels).save(file, format="PNG")
+    lines(tmp_path / "XTD10/test_image_names.txt", names)
+    for code in ("en", "de", "zh"):
+        lines(tmp_path / f"XTD10/test_1kcaptions_{code}.txt", tiny.captions[code][:60])
+    try:
+        found = reproduce(
+            "xtd", source="tiny-text", target="tiny-clip", texts="tiny-scene-captions",
+            data=tmp_path, sentences=800, epochs=1,
+        )  # fmt: skip
+    except UserError as error:
+        if "no model folder" in str(error):
+            pytest.skip(f"the tiny family is not trained here: {error}")
+        raise
+    ours = next(row for row in found["rows"] if row["what"] == "ours: auto")
+    chance = 100 * 10 / 60
+    assert ours["languages"] == 3 and ours["average"]["text_to_item"][0] > 2 * chance
 
 
 def test_bad_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

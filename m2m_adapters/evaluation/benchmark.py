@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -153,11 +154,17 @@ class Benchmark:
             chosen.append(found)
         if "en" in self.captions and "en" not in chosen:
             chosen.insert(0, "en")  # everything is compared with English
-        return replace(
-            self,
-            captions={code: self.captions[code] for code in chosen},
-            owners={code: self.owners[code] for code in chosen},
+        return self._with(
+            {code: list(self.captions[code]) for code in chosen},
+            {code: self.owners[code] for code in chosen},
         )
+
+    def _with(self, captions: dict[str, list[str]], owners: dict[str, Owners]) -> Benchmark:
+        # Not ``replace``: it would normalise again, and pt-br without pt would become pt.
+        made = copy.copy(self)
+        object.__setattr__(made, "captions", captions)
+        object.__setattr__(made, "owners", owners)
+        return made
 
     def under(self, protocol: str) -> Benchmark:
         """The captions that a protocol counts; see :data:`PROTOCOLS`."""
@@ -177,7 +184,7 @@ class Benchmark:
                     f"{len(self.captions[code])} for {len(first)}",
                     "use clip-benchmark for the first captions, or all",
                 )
-        return replace(self, captions=captions, owners=owners)
+        return self._with(captions, owners)
 
 
 class LazyItems(Sequence[Any]):
