@@ -111,11 +111,15 @@ def test_fingerprints(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert cached.space.fingerprint == f"clap:hub:some/clap@{commit}:fp32:normalized"
 
 
-def test_half_precision() -> None:
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision(precision: str) -> None:
     whole = load(str(clap_folders.folder()), device="cpu")
-    half = load(str(clap_folders.folder()), device="cpu", precision="bf16")
+    half = load(str(clap_folders.folder()), device="cpu", precision=precision)
     texts, sounds = ["a dog barks", "rain"], [(clap_folders.sound(0.9), RATE)]
-    assert next(half.text.model.parameters()).dtype == torch.bfloat16
+    assert (
+        next(half.text.model.parameters()).dtype
+        == {"bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+    )
     for one, other in (
         (whole.text.encode(texts), half.text.encode(texts)),
         (whole.encode_items(sounds), half.encode_items(sounds)),

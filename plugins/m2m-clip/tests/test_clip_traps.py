@@ -47,11 +47,20 @@ def test_aligning_loads_the_text_tower_alone() -> None:
     assert held == sum(p.numel() for p in own.values())
 
 
-def test_the_image_half_holds_no_text() -> None:
-    target = load(str(clip_folders.folder("clip")), device="cpu")
+@pytest.mark.parametrize("kind", clip_folders.KINDS)
+def test_each_half_holds_its_own_weights_and_no_others(kind: str) -> None:
+    folder = clip_folders.folder(kind)
+    whole = {
+        name for name, _ in clip_folders.parts(kind)[0].from_pretrained(folder).named_parameters()
+    }
+    shared = {"logit_scale", "logit_bias", "temperature"}
+    target = load(str(folder), device="cpu")
+    texts = {name for name, _ in target.text.model.named_parameters()}
     target.encode_items([Image.new("RGB", (40, 40))])
-    half = target._images[0]
-    assert not [name for name, _ in half.named_parameters() if name.startswith("text")]
+    images = {name for name, _ in target._images[0].named_parameters()}
+    assert texts | images | shared >= whole and texts & images <= shared
+    assert all(name.startswith("text") for name in texts - shared)
+    assert not any(name.startswith("text") for name in images)
 
 
 PEAK = r"""
@@ -201,12 +210,14 @@ def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatc
     assert asked == ["nobody/absent-clip"]
 
 
-def test_half_precision() -> None:
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision(precision: str) -> None:
     whole = load(str(clip_folders.folder("clip")), device="cpu")
-    half = load(str(clip_folders.folder("clip")), device="cpu", precision="bf16")
+    half = load(str(clip_folders.folder("clip")), device="cpu", precision=precision)
     texts, images = ["a dog barks", "rain"], [Image.new("RGB", (40, 40), "red")]
     assert half.text.encode(texts).dtype == np.float32
-    assert next(half.text.model.parameters()).dtype == torch.bfloat16
+    kind = {"bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+    assert next(half.text.model.parameters()).dtype == kind
     for one, other in (
         (whole.text.encode(texts), half.text.encode(texts)),
         (whole.encode_items(images), half.encode_items(images)),

@@ -193,11 +193,15 @@ def test_fingerprints(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert opened(folder).space.fingerprint != first
 
 
-def test_half_precision() -> None:
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision(precision: str) -> None:
     whole = opened(oc_folders.folder("plain"))
-    half = opened(oc_folders.folder("plain"), precision="bf16")
+    half = opened(oc_folders.folder("plain"), precision=precision)
     texts = ["a dog barks", "rain"]
-    assert next(half.text.model.parameters()).dtype == torch.bfloat16
+    assert (
+        next(half.text.model.parameters()).dtype
+        == {"bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+    )
     for one, other in (
         (whole.text.encode(texts), half.text.encode(texts)),
         (whole.encode_items(PICTURES), half.encode_items(PICTURES)),

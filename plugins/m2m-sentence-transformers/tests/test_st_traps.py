@@ -220,12 +220,16 @@ def test_a_hub_model_in_the_cache(
     assert made.provenance["revision"] == commit
 
 
-def test_half_precision() -> None:
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision(precision: str) -> None:
     texts = ["a dog barks", "rain on a tin roof"]
     whole = load(str(st_folders.folder("e5")), device="cpu")
-    half = load(str(st_folders.folder("e5")), device="cpu", precision="bf16")
+    half = load(str(st_folders.folder("e5")), device="cpu", precision=precision)
     assert isinstance(half, TokenSource) and half.encode(texts).dtype == np.float32
-    assert next(half.model.parameters()).dtype == torch.bfloat16
+    assert (
+        next(half.model.parameters()).dtype
+        == {"bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+    )
     assert ((whole.encode(texts) * half.encode(texts)).sum(1) > 0.99).all()
     assert not np.array_equal(whole.encode(texts), half.encode(texts))
 
