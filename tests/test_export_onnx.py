@@ -109,7 +109,6 @@ def test_a_bent_map_cannot_be_folded(tmp_path: Path) -> None:
 
 WHOLE: list[tuple[str, str, str | None]] = [
     ("bert", "mean", None),
-    ("xlm-roberta", "cls", None),
     ("mpnet", "max", "query: "),
 ]
 

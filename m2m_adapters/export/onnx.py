@@ -199,7 +199,8 @@ def _token_graph(adapter: Adapter, model: Any, tokenizer: Any) -> Any:
             self.width = source_width(model)
             # Models that pool without their prompt need to know how long it is.
             prompt = source_prompt(adapter, model)
-            self.prompt_length = model[0]._get_prompt_length(prompt) if prompt else None
+            apart = any(getattr(module, "include_prompt", True) is False for module in self.rest)
+            self.prompt_length = model[0]._get_prompt_length(prompt) if prompt and apart else None
 
         def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Any:
             hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask)
