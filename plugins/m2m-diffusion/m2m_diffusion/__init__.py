@@ -1,0 +1,16 @@
+"""Diffusion pipelines as image targets of m2m-adapters."""
+
+from __future__ import annotations
+
+from m2m_adapters.hookspecs import hookimpl
+from m2m_adapters.plugins import Register
+
+
+@hookimpl
+def m2m_register(register: Register) -> None:
+    register.target_scheme(
+        "diffusion",
+        "m2m_diffusion.target:load",
+        modality="image",
+        description="FLUX.1, Stable Diffusion 3, XL, 2, 1.5: the conditioner is the space",
+    )

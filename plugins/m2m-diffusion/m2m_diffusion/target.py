@@ -1,0 +1,307 @@
+"""A diffusion pipeline as a target: its conditioner is the space, images come out."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from m2m_adapters.devices import choose_device, choose_dtype
+from m2m_adapters.errors import UserError
+from m2m_adapters.interfaces import ModalityModel, Vectors
+from m2m_adapters.towers import unloadable
+from m2m_diffusion.folders import Place, find
+from m2m_diffusion.kinds import Kind, kind_of
+from m2m_diffusion.neutral import flux_sequence, sd3_sequence
+from m2m_diffusion.text import ConditionerText
+
+OFFLOADS = ("none", "model", "sequential")
+OURS = {"generator", "num_images_per_prompt", "output_type", "return_dict", "prompt", "latents"}
+
+
+def load(
+    model: str,
+    *,
+    revision: str | None = None,
+    device: str = "auto",
+    precision: str = "fp32",
+    offload: str = "none",
+    defaults: dict[str, Any] | None = None,
+    trust_remote_code: bool = False,
+) -> DiffusionModel:
+    """The pipeline ``model``: an id of the hub or a folder.
+
+    offload: ``model`` or ``sequential`` keeps weights in main memory until they are needed.
+    defaults: of ``generate``, for a model that wants others than its class (size, steps, ...).
+    """
+    if offload not in OFFLOADS:
+        raise UserError(f"'{offload}' is not a way to offload", f"use {', '.join(OFFLOADS)}")
+    place = find(model, revision)
+    kind = kind_of(place.pipeline_class, model)
+    return DiffusionModel(
+        place, kind, device=device, precision=precision, offload=offload, defaults=defaults or {}
+    )
+
+
+class DiffusionModel(ModalityModel):
+    """Vectors of the conditioner's space -> images. Each part is loaded when first needed."""
+
+    modality = "image"
+
+    def __init__(
+        self,
+        place: Place,
+        kind: Kind,
+        *,
+        device: str,
+        precision: str,
+        offload: str,
+        defaults: dict[str, Any],
+    ) -> None:
+        self.place, self.kind = place, kind
+        self.device = choose_device(device)
+        self.dtype = choose_dtype(precision)
+        self.precision = precision
+        self.defaults = defaults
+        self._offload = offload
+
+    @cached_property
+    def _text(self) -> ConditionerText:
+        return ConditionerText(
+            self.place,
+            self.kind,
+            device=self.device,
+            dtype=self.dtype,
+            precision=self.precision,
+        )
+
+    @property
+    def text(self) -> ConditionerText:
+        """The conditioner's text towers, loaded without the rest of the pipeline."""
+        return self._text
+
+    @cached_property
+    def pipeline(self) -> Any:
+        """The pipeline without its text encoders; loaded with the first picture."""
+        import diffusers
+
+        place, left_out = self.place, set(self.kind.unneeded)
+        for part in ("vae", self.kind.backbone, "scheduler"):
+            if not place.holds(part):
+                raise UserError(
+                    f"{place.name} was saved without its {part}",
+                    "save the pipeline with it; only text encoders may be missing",
+                )
+        folder = place.whole(without=left_out)
+        made_of = getattr(diffusers, place.pipeline_class)
+        # What the class expects must be passed as None, or it complains that it was not saved.
+        absent = {
+            name: None
+            for name in inspect.signature(made_of.__init__).parameters
+            if name in left_out or (name in place.index and not place.holds(name))
+        }
+        try:
+            made = made_of.from_pretrained(
+                folder, torch_dtype=self.dtype, local_files_only=True, **absent
+            )
+        except Exception as error:
+            raise unloadable(folder, error) from error
+        made.set_progress_bar_config(disable=True)
+        if self._offload == "model":
+            made.enable_model_cpu_offload(device=self.device)
+        elif self._offload == "sequential":
+            made.enable_sequential_cpu_offload(device=self.device)
+        else:
+            made.to(self.device)
+        return made
+
+    @cached_property
+    def _neutral(self) -> Any:
+        """``[1, tokens, width]`` for pipelines that want a sequence our space has not."""
+        backbone = getattr(self.pipeline, self.kind.backbone)
+        width = int(backbone.config.joint_attention_dim)
+        where = {"device": self.device, "dtype": self.dtype}
+        if self.place.pipeline_class == "FluxPipeline":
+            return flux_sequence(self.place, width, **where)
+        return sd3_sequence(self._text, width, **where)
+
+    def conditioning(
+        self,
+        vectors: Vectors,
+        *,
+        negative: str | Vectors | None = None,
+        num_images: int = 1,
+        guided: bool = True,
+    ) -> dict[str, Any]:
+        """Keyword arguments for the pipeline, ``num_images`` rows for each row of ``vectors``.
+
+        negative: what to keep out, as text for the model's own tower or as one vector; None is
+        what the pipeline itself would take. guided: whether negatives are wanted at all.
+        """
+        import torch
+
+        found = np.asarray(vectors, dtype=np.float32)
+        if found.ndim != 2 or found.shape[1] != self._text.dim:
+            raise UserError(
+                f"these vectors have shape {list(found.shape)}; {self.place.pipeline_class} "
+                f"takes [n, {self._text.dim}]",
+                "encode with an adapter that was aligned to this target",
+            )
+        if not np.isfinite(found).all():
+            raise UserError("these vectors hold NaN or infinity", "encode the prompts again")
+        rows = torch.from_numpy(np.ascontiguousarray(found)).to(self.device, self.dtype)
+        made = self._arguments(rows.repeat_interleave(num_images, 0), "")
+        if guided:
+            against = self._negative(negative).to(self.device, self.dtype)
+            made |= self._arguments(against.expand(len(rows) * num_images, -1), "negative_")
+        return made
+
+    def _negative(self, negative: str | Vectors | None) -> Any:
+        """``[1, dim]``."""
+        import torch
+
+        if negative is None:
+            config = self.pipeline.config
+            if config.get("force_zeros_for_empty_prompt"):  # SDXL was trained so
+                return torch.zeros(1, self._text.dim)
+            negative = ""
+        if isinstance(negative, str):
+            return torch.from_numpy(self._text.encode([negative]))
+        found = np.asarray(negative, dtype=np.float32).reshape(1, -1)
+        if found.shape[1] != self._text.dim:
+            raise UserError(
+                f"the negative has {found.shape[1]} columns, not {self._text.dim}",
+                "encode it with the same adapter as the prompts",
+            )
+        return torch.from_numpy(found)
+
+    def _arguments(self, rows: Any, prefix: str) -> dict[str, Any]:
+        pooled, made = rows[:, : self._text.pooled_dim], {}
+        if self._text.shape is not None:
+            made[f"{prefix}prompt_embeds"] = rows[:, self._text.pooled_dim :].reshape(
+                len(rows), *self._text.shape
+            )
+        else:
+            made[f"{prefix}prompt_embeds"] = self._neutral.repeat(len(rows), 1, 1)
+        if self._text.pooled_dim:
+            made[f"{prefix}pooled_prompt_embeds"] = pooled.contiguous()
+        return made
+
+    def generate(
+        self,
+        vectors: Vectors,
+        *,
+        steps: int | None = None,
+        guidance: float | None = None,
+        size: int | tuple[int, int] | None = None,
+        seed: int = 0,
+        num_images: int = 1,
+        negative: str | Vectors | None = None,
+        batch_size: int = 1,
+        progress: Callable[[int, int], None] | None = None,
+        **options: Any,
+    ) -> list[Any]:
+        """PIL images, ``num_images`` for each row of ``vectors`` in turn.
+
+        Image k of every prompt starts from noise of ``seed + k``: one meaning in two languages
+        starts alike, and a picture does not depend on the prompts beside it. size: pixels, or
+        (width, height). batch_size: prompts at once; another one may change last bits. options:
+        whatever else the pipeline's own call takes.
+        """
+        settings = {**self.defaults}
+        settings |= {
+            key: value
+            for key, value in (("steps", steps), ("guidance", guidance), ("size", size))
+            if value is not None
+        }
+        call, guided = self._call(settings, options, negative is not None)
+        for name, value in (("num_images", num_images), ("batch_size", batch_size)):
+            if value < 1:
+                raise UserError(f"{name} must be 1 or more, not {value}")
+        made: list[Any] = []
+        for start in range(0, len(vectors), batch_size):
+            some = vectors[start : start + batch_size]
+            given = self.conditioning(some, negative=negative, num_images=num_images, guided=guided)
+            made += self._run({**call, **given}, self._generators(seed, num_images, len(some)))
+            if progress is not None:
+                progress(min(start + batch_size, len(vectors)), len(vectors))
+        return made
+
+    def _generators(self, seed: int, num_images: int, prompts: int) -> Sequence[Any]:
+        """Noise drawn on the CPU, so that every device starts from the same."""
+        import torch
+
+        return [
+            torch.Generator("cpu").manual_seed(seed + image)
+            for _ in range(prompts)
+            for image in range(num_images)
+        ]
+
+    def _call(
+        self, settings: dict[str, Any], options: dict[str, Any], has_negative: bool
+    ) -> tuple[dict[str, Any], bool]:
+        """(keyword arguments besides conditioning and noise, whether negatives are needed)."""
+        known = set(inspect.signature(type(self.pipeline).__call__).parameters) - OURS - {"self"}
+        for name in options:
+            if name not in known or "embeds" in name or "prompt" in name:
+                raise UserError(
+                    f"{self.place.pipeline_class} takes no '{name}' here",
+                    "it takes " + ", ".join(
+                        sorted(k for k in known if "embeds" not in k and "prompt" not in k)
+                    ),
+                )  # fmt: skip
+        call = dict(options)
+        if "steps" in settings:
+            if int(settings["steps"]) < 1:
+                raise UserError(f"steps must be 1 or more, not {settings['steps']}")
+            call["num_inference_steps"] = int(settings["steps"])
+        if "size" in settings:
+            call["width"], call["height"] = _width_height(settings["size"])
+        guidance = settings.get("guidance")
+        if self.place.pipeline_class == "FluxPipeline":
+            return call, self._guide_flux(call, guidance, has_negative)
+        if guidance is not None:
+            call["guidance_scale"] = float(guidance)
+        default = inspect.signature(type(self.pipeline).__call__).parameters["guidance_scale"]
+        return call, float(call.get("guidance_scale", default.default)) > 1
+
+    def _guide_flux(self, call: dict[str, Any], guidance: Any, has_negative: bool) -> bool:
+        """FLUX.1 dev has guidance distilled into it; the others are guided by a negative."""
+        if self.pipeline.transformer.config.guidance_embeds:
+            if guidance is not None:
+                call["guidance_scale"] = float(guidance)
+            if has_negative:
+                call.setdefault("true_cfg_scale", 4.0)
+        elif guidance is not None:
+            call["true_cfg_scale"] = float(guidance)
+        return float(call.get("true_cfg_scale", 1.0)) > 1
+
+    def _run(self, call: dict[str, Any], generators: Sequence[Any]) -> list[Any]:
+        import torch
+
+        try:
+            return list(self.pipeline(**call, generator=list(generators)).images)
+        except torch.OutOfMemoryError as error:
+            raise UserError(
+                f"{self.device} has not enough memory for this",
+                "use a smaller --size, precision fp16 or bf16, or load with offload='model'",
+            ) from error
+        except (ValueError, TypeError) as error:
+            raise UserError(
+                f"{self.place.pipeline_class} refuses: {str(error)[:240]}", "change that option"
+            ) from error
+
+
+def _width_height(size: Any) -> tuple[int, int]:
+    if isinstance(size, int):
+        size = (size, size)
+    try:
+        width, height = (int(side) for side in size)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"'{size}' is not a size", "give pixels, or (width, height)") from error
+    if width < 8 or height < 8:
+        raise UserError(f"{width} x {height} is too small", "give at least 8 pixels a side")
+    return width, height

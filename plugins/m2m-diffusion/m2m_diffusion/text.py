@@ -1,0 +1,142 @@
+"""The conditioner's text towers as one ``TextEncoder``: the space sources are aligned to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from m2m_adapters.interfaces import TextEncoder, Vectors
+from m2m_adapters.towers import load_tokenizer, unloadable
+from m2m_diffusion.folders import Place
+from m2m_diffusion.kinds import Kind
+
+if TYPE_CHECKING:
+    import torch
+
+BATCH = 64
+CLASSES = ("CLIPTextModel", "CLIPTextModelWithProjection")
+
+
+class Tower:
+    """One CLIP text model and its tokenizer, as the pipeline uses them."""
+
+    def __init__(self, place: Place, part: str, device: torch.device, dtype: torch.dtype) -> None:
+        import transformers
+
+        folder = place.part(part)
+        name = str(place.index[part][1])
+        if name not in CLASSES:
+            from m2m_adapters.errors import UserError
+
+            raise UserError(f"{folder} is a {name}", f"its text tower must be a {CLASSES[0]}")
+        try:
+            self.model = getattr(transformers, name).from_pretrained(
+                folder, dtype=dtype, local_files_only=True
+            )
+        except Exception as error:
+            raise unloadable(folder, error) from error
+        self.model = self.model.to(device).eval().requires_grad_(False)
+        self.width = int(self.model.config.hidden_size)
+        self.projected = name == "CLIPTextModelWithProjection"
+        self.pooled_width = int(self.model.config.projection_dim) if self.projected else self.width
+        self.tokenizer = load_tokenizer(
+            place.part(part.replace("text_encoder", "tokenizer")),
+            int(self.model.config.vocab_size),
+        )
+        self.length = min(
+            int(self.tokenizer.model_max_length), int(self.model.config.max_position_embeddings)
+        )
+        self.device = device
+
+    def read(self, texts: list[str]) -> tuple[torch.Tensor, Any]:
+        """(pooled ``[n, pooled_width]``, hidden states and all), padded to full length."""
+        inputs = self.tokenizer(
+            texts, padding="max_length", max_length=self.length, truncation=True,
+            return_tensors="pt",
+        )  # fmt: skip
+        mask = None
+        if getattr(self.model.config, "use_attention_mask", False):
+            mask = inputs["attention_mask"].to(self.device)
+        out = self.model(
+            inputs["input_ids"].to(self.device), attention_mask=mask, output_hidden_states=True
+        )
+        return (out.text_embeds if self.projected else out.pooler_output), out
+
+
+class ConditionerText(TextEncoder):
+    """English (or whatever the towers know) -> ``[pooled | sequence]``, magnitude kept.
+
+    pooled_dim: columns of the pooled part; shape: ``(tokens, width)`` of the sequence part,
+    None where the space has none.
+    """
+
+    normalized = False
+
+    def __init__(
+        self, place: Place, kind: Kind, *, device: torch.device, dtype: torch.dtype, precision: str
+    ) -> None:
+        self.place, self.kind = place, kind
+        self.device = device
+        self.towers = {part: Tower(place, part, device, dtype) for part in self._present()}
+        self.max_tokens = min(tower.length for tower in self.towers.values())
+        self.pooled_dim = sum(self.towers[p].pooled_width for p in kind.pooled if p in self.towers)
+        self.width = sum(tower.width for tower in self.towers.values())
+        self.shape = (self.max_tokens, self.width) if kind.sequence else None
+        self.dim = self.pooled_dim + (self.max_tokens * self.width if kind.sequence else 0)
+        self._precision = precision
+
+    def _present(self) -> list[str]:
+        # SDXL's refiner, for one, was saved without its first tower.
+        found = [part for part in self.kind.towers if self.place.holds(part)]
+        if not found:
+            from m2m_adapters.errors import UserError
+
+            raise UserError(
+                f"{self.place.name} was saved without its text encoders",
+                "save it with them: they are the space that sources are aligned to",
+            )
+        return found
+
+    def encode(self, texts: Sequence[str], **options: Any) -> Vectors:
+        import torch
+
+        texts = list(texts)
+        out = np.zeros((len(texts), self.dim), dtype=np.float32)
+        size = int(options.get("batch_size") or BATCH)
+        with torch.inference_mode():
+            for start in range(0, len(texts), size):
+                some = texts[start : start + size]
+                rows = self.states(some)
+                out[start : start + len(some)] = torch.cat(
+                    [part.flatten(1) for part in rows if part is not None], 1
+                ).float().cpu().numpy()  # fmt: skip
+        return out
+
+    def states(self, texts: list[str], sequence: bool | None = None) -> tuple[Any, Any]:
+        """(pooled ``[n, pooled_dim]`` or None, sequence ``[n, tokens, width]`` or None)."""
+        import torch
+
+        read = {part: tower.read(texts) for part, tower in self.towers.items()}
+        pooled = [read[part][0] for part in self.kind.pooled if part in read]
+        wanted = self.kind.sequence if sequence is None else sequence
+        layer = self.kind.layer
+        states = [
+            out.last_hidden_state if layer == 0 else out.hidden_states[layer]
+            for _, out in read.values()
+        ]
+        return torch.cat(pooled, 1) if pooled else None, torch.cat(states, 2) if wanted else None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        parts = [*self.towers, *(p.replace("text_encoder", "tokenizer") for p in self.towers)]
+        told = f"{self.place.pipeline_class}:{self.place.fingerprint(parts)}"
+        return f"diffusion:{told}:{self._precision}"
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        if self.place.commit is not None:
+            return {"model": self.place.name, "revision": self.place.commit}
+        return {"model": self.place.name, "digest": self.fingerprint.split(":")[3]}

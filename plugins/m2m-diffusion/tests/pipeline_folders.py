@@ -1,0 +1,193 @@
+"""Pipelines of each class from small configs, random weights, saved as the hub serves them."""
+
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+
+import diffusers as df
+import torch
+import transformers as tf
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+
+SENTENCES = [
+    "a dog barks at the old grey cat on the roof",
+    "two red squares above a small blue circle",
+    "a photo of: the quick brown fox jumps over the lazy dog",
+] * 4
+SPECIALS = ["<|startoftext|>", "<|endoftext|>"]
+LENGTH = 16
+
+
+def tokenizer(length: int = LENGTH) -> tf.PreTrainedTokenizerBase:
+    tok = Tokenizer(models.BPE(unk_token=SPECIALS[1]))
+    tok.normalizer = normalizers.Lowercase()
+    tok.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    tok.train_from_iterator(
+        SENTENCES,
+        trainers.BpeTrainer(
+            vocab_size=320, special_tokens=SPECIALS, initial_alphabet=alphabet, show_progress=False
+        ),
+    )
+    tok.post_processor = processors.TemplateProcessing(
+        single=f"{SPECIALS[0]} $A {SPECIALS[1]}",
+        special_tokens=[(SPECIALS[0], 0), (SPECIALS[1], 1)],
+    )
+    return tf.PreTrainedTokenizerFast(
+        tokenizer_object=tok,
+        bos_token=SPECIALS[0],
+        eos_token=SPECIALS[1],
+        pad_token=SPECIALS[1],
+        unk_token=SPECIALS[1],
+        model_max_length=length,
+    )
+
+
+def clip(width: int = 16, projected: bool = False) -> tf.PreTrainedModel:
+    config = tf.CLIPTextConfig(
+        vocab_size=320,
+        hidden_size=width,
+        intermediate_size=32,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        max_position_embeddings=LENGTH,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=1,
+        projection_dim=width,
+    )
+    return (tf.CLIPTextModelWithProjection if projected else tf.CLIPTextModel)(config).eval()
+
+
+def vae(latents: int = 4) -> df.AutoencoderKL:
+    return df.AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        block_out_channels=(8, 8),
+        layers_per_block=1,
+        latent_channels=latents,
+        norm_num_groups=4,
+        shift_factor=0.1,
+        scaling_factor=0.6,
+        use_quant_conv=False,
+        use_post_quant_conv=False,
+    )
+
+
+def unet(width: int, **more) -> df.UNet2DConditionModel:
+    return df.UNet2DConditionModel(
+        sample_size=8,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(8, 16),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=width,
+        attention_head_dim=2,
+        norm_num_groups=4,
+        **more,
+    )
+
+
+def flux(guidance: bool = False, t5: bool = True) -> df.FluxPipeline:
+    transformer = df.FluxTransformer2DModel(
+        patch_size=1,
+        in_channels=16,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=24,
+        pooled_projection_dim=16,
+        guidance_embeds=guidance,
+        axes_dims_rope=(4, 6, 6),
+    )
+    t5_config = tf.T5Config(vocab_size=320, d_model=24, d_kv=8, d_ff=32, num_layers=1, num_heads=2)
+    return df.FluxPipeline(
+        scheduler=df.FlowMatchEulerDiscreteScheduler(),
+        vae=vae(),
+        text_encoder=clip(),
+        tokenizer=tokenizer(),
+        text_encoder_2=tf.T5EncoderModel(t5_config).eval() if t5 else None,
+        tokenizer_2=tokenizer(512) if t5 else None,
+        transformer=transformer,
+    )
+
+
+def sd3() -> df.StableDiffusion3Pipeline:
+    transformer = df.SD3Transformer2DModel(
+        sample_size=8,
+        patch_size=2,
+        in_channels=4,
+        num_layers=2,
+        attention_head_dim=8,
+        num_attention_heads=2,
+        joint_attention_dim=48,
+        caption_projection_dim=16,
+        pooled_projection_dim=40,
+        out_channels=4,
+        pos_embed_max_size=8,
+    )
+    return df.StableDiffusion3Pipeline(
+        transformer=transformer,
+        scheduler=df.FlowMatchEulerDiscreteScheduler(),
+        vae=vae(),
+        text_encoder=clip(16, True),
+        tokenizer=tokenizer(),
+        text_encoder_2=clip(24, True),
+        tokenizer_2=tokenizer(),
+        text_encoder_3=None,
+        tokenizer_3=None,
+    )
+
+
+def sdxl(zeros: bool = True) -> df.StableDiffusionXLPipeline:
+    return df.StableDiffusionXLPipeline(
+        vae=vae(),
+        text_encoder=clip(16),
+        text_encoder_2=clip(24, True),
+        tokenizer=tokenizer(),
+        tokenizer_2=tokenizer(),
+        unet=unet(
+            40,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=8,
+            projection_class_embeddings_input_dim=6 * 8 + 24,
+        ),
+        scheduler=df.EulerDiscreteScheduler(),
+        force_zeros_for_empty_prompt=zeros,
+        add_watermarker=False,
+    )
+
+
+def sd() -> df.StableDiffusionPipeline:
+    return df.StableDiffusionPipeline(
+        vae=vae(),
+        text_encoder=clip(16),
+        tokenizer=tokenizer(),
+        unet=unet(16),
+        scheduler=df.DDIMScheduler(clip_sample=False, steps_offset=1),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+MAKERS = {
+    "flux": flux,
+    "flux-guided": lambda: flux(guidance=True),
+    "flux-no-t5": lambda: flux(t5=False),
+    "sd3": sd3,
+    "sdxl": sdxl,
+    "sdxl-no-zeros": lambda: sdxl(zeros=False),
+    "sd": sd,
+}
+
+
+@cache
+def folder(name: str) -> Path:
+    torch.manual_seed(0)
+    made = Path(mkdtemp(prefix="m2m-pipeline-")) / name
+    MAKERS[name]().save_pretrained(made)
+    return made
