@@ -371,7 +371,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     from toy_media import save_picture
 
     import m2m_adapters as m2m
-    from m2m_adapters.testing import toy_sentences
+    from m2m_adapters.testing import AffineTarget, toy_sentences
 
     words = m2m.align("toy-source", "toy-target", list(toy_sentences(300)),
                       recipe="closed-form", progress=False).save(tmp_path / "words")  # fmt: skip
@@ -390,6 +390,22 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     told = json.loads(capsys.readouterr().out)
     languages = told["systems"]["adapter"]["languages"]
     assert list(languages) == ["en", "ja"] and languages["en"]["text_to_item"]["R@10"][0] > 90
+    # Forty sentences make a worse adapter than three hundred.
+    other = m2m.align("toy-source", "toy-target", list(toy_sentences(40, seed=9)),
+                      recipe="closed-form", progress=False).save(tmp_path / "other")  # fmt: skip
+    beside = ("evaluate", str(words), "-b", str(own), "--json", "--against")
+    assert code(*beside, str(other)) == 0
+    paired = json.loads(capsys.readouterr().out)["compared with the adapter"][str(other)]
+    worse = paired["all languages"]["text_to_item"]["MRR"]
+    assert worse["low"] <= worse["difference"] <= worse["high"] and worse["difference"] < 0
+    assert code(*beside, str(words)) == 0
+    twin = json.loads(capsys.readouterr().out)["compared with the adapter"][str(words)]
+    assert twin["all languages"]["text_to_item"]["MRR"] == {
+        "difference": 0.0, "low": 0.0, "high": 0.0, "p": 1.0}  # fmt: skip
+    narrow = m2m.align(m2m.load_adapter(words).source, AffineTarget(24), list(toy_sentences(300)),
+                       recipe="closed-form", progress=False).save(tmp_path / "narrow")  # fmt: skip
+    assert code(*beside, str(narrow)) == 2
+    assert "leads to another target" in capsys.readouterr().err
     assert code("evaluate", str(words), "-b", "xtd10", "--data", str(tmp_path)) == 2
     assert "does not hold test_image_names.txt" in capsys.readouterr().err
     xtd(tmp_path / "xtd", items=False)

@@ -33,6 +33,9 @@ def evaluate(
     baseline: list[str] | None = typer.Option(
         None, "--baseline", help="One of these alone; repeatable."
     ),
+    against: list[str] | None = typer.Option(
+        None, "--against", help="Beside it: another adapter to the same target; repeatable."
+    ),
     correct: list[str] | None = typer.Option(
         None, "--correct", help="Beside it: csls, qb-norm, centred, lir, lsar; repeatable."
     ),
@@ -58,6 +61,7 @@ def evaluate(
     from m2m_adapters.evaluation import BASELINES
     from m2m_adapters.evaluation import evaluate as measure
     from m2m_adapters.evaluation.find import load_benchmark
+    from m2m_adapters.evaluation.systems import beside
     from m2m_adapters.progress import progress_for
 
     if (benchmark is None) == (suite is None):
@@ -84,6 +88,12 @@ def evaluate(
         langs=chosen,
         baselines=[*(BASELINES if baselines else ()), *(baseline or ())],
         protocol=protocol,
+        others=[
+            beside(
+                loaded, load_adapter(name, device=device, trust_remote_code=trust_remote_code), name
+            )
+            for name in against or ()
+        ],
         corrections=correct or (),
         texts=texts or None,
         seed=seed,

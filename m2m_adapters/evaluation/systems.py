@@ -59,6 +59,18 @@ def systems(adapter: Adapter, baselines: Sequence[str], texts: Any = None) -> li
     return made
 
 
+def beside(adapter: Adapter, other: Adapter, name: str) -> System:
+    """Another adapter to the same target, compared on the same items."""
+    mine, theirs = (a.record["target"] for a in (adapter, other))
+    if (mine["fingerprint"], mine["dim"]) != (theirs["fingerprint"], theirs["dim"]):
+        raise UserError(
+            f"'{name}' leads to another target ({theirs['name'] or theirs['class']}) than the "
+            f"adapter ({mine['name'] or mine['class']})",
+            "compare adapters to one target; their items are encoded once",
+        )
+    return System(name, f"another adapter: {other.name}", other.encode)
+
+
 def _baseline(name: str, adapter: Adapter, source: SourceOnce, texts: Any) -> Encode:
     if name == "native":
         return lambda t: embed(adapter.target.text, t, what="target")

@@ -71,7 +71,7 @@ SOURCES = {
             ),
             Each("XTD10/test_image_names.txt", _coco, "images"),
         ),
-        "captions for non-commercial research; 1,000 images, about 160 MB",
+        "captions for non-commercial research; 1,000 images of MS COCO",
     ),
     "multi30k": Source(
         (
