@@ -393,7 +393,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     # Forty sentences make a worse adapter than three hundred.
     other = m2m.align("toy-source", "toy-target", list(toy_sentences(40, seed=9)),
                       recipe="closed-form", progress=False).save(tmp_path / "other")  # fmt: skip
-    beside = ("evaluate", str(words), "-b", str(own), "--json", "--against")
+    beside = ("evaluate", str(words), "-b", str(own), "--langs", "en", "--json", "--against")
     assert code(*beside, str(other)) == 0
     paired = json.loads(capsys.readouterr().out)["compared with the adapter"][str(other)]
     worse = paired["all languages"]["text_to_item"]["MRR"]
