@@ -126,6 +126,9 @@ def licence(record: dict[str, Any]) -> Composed:
         listed = [entry.licence for entry in _entries(record, side)]
         for number, value in enumerate([told] if told else listed or [None]):
             parts[side if number == 0 else f"{side} {number + 1}"] = value
+    if isinstance(imported := record.get("imported"), dict):
+        told = imported.get("licence")
+        parts["published checkpoint"] = told if isinstance(told, str) else None
     if corpus := record.get("corpus"):
         origins = [str(origin) for origin in corpus.get("origins") or []]
         for number, origin in enumerate(origins or [""]):

@@ -70,14 +70,15 @@ def terms_of(licence: str | None) -> Terms:
 def compose(parts: dict[str, str | None]) -> Composed:
     """Licences by part (``source``, ``target``, ``corpus``) -> what the adapter may carry.
 
-    A corpus of unknown licence is stated and decides nothing: only the map was learned from it.
+    A corpus (``corpus``, ``corpus 2``) of unknown licence is stated and decides nothing: it is
+    mostly a text of the user's own.
     """
     told = {part: (licence or "unknown", terms_of(licence)) for part, licence in parts.items()}
     conflicts = _conflicts(told)
     statements = [f"Conflict: {line}" for line in conflicts]
     for part, (name, terms) in told.items():
         statements += _conditions(part, name, terms)
-    deciding = {p: pair for p, pair in told.items() if pair[1].known or p != "corpus"}
+    deciding = {p: pair for p, pair in told.items() if pair[1].known or not p.startswith("corpus")}
     bound = [terms for _, terms in deciding.values()]
     commercial: bool | None = True
     if any(not terms.commercial for _, terms in told.values()):

@@ -75,3 +75,9 @@ def test_nothing_becomes_freer_and_order_does_not_matter() -> None:
         swapped = of(target, source, corpus)
         assert (swapped.licence, swapped.commercial) == (made.licence, made.commercial)
         assert len(swapped.conflicts) == len(made.conflicts)
+
+
+def test_only_the_corpora_may_be_unknown() -> None:
+    parts = {"source": "mit", "target": "mit", "corpus": "mit", "corpus 2": None}
+    assert compose(parts).licence == "apache-2.0"
+    assert compose({**parts, "published checkpoint": None}).licence == "unknown"

@@ -38,6 +38,6 @@ def import_checkpoint(
     layers = f"{shape.layers} layer{'s' if shape.layers > 1 else ''}"
     typer.echo(
         f"{adapter.name}: {shape.d_in} -> {shape.d_out}, {layers}"
-        f"{', residual' if shape.residual else ''}, head {shape.head}, kept as "
+        f"{', residual' if shape.residual else ''}, head {shape.head}, published in "
         f"{adapter.record['imported']['dtype']}; written to {out}"
     )
