@@ -153,8 +153,23 @@ class Adapter:
         return self.target.encode_items(items, **options)
 
     def generate(self, texts: str | Sequence[str], **options: Any) -> list[Any]:
-        """Items made by the target from prompts in any language of the source."""
-        return self.target.generate(self.encode(texts), **options)
+        """Items made by the target from prompts in any language of the source.
+
+        options: the target's own (``steps``, ``guidance``, ``size``, ``seed``, ``num_images``,
+        ``negative`` in any language, ...).
+        """
+        from m2m_adapters.generation import generate
+
+        return generate(self, texts, **options)
+
+    def conditioning(self, texts: str | Sequence[str], **options: Any) -> dict[str, Any]:
+        """The target pipeline's keyword arguments for prompts, for those who drive it themselves.
+
+        options: ``negative``, ``num_images``, ``guided``.
+        """
+        from m2m_adapters.generation import conditioning
+
+        return conditioning(self, texts, **options)
 
     def similarity(self, a: Vectors, b: Vectors) -> Vectors:
         """Cosine of every row of a with every row of b: float32 ``[len(a), len(b)]``."""

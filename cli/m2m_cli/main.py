@@ -21,6 +21,7 @@ COMMANDS = {
     "align": ("align", "align"),
     "encode": ("encode", "encode"),
     "evaluate": ("evaluate", "evaluate"),
+    "generate": ("generate", "generate"),
     "reproduce": ("reproduce", "reproduce"),
     "fetch": ("fetch", "fetch"),
     "import": ("import_checkpoint", "import_checkpoint"),

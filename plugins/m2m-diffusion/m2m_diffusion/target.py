@@ -101,7 +101,7 @@ class DiffusionModel(ModalityModel):
         absent = {
             name: None
             for name in inspect.signature(made_of.__init__).parameters
-            if name in left_out or (name in place.index and not place.holds(name))
+            if name in left_out or place.index.get(name) == [None, None]
         }
         try:
             made = made_of.from_pretrained(

@@ -75,7 +75,7 @@ def test_missing_text_encoder(copy):
 
 
 def test_no_pipeline_at_all(tmp_path):
-    with pytest.raises(UserError, match="no model_index.json"):
+    with pytest.raises(UserError, match=r"no model_index\.json"):
         load(str(tmp_path))
     with pytest.raises(UserError, match="no pipeline folder"):
         load("nowhere")
@@ -93,8 +93,8 @@ def test_unknown_hub_model_offline():
 
 
 def test_out_of_memory_is_told_with_the_remedy(flux):
-    flux.pipeline.scheduler.set_timesteps = raising  # the allocator's own error, from inside
-    with pytest.raises(UserError, match="not enough memory.*precision fp16"):
+    flux.pipeline.transformer.register_forward_pre_hook(raising)  # the allocator's own error
+    with pytest.raises(UserError, match=r"not enough memory.*precision fp16"):
         flux.generate(flux.text.encode(["a dog"]), steps=1, size=16)
 
 
@@ -116,7 +116,7 @@ def test_a_folder_brings_its_own_neutral_sequence(copy):
     assert torch.equal(load(str(place), device="cpu")._neutral, told)
     save_file({"prompt_embeds": torch.zeros(1, 3, 5)}, place / "neutral.safetensors")
     with pytest.raises(UserError, match=r"\[1, tokens, 24\] is needed"):
-        load(str(place), device="cpu")._neutral
+        assert load(str(place), device="cpu")._neutral is None
 
 
 def test_fingerprint_follows_the_text_towers_only(copy):

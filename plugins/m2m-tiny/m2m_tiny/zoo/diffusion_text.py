@@ -94,8 +94,9 @@ def main() -> None:
         right = torch.stack([a.argmax(1) == truth[:, i] for i, a in enumerate(answers)])
     model.save_pretrained(given.out)
     tokenizer.save_pretrained(given.out)
-    print(f"read off captions of held-out scenes: {[round(float(r), 3) for r in right.float().mean(1)]}"
-          f" all five {float(right.all(0).float().mean()):.3f}")  # fmt: skip
+    each = [round(float(r), 3) for r in right.float().mean(1)]
+    every = float(right.all(0).float().mean())
+    print(f"read off captions of held-out scenes: {each}, all five {every:.3f}")
 
 
 if __name__ == "__main__":

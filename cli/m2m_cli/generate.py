@@ -1,0 +1,141 @@
+"""``m2m generate``: prompts of any language in, pictures out."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from m2m_cli.output import DEVICE, JSON, PRECISION, print_json
+
+if TYPE_CHECKING:
+    from m2m_adapters.adapter import Adapter
+
+
+def generate(
+    adapter: str = typer.Argument(..., help="An adapter's folder or name."),
+    prompts: list[str] | None = typer.Argument(None, help="Prompts; none: one a line from stdin."),
+    file: Path | None = typer.Option(None, "--file", "-f", help="Prompts, one a line."),
+    out: Path = typer.Option(Path("generated"), "--out", "-o", help="Folder of the pictures."),
+    steps: int | None = typer.Option(None, "--steps", help="Denoising steps."),
+    guidance: float | None = typer.Option(None, "--guidance", help="Strength of the prompt."),
+    size: str | None = typer.Option(None, "--size", help="Pixels: 512, or 640x480."),
+    seed: int = typer.Option(0, "--seed", help="Picture k of a prompt starts from seed + k."),
+    num_images: int = typer.Option(1, "--num-images", "-n", min=1, help="Pictures a prompt."),
+    negative: str | None = typer.Option(None, "--negative", help="What to keep out, any language."),
+    batch_size: int = typer.Option(1, "--batch-size", min=1, help="Prompts at once."),
+    option: list[str] | None = typer.Option(
+        None, "--option", help="NAME=VALUE for the pipeline's own call; may be repeated."
+    ),
+    grid: Path | None = typer.Option(
+        None, "--grid", help="Also a sheet of all pictures: .html (every script) or .png."
+    ),
+    offload: str = typer.Option("none", "--offload", help="none, model or sequential."),
+    device: str = DEVICE,
+    precision: str | None = typer.Option(None, "--precision", help=PRECISION.help),
+    json: bool = JSON,
+) -> None:
+    """Make pictures from prompts in any language.
+
+    Run again, it makes only what is missing. Every picture carries its prompt, seed, options
+    and the adapter's digest, and so does the .json beside it.
+
+    [dim]m2m generate mpnet-flux "ein roter Würfel" "赤い立方体" --seed 7 --grid sheet.html[/dim]
+    """
+    from m2m_adapters.contact_sheet import check_sheet, write_sheet
+    from m2m_adapters.generation import Wanted, check_prompts, generate_files
+    from m2m_adapters.progress import Bars, Progress
+
+    if grid is not None:
+        check_sheet(grid)
+    wanted = Wanted(
+        steps, guidance, _size(size), seed, num_images, negative, _options(option or [])
+    )
+    asked = _prompts(prompts, file)
+    check_prompts(asked)
+    model = _load(adapter, device, precision, offload)
+    bar: Progress = Bars() if sys.stderr.isatty() and not json else Progress()
+    with bar.stage("generate", len(dict.fromkeys(asked)), "prompts") as progress:
+        made = generate_files(model, asked, out, wanted, batch_size=batch_size, progress=progress)
+    if grid is not None:
+        write_sheet(grid, [(one.prompt, one.path) for one in made])
+    new = len({one.path for one in made if one.new})
+    if json:
+        rows = [
+            {"prompt": one.prompt, "seed": one.seed, "file": str(one.path), "new": one.new}
+            for one in made
+        ]
+        print_json({"pictures": rows, "made": new, "grid": str(grid) if grid else None})
+        return
+    there = len({one.path for one in made}) - new
+    typer.echo(f"{new:,} pictures made, {there:,} were there; {out}/", err=True)
+
+
+def _load(name: str, device: str, precision: str | None, offload: str) -> Adapter:
+    from m2m_adapters.adapter import load_adapter
+    from m2m_adapters.errors import UserError
+    from m2m_adapters.registry import load_target
+
+    options: dict[str, Any] = {"device": device}
+    if precision is not None:
+        options["precision"] = precision
+    model = load_adapter(name, **options)
+    target = model.record["target"]
+    if not model.target.can("generate"):
+        raise UserError(
+            f"{target['name']} does not generate", "give an adapter of a diffusion pipeline"
+        )
+    if offload != "none":
+        lean = load_target(target["name"], offload=offload, **{**target.get("options", {}), **options})
+        model = load_adapter(name, target=lean, **options)
+    return model
+
+
+def _prompts(given: list[str] | None, file: Path | None) -> list[str]:
+    from m2m_adapters.errors import UserError
+
+    if given and file is not None:
+        raise UserError("prompts are given twice, as arguments and with --file", "choose one")
+    if given:
+        return given
+    if file is None and sys.stdin.isatty():
+        raise UserError("there is no prompt", "give prompts, --file, or pipe lines in")
+    try:
+        text = sys.stdin.read() if file is None else file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{file or 'stdin'} cannot be read as text ({error})", "give a UTF-8 text file"
+        ) from error
+    found = [line.strip() for line in text.splitlines() if line.strip()]
+    if not found:
+        raise UserError("there is no prompt", "give one a line")
+    return found
+
+
+def _size(told: str | None) -> tuple[int, int] | None:
+    from m2m_adapters.errors import UserError
+
+    if told is None:
+        return None
+    sides = told.lower().split("x")
+    if len(sides) > 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
+        raise UserError(f"'{told}' is not a size", "give pixels (512) or WIDTHxHEIGHT (640x480)")
+    return int(sides[0]), int(sides[-1])
+
+
+def _options(told: list[str]) -> dict[str, Any]:
+    from m2m_adapters.errors import UserError
+
+    found: dict[str, Any] = {}
+    for one in told:
+        name, equals, value = one.partition("=")
+        if not equals or not name.isidentifier():
+            raise UserError(f"'{one}' is not NAME=VALUE", "e.g. --option eta=0.5")
+        try:
+            found[name] = jsonlib.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
