@@ -95,6 +95,8 @@ def push(
     library()
     from m2m_adapters.hub_mixin import HubAdapter
 
+    if isinstance(adapter, str | Path) and not Path(adapter).is_dir():
+        raise UserError(f"there is no adapter folder {adapter}", "correct the path")
     loaded = load_adapter(adapter) if isinstance(adapter, str | Path) else adapter
     _no_machine_paths(loaded)
     if offline():
@@ -297,4 +299,9 @@ def _failed(repo: str, revision: str | None, error: Exception, what: str) -> Use
     if isinstance(error, HfHubHTTPError) and status in (401, 403):
         return UserError(f"the hub does not let you {what} {repo}", "`hf auth login`")
     told = (str(error).splitlines() or [type(error).__name__])[0][:200]
-    return UserError(f"cannot {what} {repo}: {told}", "try again, or give a folder of this machine")
+    if what == "fetch":
+        return UserError(
+            f"there is no folder {repo} here, and fetching it from the hub failed ({told})",
+            "try again, or give a folder of this machine",
+        )
+    return UserError(f"cannot {what} {repo} ({told})", "try again")

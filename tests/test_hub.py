@@ -175,7 +175,7 @@ def test_repositories_that_are_no_adapters(hub: Hub, folder: Path, tmp_path: Pat
             m2m.load_adapter(name)
         assert "\n" not in str(refused.value)
     hub.down = True
-    with pytest.raises(UserError, match="cannot fetch org/other"):
+    with pytest.raises(UserError, match="there is no folder org/other here, and fetching it"):
         m2m.load_adapter("org/other")
 
 
@@ -201,6 +201,8 @@ def test_what_cannot_be_published(
     for name in ("name", "org/name@v1", "org/..", "a b/c"):
         with pytest.raises(UserError, match="not a name on the hub"):
             push(folder, name)
+    with pytest.raises(UserError, match="there is no adapter folder org/name"):
+        push("org/name", "org/name")
     here = changed(folder, tmp_path, lambda r: r["source"].update(name="st:/home/somebody/model"))
     with pytest.raises(UserError, match="a folder of this machine"):
         push(here, "org/name")

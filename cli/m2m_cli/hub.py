@@ -27,15 +27,14 @@ def push(
 
     [dim]m2m push mpnet-clip our-org/mpnet-clip[/dim]
     """
-    from m2m_adapters.adapter import load_adapter
     from m2m_adapters.card import licence
     from m2m_adapters.hub import push as publish
+    from m2m_adapters.record import read_record
 
-    loaded = load_adapter(adapter)
-    found = licence(loaded.record)
     done = publish(
-        loaded, repo, private=private, branch=branch, create_pr=pull_request, message=message
+        adapter, repo, private=private, branch=branch, create_pr=pull_request, message=message
     )
+    found = licence(read_record(adapter))
     if json:
         print_json({**asdict(done), "licence": asdict(found)})
         return
