@@ -288,22 +288,36 @@ def test_code_of_a_model_runs_by_the_users_word_alone(
     assert mark.exists()
 
 
+def test_offline_from_the_shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from m2m_cli.main import run
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    (tmp_path / "texts.txt").write_text("\n".join(toy_sentences(300)))
+    with pytest.raises(SystemExit) as left:
+        run(
+            f"align --source toy-source --target clip:nobody/absent-clip "
+            f"--texts {tmp_path}/texts.txt --out {tmp_path}/out".split()
+        )
+    told = capsys.readouterr().err
+    assert left.value.code == 2 and len(told.strip().splitlines()) == 1
+    assert "hf download nobody/absent-clip" in told and "clip:FOLDER" in told
+
+
 def test_from_the_shell(tmp_path: Path) -> None:
     (tmp_path / "texts.txt").write_text("\n".join(toy_sentences(300)))
     command = [sys.executable, "-m", "m2m_cli.main", "align", "--source", "toy-source"]
-    command += ["--texts", "texts.txt", "--out", "out", "--target"]
-
-    def run(target: str) -> subprocess.CompletedProcess[str]:
-        env = {**os.environ, "HF_HUB_OFFLINE": "1"}
-        return subprocess.run(
-            [*command, target], cwd=tmp_path, env=env, capture_output=True, text=True
-        )
-
-    done = run("clip:nobody/absent-clip")
-    assert done.returncode == 2
-    assert "hf download nobody/absent-clip" in done.stderr and "Traceback" not in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
-    done = run(f"clip:{clip_folders.folder('clip')}")
+    command += [
+        "--texts",
+        "texts.txt",
+        "--out",
+        "out",
+        "--target",
+        f"clip:{clip_folders.folder('clip')}",
+    ]
+    env = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     adapter = m2m.load_adapter(tmp_path / "out")
     assert adapter.encode(["a dog"]).shape == (1, 12)

@@ -221,21 +221,35 @@ def test_bad_images_are_named_or_skipped(tmp_path: Path) -> None:
     assert vectors.shape == (1, 12) and [s.index for s in skipped] == [1, 2]
 
 
+def test_offline_from_the_shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from m2m_cli.main import run
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    (tmp_path / "texts.txt").write_text("\n".join(toy_sentences(300)))
+    with pytest.raises(SystemExit) as left:
+        run(
+            f"align --source toy-source --target open-clip:hf-hub:nobody/absent "
+            f"--texts {tmp_path}/texts.txt --out {tmp_path}/out".split()
+        )
+    told = capsys.readouterr().err
+    assert left.value.code == 2 and len(told.strip().splitlines()) == 1
+    assert "hf download nobody/absent" in told and "local-dir:FOLDER" in told
+
+
 def test_from_the_shell(tmp_path: Path) -> None:
     (tmp_path / "texts.txt").write_text("\n".join(toy_sentences(300)))
     command = [sys.executable, "-m", "m2m_cli.main", "align", "--source", "toy-source"]
-    command += ["--texts", "texts.txt", "--out", "out", "--target"]
-
-    def run(target: str) -> subprocess.CompletedProcess[str]:
-        env = {**os.environ, "HF_HUB_OFFLINE": "1"}
-        return subprocess.run(
-            [*command, target], cwd=tmp_path, env=env, capture_output=True, text=True
-        )
-
-    done = run("open-clip:hf-hub:nobody/absent")
-    assert done.returncode == 2
-    assert "hf download nobody/absent" in done.stderr and "local-dir:FOLDER" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
-    done = run(f"open-clip:local-dir:{oc_folders.folder('tokenizer')}")
+    command += [
+        "--texts",
+        "texts.txt",
+        "--out",
+        "out",
+        "--target",
+        f"open-clip:local-dir:{oc_folders.folder('tokenizer')}",
+    ]
+    env = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert m2m.load_adapter(tmp_path / "out").encode(["a dog"]).shape == (1, 12)

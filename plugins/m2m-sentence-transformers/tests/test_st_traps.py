@@ -245,23 +245,30 @@ def test_backends_that_are_not_installed() -> None:
         load(str(st_folders.folder("e5")), backend="tpu")
 
 
+def test_offline_from_the_shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from m2m_cli.main import run
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    (tmp_path / "texts.txt").write_text("\n".join(toy_sentences(300)))
+    with pytest.raises(SystemExit) as left:
+        run(
+            f"align --target toy-target --source st:nobody/absent "
+            f"--texts {tmp_path}/texts.txt --out {tmp_path}/out".split()
+        )
+    told = capsys.readouterr().err
+    assert left.value.code == 2 and len(told.strip().splitlines()) == 1
+    assert "hf download nobody/absent" in told and "st:FOLDER" in told
+
+
 def test_from_the_shell(tmp_path: Path) -> None:
     (tmp_path / "texts.txt").write_text("\n".join(toy_sentences(300)))
-    command = [sys.executable, "-m", "m2m_cli.main", "align", "--target", "toy-target"]
-    command += ["--texts", "texts.txt", "--out", "out", "--source"]
-
-    def run(source: str) -> subprocess.CompletedProcess[str]:
-        env = {**os.environ, "HF_HUB_OFFLINE": "1"}
-        return subprocess.run(
-            [*command, source], cwd=tmp_path, env=env, capture_output=True, text=True
-        )
-
-    done = run("st:nobody/absent")
-    assert done.returncode == 2
-    assert "hf download nobody/absent" in done.stderr and "st:FOLDER" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
     parts = [f"st:{st_folders.folder(shape)}" for shape in ("mpnet", "labse")]
-    done = run("+".join(parts))
+    command = [sys.executable, "-m", "m2m_cli.main", "align", "--target", "toy-target"]
+    command += ["--texts", "texts.txt", "--out", "out", "--source", "+".join(parts)]
+    env = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     adapter = m2m.load_adapter(tmp_path / "out")
     assert adapter.source.dim == 48 and adapter.encode(["ein Hund"]).shape == (1, 48)
