@@ -94,7 +94,9 @@ def without_language(name: str, vectors: dict[str, Vectors]) -> dict[str, Vector
     if name == "lir":
         found = {}
         for code, rows in units.items():
-            _, _, axes = np.linalg.svd(rows - rows.mean(0), full_matrices=False)
+            # Not centred, as published: the first axis is nearly the language's mean. The first
+            # axis of centred vectors would be the strongest difference in meaning.
+            _, _, axes = np.linalg.svd(rows, full_matrices=False)
             found[code] = rows - (rows @ axes[:1].T) @ axes[:1]
         return found
     means = np.stack([rows.mean(0) for rows in units.values()])
@@ -102,4 +104,4 @@ def without_language(name: str, vectors: dict[str, Vectors]) -> dict[str, Vector
         return units
     _, strengths, axes = np.linalg.svd(means - means.mean(0), full_matrices=False)
     axes = axes[strengths > 1e-6 * max(strengths.max(), 1e-12)]
-    return {code: rows - (rows - overall) @ axes.T @ axes for code, rows in units.items()}
+    return {code: rows - rows @ axes.T @ axes for code, rows in units.items()}
