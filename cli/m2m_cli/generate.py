@@ -89,7 +89,8 @@ def _load(name: str, device: str, precision: str | None, offload: str) -> Adapte
             f"{target['name']} does not generate", "give an adapter of a diffusion pipeline"
         )
     if offload != "none":
-        lean = load_target(target["name"], offload=offload, **{**target.get("options", {}), **options})
+        told = {**target.get("options", {}), **options}
+        lean = load_target(target["name"], offload=offload, **told)
         model = load_adapter(name, target=lean, **options)
     return model
 

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from m2m_tiny import drawable
 from m2m_tiny.captions import caption
+from m2m_tiny.reader import CLASSES, labels
 from m2m_tiny.zoo.diffusion_parts import arguments, train
 from m2m_tiny.zoo.english_tokenizer import make_tokenizer
 
@@ -47,21 +48,6 @@ def tokens(tokenizer: Any, lines: list[str]) -> Tensor:
     return ids
 
 
-def labels(scenes: list[drawable.Scene]) -> Tensor:
-    """int64 ``[n, 5]``: place, then shape and colour of the two objects; the last means none."""
-    rows = []
-    for scene in scenes:
-        seen = drawable.picture(scene)
-        row = [drawable.PLACES.index(seen["place"])]
-        for shape, color in seen["objects"]:
-            row += [drawable.SHAPES.index(shape), drawable.COLORS.index(color)]
-        rows.append([*row, len(drawable.SHAPES), len(drawable.COLORS)][:5])
-    return torch.tensor(rows)
-
-
-CLASSES = [len(drawable.PLACES), *[len(drawable.SHAPES) + 1, len(drawable.COLORS) + 1] * 2]
-
-
 def errors(heads: nn.Module, pooled: Tensor, truth: Tensor) -> Tensor:
     """Cross-entropy over all five answers."""
     answers = heads(pooled).split(CLASSES, dim=1)
@@ -78,7 +64,9 @@ def main() -> None:
 
     def batch(which: str, n: int, rng: random.Random) -> tuple[Tensor, Tensor]:
         chosen = drawable.draw(kinds[which], n, rng)
-        return tokens(tokenizer, [caption(s, "en", rng) for s in chosen]), labels(chosen)
+        return tokens(tokenizer, [caption(s, "en", rng) for s in chosen]), torch.from_numpy(
+            labels(chosen)
+        )
 
     def step(generator: torch.Generator) -> Tensor:
         rng = random.Random(int(torch.randint(1 << 40, (1,), generator=generator)))

@@ -1,0 +1,73 @@
+"""Trains the reader that judges generated pictures, on renderings plain and through the codec.
+
+python -m m2m_tiny.zoo.diffusion_reader --out zoo-work/tiny-reader --work zoo-work
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from m2m_tiny import drawable, scenes
+from m2m_tiny.reader import CLASSES, accuracy, labels, new_reader, read
+from m2m_tiny.zoo.diffusion_parts import arguments, pictures, to_model, train
+
+PICTURES, BATCH, STEPS = 16_000, 64, 900
+
+
+def through_codec(pixels: Tensor, work: Path) -> Tensor:
+    """uint8 pictures as the codec gives them back: what the best of generators could make."""
+    from diffusers import AutoencoderKL
+
+    vae = AutoencoderKL.from_pretrained(work / "vae").eval()
+    with torch.inference_mode():
+        back = [vae.decode(vae.encode(to_model(p)).latent_dist.mean).sample
+                for p in pixels.split(100)]  # fmt: skip
+    return ((torch.cat(back).clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+
+
+def main() -> None:
+    from safetensors.torch import save_file
+
+    given = arguments("tiny-reader", steps=STEPS)
+    torch.manual_seed(given.seed)
+    chosen, pixels = pictures(PICTURES, given.seed, given.work)
+    truth = torch.from_numpy(labels(chosen))
+    coded = through_codec(pixels[: PICTURES // 4], given.work)
+    everything = torch.cat([pixels, coded])
+    truth = torch.cat([truth, truth[: len(coded)]])
+    model = new_reader()
+
+    def step(generator: torch.Generator) -> Tensor:
+        rows = torch.randint(len(everything), (BATCH,), generator=generator)
+        x = to_model(everything[rows])
+        x = x + 0.05 * torch.randn(x.shape, generator=generator)
+        answers = model(x).split(CLASSES, 1)
+        return torch.stack(
+            [F.cross_entropy(a, truth[rows, i]) for i, a in enumerate(answers)]
+        ).mean()
+
+    train({"model": model}, step, steps=given.steps, lr=2e-3, seed=given.seed,
+          checkpoint=given.work / "reader.pt")  # fmt: skip
+    given.out.mkdir(parents=True, exist_ok=True)
+    save_file(
+        {name: value.half().contiguous() if value.is_floating_point() else value
+         for name, value in model.eval().state_dict().items()},
+        given.out / "model.safetensors",
+    )  # fmt: skip
+    rng = random.Random(3)
+    unseen = drawable.draw(drawable.split()[1], 500, rng)
+    shown = scenes.render_batch(unseen, rng)
+    again = through_codec(torch.from_numpy(shown).permute(0, 3, 1, 2), given.work)
+    right = labels(unseen)
+    print("held-out renderings", accuracy(read(list(shown), given.out), right))
+    print("the same through the codec",
+          accuracy(read(list(again.permute(0, 2, 3, 1).numpy()), given.out), right))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
