@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import random
 import time
 from collections.abc import Callable
@@ -72,7 +73,7 @@ def train(
     running = 0.0
     for number in range(done, steps):
         warm = min(1.0, (number + 1) / 100)
-        rate = lr * warm * (0.5 + 0.5 * np.cos(np.pi * number / steps)) + 1e-6
+        rate = lr * warm * (0.5 + 0.5 * math.cos(math.pi * number / steps)) + 1e-6
         for group in optimizer.param_groups:
             group["lr"] = rate
         # A generator for each step, so that an interrupted run draws what a whole one draws.
