@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -43,6 +44,10 @@ def evaluate(
     texts: list[str] | None = typer.Option(
         None, "--texts", help="English text for fitted baselines; else the adapter's own."
     ),
+    report: list[Path] | None = typer.Option(
+        None, "--report", help="Also write .html, .json, .md or .tex; repeatable."
+    ),
+    keep: bool = typer.Option(False, "--keep", help="Write the results into the adapter's card."),
     seed: int = typer.Option(0, "--seed", help="Of the bootstrap."),
     device: str = DEVICE,
     trust_remote_code: bool = TRUST,
@@ -51,6 +56,8 @@ def evaluate(
     """Measure R@1/5/10 both ways for every language, with 95% intervals.
 
     [dim]m2m evaluate mpnet-clip --benchmark tiny-scenes --baselines[/dim]
+
+    [dim]m2m evaluate mpnet-clip --benchmark tiny-scenes --baselines --report out.html[/dim]
 
     [dim]m2m evaluate mpnet-clip --benchmark xtd10 --data xtd10/ --protocol xtd[/dim]
 
@@ -63,7 +70,10 @@ def evaluate(
     from m2m_adapters.evaluation.find import load_benchmark
     from m2m_adapters.evaluation.systems import beside
     from m2m_adapters.progress import progress_for
+    from m2m_adapters.report.evaluation_page import check_format, write_report
 
+    for path in report or ():
+        check_format(path)
     if (benchmark is None) == (suite is None):
         raise UserError("nothing to evaluate on", "give either --benchmark or --suite mteb")
     chosen = _listed(langs)
@@ -99,10 +109,33 @@ def evaluate(
         seed=seed,
         progress=progress_for(),
     )
+    for path in report or ():
+        write_report(found, path)
+    if keep:
+        keep_in_card(loaded, found, Path(adapter))
     if json:
         print_json(found.to_dict())
     else:
         typer.echo(results_table(found))
+        for path in report or ():
+            typer.echo(f"{path} written", err=True)
+
+
+def keep_in_card(adapter: Adapter, found: Evaluation, folder: Path) -> None:
+    """Put the table into the adapter's record and card, over an older one of that benchmark."""
+    kept = [
+        row
+        for row in adapter.record.get("evaluation", [])
+        if row.get("benchmark", {}).get("name") != found.benchmark.name
+    ]
+    told = found.to_dict()
+    own = told["systems"]["adapter"]
+    entry = {
+        **{key: told[key] for key in ("benchmark", "protocol", "ties", "intervals")},
+        "systems": {"adapter": {key: own[key] for key in ("languages", "averages")}},
+    }
+    adapter.record["evaluation"] = [*kept, entry]
+    adapter.save(folder)
 
 
 def _listed(given: str | None) -> list[str] | None:

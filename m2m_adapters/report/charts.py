@@ -65,6 +65,43 @@ def curve(points: Sequence[tuple[float, float]], *, title: str, x_name: str, y_n
     return _svg(width, height, body, title)
 
 
+def lines(
+    series: Sequence[tuple[str, Sequence[tuple[float, float]]]], *, title: str, x_name: str
+) -> str:
+    """Named lines over a common x, y from 0 to 100."""
+    width, height, left, bottom, names = 560, 240, 40, 34, 130
+    xs = [x for _, points in series for x, _ in points]
+    low, high = min(xs), max(xs)
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        across = (x - low) / ((high - low) or 1.0)
+        return left + across * (width - left - names), 10 + (100 - y) / 100 * (height - bottom - 10)
+
+    parts = [
+        f'<line x1="{left}" x2="{width - names}" y1="{at(low, y)[1]:.1f}" '
+        f'y2="{at(low, y)[1]:.1f}" stroke="currentColor" stroke-opacity=".15"/>'
+        f'<text x="{left - 6}" y="{at(low, y)[1] + 4:.1f}" text-anchor="end">{y}</text>'
+        for y in (0, 25, 50, 75, 100)
+    ]
+    for x in sorted(set(xs)):
+        parts.append(
+            f'<text x="{at(x, 0)[0]:.1f}" y="{height - 14}" text-anchor="middle">{x:g}</text>'
+        )
+    for number, (name, points) in enumerate(series):
+        colour = PALETTE[number % len(PALETTE)]
+        path = " ".join(f"{a:.1f},{b:.1f}" for a, b in (at(x, y) for x, y in points))
+        parts.append(
+            f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
+            f'<rect x="{width - names + 12}" y="{16 + 20 * number}" width="12" height="4" '
+            f'fill="{colour}"/>'
+            f'<text x="{width - names + 30}" y="{22 + 20 * number}">{escape(name)}</text>'
+        )
+    parts.append(
+        f'<text x="{width - names}" y="{height - 1}" text-anchor="end">{escape(x_name)}</text>'
+    )
+    return _svg(width, height, "".join(parts), title)
+
+
 def scatter(
     anchors: Sequence[tuple[float, float, str]],
     points: Sequence[tuple[float, float, int, str]],

@@ -14,6 +14,7 @@ from m2m_adapters.languages import language
 from m2m_adapters.report import charts
 from m2m_adapters.report.media import image_uri, media
 from m2m_adapters.report.page import html_table
+from m2m_adapters.report.tables import rows_of
 
 
 def results(found: Evaluation) -> str:
@@ -21,23 +22,8 @@ def results(found: Evaluation) -> str:
     told = found.to_dict()["systems"]
     own = told["adapter"]
     others = {name: value for name, value in told.items() if name != "adapter"}
-
-    def row(label: str, key: str, code: str) -> list[str]:
-        there, back = (own[key][code][d] for d in ("text_to_item", "item_to_text"))
-        value, low, high = there["R@10"]
-        return [
-            label,
-            *(f"{there[f'R@{k}'][0]:.1f}" for k in (1, 5)),
-            f"{value:.1f} [{low:.1f}, {high:.1f}]",
-            f"{back['R@10'][0]:.1f}",
-            *(f"{other[key][code]['text_to_item']['R@10'][0]:.1f}" for other in others.values()),
-        ]
-
-    rows = [row(language(code).name, "languages", code) for code in own["languages"]]
-    sums = [n for n in ("all languages", "without English") if n in own["averages"]]
-    rows += [row(name, "averages", name) for name in sums]
-    header = ["", "R@1", "R@5", "R@10 [95%]", "item to text R@10"]
-    header += [f"{name} R@10" for name in others]
+    header, rows = rows_of(found)
+    sums = len(rows) - len(own["languages"])
     notes = "".join(
         f"<li><b>{escape(name)}</b>: {escape(value['what'])}</li>" for name, value in others.items()
     )
@@ -48,7 +34,7 @@ def results(found: Evaluation) -> str:
         else ""
     )
     return (
-        html_table(header, rows, strong=len(sums))
+        html_table(header, rows, strong=sums)
         + f'<p class="note">{len(found.benchmark.items):,} items, text to item unless said, '
         f"protocol {escape(found.protocol)}; ties count against; intervals by bootstrap over "
         f"items. {agree}</p>" + (f'<ul class="note">{notes}</ul>' if notes else "")
@@ -123,6 +109,38 @@ def plane(anchors: Vectors, texts: Vectors) -> Vectors:
     """All rows in the plane that shows the anchors best: float32 ``[n, 2]``."""
     _, _, axes = np.linalg.svd(anchors, full_matrices=False)
     return np.asarray(np.concatenate([anchors, texts]) @ axes[:2].T)
+
+
+def compared(found: Evaluation) -> str:
+    """Each other system against the adapter, paired by item: difference in R@10 with interval."""
+    rows = []
+    for name, groups in found.to_dict()["compared with the adapter"].items():
+        for group, directions in groups.items():
+            told = directions["text_to_item"]["R@10"]
+            cells = (told["difference"], told["low"], told["high"])
+            rows.append([name, group, *(f"{value:+.1f}" for value in cells), f"{told['p']:.3g}"])
+    if not rows:
+        return ""
+    header = ["against the adapter", "languages", "R@10", "low", "high", "p"]
+    return "<h3>Differences, paired by item</h3>" + html_table(header, rows)
+
+
+def recall_curves(found: Evaluation) -> str:
+    """R@k over k for the adapter, all languages together, and its rivals."""
+    lines = []
+    for one in found.scored[:6]:
+        group = one.averages()["all languages"]["text_to_item"].to_dict()
+        points = []
+        for k in (1, 5, 10):
+            cell = group[f"R@{k}"]
+            assert isinstance(cell, list)
+            points.append((float(k), float(cell[0])))
+        lines.append((one.system.name, points))
+    title = "R@k, mean of all languages"
+    return (
+        f"<figure>{charts.lines(lines, title=title, x_name='k')}"
+        f"<figcaption>{title}.</figcaption></figure>"
+    )
 
 
 def queries(

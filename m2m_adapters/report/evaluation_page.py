@@ -1,0 +1,57 @@
+"""One evaluation as a page, and as files by their suffix."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from pathlib import Path
+
+from m2m_adapters.errors import UserError
+from m2m_adapters.evaluation.scoring import Evaluation, worst_queries
+from m2m_adapters.files import whole_file
+from m2m_adapters.report import sections
+from m2m_adapters.report.page import document
+from m2m_adapters.report.tables import caption_of, latex, markdown
+
+FORMATS = (".html", ".json", ".md", ".tex")
+
+
+def check_format(path: Path) -> None:
+    """Say so before the long work if a report cannot be written in that form."""
+    if path.suffix not in FORMATS:
+        raise UserError(f"cannot write a report as '{path.name}'", f"use {', '.join(FORMATS)}")
+
+
+def write_report(found: Evaluation, path: Path) -> None:
+    """The evaluation in the form that the suffix of ``path`` asks for."""
+    check_format(path)
+    if path.suffix == ".html":
+        text = page(found)
+    elif path.suffix == ".json":
+        text = json.dumps(found.to_dict(), indent=2, ensure_ascii=False) + "\n"
+    else:
+        text = markdown(found) if path.suffix == ".md" else latex(found)
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def page(found: Evaluation) -> str:
+    """Table, bars with intervals, curves, paired differences, and what went most wrong."""
+    worst = worst_queries(found["adapter"], found.benchmark, found.items)
+    return document(
+        f"{found.adapter['name']} on {found.benchmark.name}",
+        "\n".join(
+            [
+                f"<p>{escape(caption_of(found))}</p>",
+                sections.results(found),
+                sections.language_bars(found),
+                sections.recall_curves(found),
+                sections.compared(found),
+                "<h2>The worst queries, and what was found instead</h2>"
+                "<p class='note'>A green frame would mark the right item.</p>",
+                sections.queries(found, [(code, place) for code, place, _ in worst]),
+                f"<p class='note'>Adapter {escape(str(found.adapter['digest']))}, benchmark "
+                f"{escape(found.benchmark.digest)}.</p>",
+            ]
+        ),
+    )

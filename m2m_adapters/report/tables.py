@@ -1,0 +1,79 @@
+"""An evaluation as a Markdown or LaTeX table."""
+
+from __future__ import annotations
+
+from m2m_adapters.evaluation.scoring import Evaluation
+from m2m_adapters.languages import language
+
+
+def rows_of(found: Evaluation) -> tuple[list[str], list[list[str]]]:
+    """(header, rows): R@1/5/10 of the adapter with the interval of R@10, others' R@10 beside."""
+    told = found.to_dict()["systems"]
+    own = told["adapter"]
+    others = {name: value for name, value in told.items() if name != "adapter"}
+
+    def row(label: str, key: str, code: str) -> list[str]:
+        there, back = (own[key][code][d] for d in ("text_to_item", "item_to_text"))
+        value, low, high = there["R@10"]
+        return [
+            label,
+            *(f"{there[f'R@{k}'][0]:.1f}" for k in (1, 5)),
+            f"{value:.1f} [{low:.1f}, {high:.1f}]",
+            f"{back['R@10'][0]:.1f}",
+            *(f"{other[key][code]['text_to_item']['R@10'][0]:.1f}" for other in others.values()),
+        ]
+
+    rows = [row(language(code).name, "languages", code) for code in own["languages"]]
+    rows += [
+        row(name, "averages", name)
+        for name in ("all languages", "without English")
+        if name in own["averages"]
+    ]
+    header = ["language", "R@1", "R@5", "R@10 [95%]", "item to text R@10"]
+    return header + [f"{name} R@10" for name in others], rows
+
+
+def caption_of(found: Evaluation) -> str:
+    bench = found.benchmark
+    return (
+        f"{found.adapter['name']} on {bench.name}: {len(bench.items):,} items, text to item unless "
+        f"said, protocol {found.protocol}, ties count against, 95% bootstrap intervals over items."
+    )
+
+
+def markdown(found: Evaluation) -> str:
+    """A GitHub table under its caption."""
+    header, rows = rows_of(found)
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    rule = "|---|" + "---:|" * (len(header) - 1)
+    return "\n".join([caption_of(found), "", "| " + " | ".join(header) + " |", rule, *lines, ""])
+
+
+_LATEX = {
+    **{sign: "\\" + sign for sign in "&%_#${}"},
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}  # fmt: skip
+
+
+def latex(found: Evaluation) -> str:
+    """A booktabs table."""
+    header, rows = rows_of(found)
+
+    def line(cells: list[str]) -> str:
+        return " & ".join("".join(_LATEX.get(c, c) for c in cell) for cell in cells) + r" \\"
+
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering",
+            r"\caption{" + "".join(_LATEX.get(c, c) for c in caption_of(found)) + "}",
+            r"\begin{tabular}{l" + "r" * (len(header) - 1) + "}",
+            r"\toprule",
+            line(header),
+            r"\midrule",
+            *(line(row) for row in rows),
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
