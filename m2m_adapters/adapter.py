@@ -89,6 +89,11 @@ class Adapter:
     def dim(self) -> int:
         return self.projector.shape.d_out
 
+    @property
+    def level(self) -> str:
+        """``"sentence"``: maps vectors; ``"token"``: maps token states to a sequence."""
+        return "token" if self.projector.registry_name == "token-attention" else "sentence"
+
     @cached_property
     def source(self) -> TextEncoder:
         """The source it was trained with; another one is refused."""
@@ -125,6 +130,10 @@ class Adapter:
         """Source vectors ``[n, d_s]`` -> float32 ``[n, dim]`` in the target's space."""
         import torch
 
+        if self.level == "token":
+            raise UserError(
+                "this adapter maps the states of tokens, not vectors of sentences", "use encode"
+            )
         x = np.ascontiguousarray(vectors, dtype=np.float32)
         if x.ndim != 2 or x.shape[1] != self.projector.shape.d_in:
             raise UserError(
@@ -146,6 +155,10 @@ class Adapter:
                     f"text {position} is a {type(text).__name__}, not a string",
                     "pass strings; items go to encode_items",
                 )
+        if self.level == "token":
+            from m2m_adapters.token_alignment import encode_texts
+
+            return encode_texts(self.projector, self.source, wanted)
         return self.project(embed(self.source, wanted, what="source", **options))
 
     def encode_items(self, items: Sequence[Any], **options: Any) -> Vectors:
@@ -261,7 +274,7 @@ def load_adapter(
     """
     from safetensors.torch import load
 
-    from m2m_adapters.projector import Projector, shape_of
+    from m2m_adapters.projector import build, shape_of
 
     path, hub = Path(folder), None
     if not path.exists():
@@ -290,7 +303,9 @@ def load_adapter(
     told = f"the projector that {RECORD} describes"
     check_safetensors(weights, shape.tensors(), path / WEIGHTS, told)
     for side, width in (("source", shape.d_in), ("target", shape.d_out)):
-        if record[side]["dim"] != width:
+        # A model may pool its token states into vectors of another width.
+        token_level = side == "source" and not hasattr(shape, "residual")
+        if record[side]["dim"] != width and not token_level:
             raise UserError(
                 f"{path / RECORD}: the {side} has dimension {record[side]['dim']}, "
                 f"the projector {width}",
@@ -299,7 +314,7 @@ def load_adapter(
     state = load(weights)
     if not all(bool(v.isfinite().all()) for v in state.values()):
         raise UserError(f"{path / WEIGHTS} holds NaN or infinity", "make the adapter again")
-    projector = Projector(shape)
+    projector = build(record["projector"]["name"], record["projector"]["arguments"])
     projector.load_state_dict(state)
     return Adapter(projector, record, source=source, target=target, options=options)
 

@@ -27,6 +27,7 @@ def align(
     texts: TextsLike,
     *,
     recipe: str = "auto",
+    level: str = "sentence",
     seed: int = 0,
     column: str | None = None,
     max_sentences: int | None = None,
@@ -43,6 +44,7 @@ def align(
     texts: sentences, a path, a folder, a glob, a corpus name, or several of these.
     recipe: ``auto``, ``closed-form``, ``paper`` or ``paper-generation``; further keyword
     arguments change its parameters (``loss``, ``layers``, ``ridge``, ``epochs``, ...).
+    level: ``sentence``, or ``token`` for targets whose space holds a token sequence.
     stopping: when to stop encoding; by default as soon as more text no longer helps.
     store: where vectors are kept for other alignments; False keeps none.
     names: under which the adapter finds its models again, where objects are given.
@@ -58,6 +60,14 @@ def align(
     with bar.stage("read", None):
         corpus = read_corpus(texts, column=column, max_sentences=max_sentences, seed=seed)
     held_out_size(len(corpus))  # too few sentences: say so before the long work
+    if names is None:
+        names = tuple(given if isinstance(given, str) else None for given in (source, target))
+    if level != "sentence":
+        from m2m_adapters.token_alignment import align_tokens
+
+        return align_tokens(
+            encoder, model, names, corpus, level, recipe, changes, seed, bar, options
+        )
     kept = store if isinstance(store, Store) else Store() if store else None
     normalized = model.space.normalized
     grower = Grower(
@@ -69,8 +79,6 @@ def align(
     )
     grown = grower.grow(chosen, stopping or Stopping(), bar)
     fitted = fit(grown.pairs, chosen, normalized, seed=seed, progress=bar, moments=grown.moments)
-    if names is None:
-        names = tuple(given if isinstance(given, str) else None for given in (source, target))
     return _assemble(encoder, model, names, corpus, grown, fitted, chosen, seed, bar, options)
 
 

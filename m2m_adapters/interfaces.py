@@ -60,6 +60,16 @@ class TextEncoder(ABC):
         know. A text longer than the model reads is truncated, never refused.
         """
 
+    def encode_tokens(self, texts: Sequence[str]) -> list[Vectors]:
+        """The states of a text's tokens before pooling: float32 ``[tokens, width]`` for each.
+
+        Optional; aligning at the level of tokens needs it of a source.
+        """
+        raise AbilityMissing(
+            f"{type(self).__name__} does not show its token states",
+            "choose a sentence-transformers source, or align at the level of sentences",
+        )
+
     @cached_property
     def fingerprint(self) -> str:
         """Identifies the function texts -> vectors; stored vectors are filed under it.

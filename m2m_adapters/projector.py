@@ -187,10 +187,16 @@ def _support(x: Tensor) -> Tensor:
 
 def shape_of(name: Any, arguments: Any) -> Shape:
     """The shape an artifact's projector claims to have; checked, nothing allocated."""
-    if name != Projector.registry_name:
+    from m2m_adapters.token_projector import TokenProjector, TokenShape
+
+    kinds: dict[Any, Any] = {
+        Projector.registry_name: Shape,
+        TokenProjector.registry_name: TokenShape,
+    }
+    if not isinstance(name, str) or name not in kinds:
         raise UserError(f"unknown projector {name!r}", "upgrade m2m-adapters")
     try:
-        return Shape(**arguments)
+        return cast("Shape", kinds[name](**arguments))
     except TypeError as error:
         raise UserError(
             f"the projector's arguments are wrong ({error})", "make the adapter again"
@@ -199,4 +205,9 @@ def shape_of(name: Any, arguments: Any) -> Shape:
 
 def build(name: Any, arguments: Any) -> Projector:
     """A fresh projector from its registry name and arguments, as an artifact records them."""
-    return Projector(shape_of(name, arguments))
+    from m2m_adapters.token_projector import TokenProjector, TokenShape
+
+    shape = shape_of(name, arguments)
+    if isinstance(shape, TokenShape):
+        return cast("Projector", TokenProjector(shape))
+    return Projector(shape)

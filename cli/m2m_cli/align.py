@@ -25,6 +25,9 @@ def align(
     recipe: str = typer.Option(
         "auto", "--recipe", help="auto, closed-form, paper, paper-generation."
     ),
+    level: str = typer.Option(
+        "sentence", "--level", help="sentence, or token for targets that take a sequence."
+    ),
     loss: str | None = typer.Option(None, "--loss", help="E.g. '48*mse + 1*structure'."),
     layers: int | None = typer.Option(None, "--layers", help="Affine layers in the stack."),
     hidden: int | None = typer.Option(None, "--hidden", help="Width between layers."),
@@ -64,6 +67,7 @@ def align(
 
     changes: dict[str, Any] = {
         "recipe": recipe,
+        "level": level,
         "loss": loss,
         "layers": layers,
         "hidden": hidden,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from m2m_adapters.devices import choose_device, choose_dtype
-from m2m_adapters.embedding import TokenEncoder
+from m2m_adapters.embedding import TOKENS_PER_BATCH, TokenEncoder, batches
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import TextEncoder, Vectors, normalize
 from m2m_adapters.towers import check_vocabulary, padded, unloadable
@@ -283,11 +283,28 @@ class TokenSource(_Source, TokenEncoder):
         return batch
 
     def forward(self, batch: dict[str, Any]) -> Any:
+        return self._run(batch)["sentence_embedding"][:, : self.dim]
+
+    def _run(self, batch: dict[str, Any]) -> Any:
         features: dict[str, Any] = {**batch, "modality": "text"}
         if self._prompt_length is not None:
             features["prompt_length"] = self._prompt_length
-        vectors = self.model(features)["sentence_embedding"]
-        return vectors[:, : self.dim]
+        return self.model(features)
+
+    def encode_tokens(self, texts: Sequence[str]) -> list[Vectors]:
+        import torch
+
+        tokens = self.tokenize(texts)
+        found: list[Vectors] = [np.zeros((0, 0), np.float32)] * len(tokens)
+        order = sorted(range(len(tokens)), key=lambda i: -len(tokens[i]))
+        with torch.inference_mode():
+            for rows in batches(order, tokens, TOKENS_PER_BATCH):
+                batch = self.collate([tokens[i] for i in rows])
+                batch = {key: value.to(self.device) for key, value in batch.items()}
+                states = self._run(batch)["token_embeddings"].float().cpu().numpy()
+                for row, some in zip(rows, states, strict=True):
+                    found[row] = some[: len(tokens[row])].copy()
+        return found
 
 
 class WholeSource(_Source):

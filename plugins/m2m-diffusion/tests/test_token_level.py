@@ -1,0 +1,119 @@
+"""Aligning token states to a token sequence, and un-pooling a sentence vector beside it."""
+
+import numpy as np
+import pytest
+import torch
+from m2m_diffusion.target import load
+from pipeline_folders import folder
+
+import m2m_adapters as m2m
+from m2m_adapters.errors import UserError
+from m2m_adapters.testing.toys import ToySource, _word, toy_sentences
+from m2m_adapters.token_projector import TokenProjector, TokenShape
+
+
+class WordSource(ToySource):
+    """A toy whose tokens are words, each knowing its place."""
+
+    def encode_tokens(self, texts):
+        return [
+            np.stack(
+                [
+                    _word(w, 48, 0) + _word(f"place {i}", 48, 1)
+                    for i, w in enumerate(text.lower().split())
+                ]
+            )
+            for text in texts
+        ]
+
+
+SENTENCES = list(toy_sentences(600))
+OPTIONS = {"store": False, "progress": False}
+
+
+@pytest.fixture(scope="module")
+def target():
+    return load(str(folder("sd")), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def token_adapter(target):
+    return m2m.align(WordSource(), target, SENTENCES, level="token", epochs=20, **OPTIONS)
+
+
+def test_it_learns_the_sequence(token_adapter, target):
+    held = token_adapter.record["held_out"]
+    assert held["loss"] < 0.7 and held["top1"] > 0.3  # 1.0 and 1/60 without learning
+    assert token_adapter.level == "token" and token_adapter.dim == target.space.dim
+    unpooled = m2m.align(WordSource(), target, SENTENCES, recipe="closed-form", **OPTIONS)
+    fresh = [text for text in toy_sentences(700, seed=1) if text not in SENTENCES][:50]
+    native = target.text.encode(fresh)
+    errors = [
+        float(np.square(one.encode(fresh) - native).mean()) for one in (token_adapter, unpooled)
+    ]
+    spread = float(np.square(native - native.mean(0)).mean())
+    assert max(errors) < spread  # both say something about sentences never seen
+
+
+def test_saved_and_loaded_it_is_the_same(token_adapter, tmp_path):
+    place = token_adapter.save(tmp_path / "a")
+    again = m2m.load_adapter(place, source=WordSource(), target=token_adapter.target)
+    assert np.array_equal(again.encode(SENTENCES[:3]), token_adapter.encode(SENTENCES[:3]))
+    assert again.digest == token_adapter.digest
+
+
+def test_the_same_seed_gives_the_same_adapter(target):
+    made = [
+        m2m.align(WordSource(), target, SENTENCES[:100], level="token", epochs=1, **OPTIONS).digest
+        for _ in range(2)
+    ]
+    assert made[0] == made[1]
+
+
+def test_a_text_is_encoded_alike_alone_and_beside_others(token_adapter):
+    together = token_adapter.encode(["a dog", *SENTENCES[:4]])
+    assert np.array_equal(together[:1], token_adapter.encode(["a dog"]))
+
+
+def test_padding_says_nothing(token_adapter):
+    states = torch.randn(1, 5, 48)
+    longer = torch.cat([states, torch.full((1, 3, 48), 7.0)], 1)
+    mask = torch.tensor([[True] * 5 + [False] * 3])
+    alone = token_adapter.projector(states, mask[:, :5])
+    torch.testing.assert_close(token_adapter.projector(longer, mask), alone, rtol=1e-4, atol=1e-5)
+
+
+def test_it_paints(token_adapter):
+    images = token_adapter.generate(
+        ["a dog", "a cat"], steps=1, size=16, guidance=2.0, negative="rain"
+    )
+    assert len(images) == 2
+
+
+def test_a_pooled_part_is_learned_with_the_sequence():
+    target = load(str(folder("sdxl")), device="cpu")
+    adapter = m2m.align(WordSource(), target, SENTENCES[:200], level="token", epochs=2, **OPTIONS)
+    assert adapter.projector.shape.pooled == 24 and adapter.dim == target.space.dim
+    assert len(adapter.generate(["a dog"], steps=1, size=16)) == 1
+
+
+def test_mistakes(target, token_adapter):
+    flux = load(str(folder("flux")), device="cpu")
+    with pytest.raises(UserError, match="has no token sequence"):
+        m2m.align(WordSource(), flux, SENTENCES, level="token", **OPTIONS)
+    with pytest.raises(UserError, match="does not show its token states"):
+        m2m.align(ToySource(), target, SENTENCES, level="token", **OPTIONS)
+    with pytest.raises(UserError, match="no level 'word'"):
+        m2m.align(WordSource(), target, SENTENCES, level="word", **OPTIONS)
+    with pytest.raises(UserError, match="'ridge' means nothing at token level"):
+        m2m.align(WordSource(), target, SENTENCES, level="token", ridge=1.0, **OPTIONS)
+    with pytest.raises(UserError, match="use encode"):
+        token_adapter.project(np.zeros((1, 64), np.float32))
+    with pytest.raises(UserError):
+        TokenShape(0, 0, 4, 4)
+
+
+def test_names_and_shapes_are_known_without_making_weights():
+    shape = TokenShape(8, 3, 4, 5, hidden=16)
+    real = {name: tuple(t.shape) for name, t in TokenProjector(shape).state_dict().items()}
+    assert shape.tensors() == real and shape.d_out == 23
