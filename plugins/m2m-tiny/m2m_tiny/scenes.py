@@ -147,10 +147,15 @@ def gallery(seed: int = 999, groups: int = 40, size: int = 25) -> tuple[list[Sce
         base = random_scene(rng)
         family = [base, *near_duplicates(base, rng, size - 1)]
         keys = {key(scene) for scene in family}
-        if len(keys) == size and not keys & seen:
+        while len(family) < size:  # some have few neighbours; theirs stand in
+            for scene in near_duplicates(rng.choice(family), rng, size - len(family)):
+                if key(scene) not in keys:
+                    keys.add(key(scene))
+                    family.append(scene)
+        if not keys & seen:
             seen |= keys
             scenes += family
-    return scenes, [mention(scene, rng, 0.1) for scene in scenes]
+    return scenes, [mention(scene, rng, 0.25) for scene in scenes]
 
 
 def render(scene: Scene, rng: random.Random) -> Pixels:

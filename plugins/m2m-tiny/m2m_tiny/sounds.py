@@ -178,10 +178,15 @@ def gallery(seed: int = 998, groups: int = 40, size: int = 25) -> tuple[list[Sou
         base = random_sound(rng)
         family = [base, *near_duplicates(base, rng, size - 1)]
         keys = {key(sound) for sound in family}
-        if len(keys) == size and not keys & seen:
+        while len(family) < size:  # some have few neighbours; theirs stand in
+            for sound in near_duplicates(rng.choice(family), rng, size - len(family)):
+                if key(sound) not in keys:
+                    keys.add(key(sound))
+                    family.append(sound)
+        if not keys & seen:
             seen |= keys
             sounds += family
-    return sounds, [mention(sound, rng, 0.1) for sound in sounds]
+    return sounds, [mention(sound, rng, 0.25) for sound in sounds]
 
 
 def render(sound: Sound, rng: random.Random) -> Samples:

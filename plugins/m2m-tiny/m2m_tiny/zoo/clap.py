@@ -88,7 +88,7 @@ def main(out: Path, steps: int = STEPS, seed: int = 0) -> str:
         return F.normalize(found.pooler_output, dim=-1)
 
     told = dual.train(
-        model, texts, heard, lambda: model.logit_scale_a, sounds, render,
+        model, texts, heard, model.logit_scale_a, sounds, render,
         families=8_000, plan=training.Plan(steps=steps, lr=1.5e-3, seed=seed),
         work=training.work_folder(out), jitter=shifted,
     )  # fmt: skip

@@ -63,7 +63,7 @@ def main(out: Path, steps: int = STEPS, seed: int = 0) -> str:
         return F.normalize(model.visual_projection(pooled), dim=-1)
 
     told = dual.train(
-        model, texts, pictures, lambda: model.logit_scale, scenes, scenes.render_batch,
+        model, texts, pictures, model.logit_scale, scenes, scenes.render_batch,
         families=12_000, plan=training.Plan(steps=steps, lr=2e-3, seed=seed),
         work=training.work_folder(out), jitter=dual.shifted,
     )  # fmt: skip

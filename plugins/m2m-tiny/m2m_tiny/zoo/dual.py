@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +16,11 @@ from torch import Tensor, nn
 from m2m_tiny import scenes
 from m2m_tiny.captions import caption
 from m2m_tiny.zoo import training
+from m2m_tiny.zoo.meaning import TEMPERATURE, Likeness, graded_loss
 
 FAMILY = 4  # a base and three near-duplicates
 BATCH = 240
+DROPPED = 0.25  # the share of optional details that a caption leaves out
 
 Render = Callable[[list[Any], random.Random], Any]
 """Specs -> an array with a row for each, as the item tower's preprocessing leaves it."""
@@ -42,14 +45,16 @@ class Pool:
             keys = {world.key(spec) for spec in family}
             if len(keys) == FAMILY and not keys & held_out:
                 self.families.append(family)
+        self._like = Likeness()
         self.items = render([spec for family in self.families for spec in family], rng)
 
-    def batch(self, rng: random.Random) -> tuple[Any, list[str]]:
-        """Rows of items and an English caption for each; families stay together."""
+    def batch(self, rng: random.Random) -> tuple[Any, list[str], Tensor]:
+        """Rows of items, an English caption for each, and how like they are; families together."""
         chosen = rng.sample(range(len(self.families)), BATCH // FAMILY)
         rows = [FAMILY * family + member for family in chosen for member in range(FAMILY)]
-        said = [self.world.mention(spec, rng, 0.1) for f in chosen for spec in self.families[f]]
-        return self.items[rows], [caption(spec, "en", rng) for spec in said]
+        shown = [spec for family in chosen for spec in self.families[family]]
+        said = [self.world.mention(spec, rng, DROPPED) for spec in shown]
+        return self.items[rows], [caption(s, "en", rng) for s in said], self._like(shown, said)
 
 
 def held_out(world: ModuleType, render: Render) -> tuple[Any, list[str]]:
@@ -63,7 +68,7 @@ def train(
     model: nn.Module,
     texts: Callable[[list[str]], Tensor],
     items: Callable[[Any], Tensor],
-    scale: Callable[[], Tensor],
+    scale: nn.Parameter,
     world: ModuleType,
     render: Render,
     *,
@@ -73,14 +78,14 @@ def train(
     jitter: Callable[[Any, random.Random], Any] = lambda rows, _: rows,
 ) -> str:
     """Train contrastively on English captions; texts and items give rows of length 1."""
+    scale.requires_grad_(False).fill_(math.log(1 / TEMPERATURE))
     pool = Pool(world, render, families)
     gallery, captions = held_out(world, render)
 
     def loss_of(step: int) -> Tensor:
         rng = training.step_rng(plan.seed, step)
-        rows, lines = pool.batch(rng)
-        found = items(jitter(rows, rng))
-        return training.contrastive(found, texts(lines), scale().exp().clamp(max=100))
+        rows, lines, likeness = pool.batch(rng)
+        return graded_loss(items(jitter(rows, rng)), texts(lines), likeness)
 
     @torch.inference_mode()
     def score() -> str:

@@ -55,7 +55,7 @@ def main(out: Path, steps: int = STEPS, seed: int = 1) -> str:
         return F.normalize(model.encode_image(dual.pixel_values(pixels)), dim=-1)
 
     told = dual.train(
-        model, texts, pictures, lambda: model.logit_scale, scenes, scenes.render_batch,
+        model, texts, pictures, model.logit_scale, scenes, scenes.render_batch,
         families=12_000, plan=training.Plan(steps=steps, lr=2e-3, seed=seed),
         work=training.work_folder(out), jitter=dual.shifted,
     )  # fmt: skip

@@ -20,14 +20,15 @@ from torch.nn import functional as F
 from m2m_tiny import scenes, sounds
 from m2m_tiny.captions import LANGUAGES, caption
 from m2m_tiny.zoo import training
-from m2m_tiny.zoo.dual import draw
+from m2m_tiny.zoo.dual import DROPPED, draw
+from m2m_tiny.zoo.meaning import Likeness, graded_loss
 from m2m_tiny.zoo.vocabulary import word_pieces
 
 MAX_TOKENS = 96
 PAIRS = 192
 FAMILY = 4  # a base and three near-duplicates
 WIDTH = 256
-STEPS = 1200
+STEPS = 1500
 WORLDS = (scenes, sounds)
 
 
@@ -113,7 +114,7 @@ def meanings(pairs: int, rng: random.Random, held_out: set[str]) -> list[dict[st
         base = draw(world, rng)
         family = [base, *rng.sample(world.near_duplicates(base, rng), FAMILY - 1)]
         for spec in family:
-            told = world.mention(spec, rng, 0.15)
+            told = world.mention(spec, rng, DROPPED)
             if world.key(spec) not in held_out and world.key(told) not in seen:
                 seen.add(world.key(told))
                 said.append(told)
@@ -123,9 +124,7 @@ def meanings(pairs: int, rng: random.Random, held_out: set[str]) -> list[dict[st
 def main(out: Path, steps: int = STEPS, seed: int = 0) -> str:
     """Train, save, and return the score."""
     model, tokenizer = build()
-    scale = torch.nn.Parameter(torch.tensor(2.7))
-    trained = torch.nn.ModuleDict({"bert": model})
-    trained.register_parameter("scale", scale)
+    likeness = Likeness()
     galleries = [world.gallery() for world in (scenes, sounds)]
     held_out = {scenes.key(s) for s in galleries[0][0]} | {sounds.key(s) for s in galleries[1][0]}
     codes = list(LANGUAGES)
@@ -138,7 +137,7 @@ def main(out: Path, steps: int = STEPS, seed: int = 0) -> str:
                  for spec in said]  # fmt: skip
         second = [caption(spec, rng.choice(codes), rng) for spec in said]
         both = embed(model, tokenizer, first + second)
-        return training.contrastive(both[:PAIRS], both[PAIRS:], scale.exp().clamp(max=50))
+        return graded_loss(both[:PAIRS], both[PAIRS:], likeness(said, said))
 
     asked = {code: [caption(spec, code, random.Random(n)) for n, spec in enumerate(said)]
              for code in codes for said in [galleries[0][1] + galleries[1][1]]}  # fmt: skip
@@ -153,8 +152,8 @@ def main(out: Path, steps: int = STEPS, seed: int = 0) -> str:
             told.append(f"{code} {100 * float((rank <= 5).float().mean()):.1f}")
         return "to English R@5: " + " ".join(told)
 
-    plan = training.Plan(steps=steps, lr=1e-3, warmup=200, weight_decay=0.01, seed=seed)
-    training.train(trained, loss_of, plan, training.work_folder(out), score=score)
+    plan = training.Plan(steps=steps, lr=1.5e-3, warmup=150, weight_decay=0.01, seed=seed)
+    training.train(model, loss_of, plan, training.work_folder(out), score=score)
     told = score()
     save(model, tokenizer, out)
     return told

@@ -19,7 +19,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 CHECKPOINT_EVERY = 250
 
@@ -102,13 +101,6 @@ def _save(path: Path, state: dict[str, object]) -> None:
     temporary = path.with_suffix(".part")
     torch.save(state, temporary)
     os.replace(temporary, path)
-
-
-def contrastive(a: Tensor, b: Tensor, scale: Tensor) -> Tensor:
-    """Symmetric InfoNCE of normalised rows: row i of a belongs to row i of b."""
-    logits = a @ b.T * scale
-    labels = torch.arange(len(a), device=a.device)
-    return (F.cross_entropy(logits, labels) + F.cross_entropy(logits.T, labels)) / 2
 
 
 def recall(queries: Tensor, items: Tensor, ks: tuple[int, ...] = (1, 5, 10)) -> list[float]:
