@@ -37,6 +37,25 @@ def m2m_register(register: Any) -> None:
         licence="apache-2.0",
         description="CLAP of short sounds, English only",
     )
+    register.target(
+        "tiny-flux",
+        "m2m_tiny.family:tiny_flux",
+        modality="image",
+        licence="apache-2.0",
+        description="FLUX-shaped painter of small scenes, English only, pooled conditioning",
+    )
+    register.target(
+        "tiny-sd",
+        "m2m_tiny.family:tiny_sd",
+        modality="image",
+        licence="apache-2.0",
+        description="Stable-Diffusion-shaped painter of small scenes, English only",
+    )
+    register.corpus(
+        "tiny-drawable-captions",
+        "m2m_tiny.corpora:drawable_captions",
+        description="English captions of what tiny-flux and tiny-sd draw",
+    )
     register.corpus(
         "tiny-scene-captions",
         "m2m_tiny.corpora:scene_captions",

@@ -23,6 +23,22 @@ def sound_captions(n: int | None = None, seed: int = 0) -> Iterator[str]:
     return _distinct(n, seed, sounds.random_sound, sounds.mention, sounds.key, held_out)
 
 
+def drawable_captions(n: int | None = None, seed: int = 0) -> Iterator[str]:
+    """``n`` distinct English captions of what tiny-flux and tiny-sd can draw (20,000)."""
+    from m2m_tiny import drawable
+
+    shown = drawable.split()[0]
+    alone = [scene for scene in shown if scene["kind"] == "one"]
+    pairs = [scene for scene in shown if scene["kind"] == "two"]
+    rng = random.Random(1_000_003 + seed)
+    seen: set[str] = set()
+    while len(seen) < (20_000 if n is None else n):
+        line = captions.caption(rng.choice(alone if rng.random() < 0.2 else pairs), "en", rng)
+        if line not in seen:
+            seen.add(line)
+            yield line
+
+
 def _distinct(
     n: int | None,
     seed: int,

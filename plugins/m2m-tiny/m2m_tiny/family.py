@@ -8,6 +8,7 @@ from typing import Any
 import m2m_adapters as m2m
 
 MODELS = Path(__file__).parent / "models"
+PAINTING = {"size": 40, "steps": 12, "guidance": 2.0}
 
 
 def tiny_text(**options: Any) -> m2m.TextEncoder:
@@ -23,6 +24,16 @@ def tiny_clip(**options: Any) -> m2m.ModalityModel:
 def tiny_open_clip(**options: Any) -> m2m.ModalityModel:
     """open_clip's ``local-dir:`` behind the scenes."""
     return m2m.load_target(f"open-clip:local-dir:{MODELS / 'tiny-open-clip'}", **options)
+
+
+def tiny_flux(**options: Any) -> m2m.ModalityModel:
+    """``FluxPipeline.from_pretrained(folder)`` behind the scenes."""
+    return m2m.load_target(f"diffusion:{MODELS / 'tiny-flux'}", defaults=PAINTING, **options)
+
+
+def tiny_sd(**options: Any) -> m2m.ModalityModel:
+    """``StableDiffusionPipeline.from_pretrained(folder)`` behind the scenes."""
+    return m2m.load_target(f"diffusion:{MODELS / 'tiny-sd'}", defaults=PAINTING, **options)
 
 
 def tiny_clap(**options: Any) -> m2m.ModalityModel:

@@ -1,0 +1,132 @@
+"""Scores of generators: the same meanings prompted in many languages, the pictures judged.
+
+Judges know the meaning, never the prompt: a CLIP-type model compares a picture with the
+*English reference*, whatever language it was prompted in; a world of known scenes reads shapes
+and colours off it. Every system starts from the same noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from m2m_adapters.adapter import Adapter
+from m2m_adapters.embedding import embed
+from m2m_adapters.errors import UserError
+from m2m_adapters.interfaces import ModalityModel, Vectors, normalize
+
+Judge = Callable[[Sequence[Any]], Mapping[str, float]]
+"""Pictures, one for each meaning in order -> figures."""
+
+SYSTEMS = {
+    "adapter": "the adapter, fed each language as it is",
+    "native": "the pipeline's own text tower, fed each language as it is",
+    "neutral": "the pipeline's own text tower, fed nothing for every prompt",
+}
+
+
+class Alignment:
+    """A judge: mean cosine of picture and English reference in a dual encoder's space.
+
+    ``alignment`` is the mean over pictures, ``chosen`` the share of pictures that are nearer to
+    their own reference than to any other, a tie counting against.
+    """
+
+    def __init__(self, scorer: ModalityModel, references: Sequence[str]) -> None:
+        if not scorer.can("encode_items"):
+            raise UserError(
+                f"{type(scorer).__name__} does not encode pictures", "use a CLIP-type target"
+            )
+        self._scorer = scorer
+        self._texts = normalize(embed(scorer.text, list(references), what="scorer"))
+
+    def encode(self, pictures: Sequence[Any]) -> Vectors:
+        return normalize(self._scorer.encode_items(list(pictures)))
+
+    def __call__(self, pictures: Sequence[Any]) -> dict[str, float]:
+        scores = self.encode(pictures) @ self._texts.T
+        own = scores.diagonal()
+        ahead = (scores >= own[:, None]).sum(1) - 1
+        return {"alignment": float(own.mean()), "chosen": float((ahead == 0).mean())}
+
+
+def score_generator(
+    adapter: Adapter,
+    captions: Mapping[str, Sequence[str]],
+    judge: Judge,
+    *,
+    reference: str = "en",
+    systems: Sequence[str] = ("adapter", "native", "neutral"),
+    alike: Callable[[Sequence[Any], Sequence[Any]], float] | None = None,
+    progress: Callable[[str, str], None] = lambda system, language: None,
+    keep: Callable[[str, str, list[Any]], None] = lambda system, language, pictures: None,
+    **options: Any,
+) -> dict[str, Any]:
+    """``{"reference": figures, "systems": {system: {language: figures}}}``.
+
+    captions: language -> a caption for each meaning, the same meanings in each.
+    judge: see :data:`Judge`. alike: how much two lists of pictures agree; reported as
+    ``as_english``, each language's pictures against the reference's of the same system.
+    keep: called with every list of pictures, to show them. options: of the target's ``generate``.
+    """
+    _check(captions, reference, systems)
+    target = adapter.target
+    english = list(captions[reference])
+
+    def paint(vectors: Vectors) -> list[Any]:
+        return list(target.generate(vectors, **options))
+
+    native = paint(embed(target.text, english, what="target"))
+    keep("reference", reference, native)
+    found: dict[str, Any] = {"reference": dict(judge(native)), "systems": {}}
+    for system in systems:
+        told: dict[str, dict[str, float]] = {}
+        first: list[Any] | None = None
+        languages = [reference, *(code for code in captions if code != reference)]
+        for code in languages[:1] if system == "neutral" else languages:
+            progress(system, code)
+            pictures = (
+                native
+                if system == "native" and code == reference
+                else paint(_vectors(adapter, system, list(captions[code])))
+            )
+            keep(system, code, pictures)
+            first = first or pictures
+            told[code] = dict(judge(pictures))
+            if alike is not None:
+                told[code]["as_english"] = float(alike(first, pictures))
+        found["systems"][system] = told
+    return found
+
+
+def relative(found: Mapping[str, Any], figure: str, system: str = "adapter") -> dict[str, float]:
+    """Each language's figure as a share of what the native pipeline reaches in English."""
+    best = found["reference"][figure]
+    return {
+        code: (figures[figure] / best if best else float("nan"))
+        for code, figures in found["systems"][system].items()
+    }
+
+
+def _vectors(adapter: Adapter, system: str, texts: list[str]) -> Vectors:
+    if system == "adapter":
+        return adapter.encode(texts)
+    text = adapter.target.text
+    if system == "native":
+        return embed(text, texts, what="target")
+    return np.repeat(embed(text, [""], what="target"), len(texts), axis=0)
+
+
+def _check(captions: Mapping[str, Sequence[str]], reference: str, systems: Sequence[str]) -> None:
+    if reference not in captions:
+        raise UserError(f"there are no captions in '{reference}'", "name the reference language")
+    lengths = {code: len(some) for code, some in captions.items()}
+    if len(set(lengths.values())) != 1 or not lengths[reference]:
+        raise UserError(
+            f"languages have different numbers of captions ({lengths})", "one for each meaning"
+        )
+    for system in systems:
+        if system not in SYSTEMS:
+            raise UserError(f"unknown system '{system}'", f"one of {', '.join(SYSTEMS)}")

@@ -1,0 +1,90 @@
+"""Scores of generators: systems see what they should, judges judge what they are shown."""
+
+import numpy as np
+import pytest
+from m2m_diffusion.target import load
+from pipeline_folders import folder
+
+import m2m_adapters as m2m
+from m2m_adapters.errors import UserError
+from m2m_adapters.evaluation.generators import Alignment, relative, score_generator
+from m2m_adapters.interfaces import ModalityModel, normalize
+from m2m_adapters.testing.toys import ToySource, toy_sentences
+
+CAPTIONS = {"en": ["a red cube", "a dog"], "de": ["ein roter Würfel", "ein Hund"]}
+QUICK = {"steps": 1, "size": 16}
+
+
+@pytest.fixture(scope="module")
+def adapter():
+    target = load(str(folder("flux-no-t5")), device="cpu")
+    return m2m.align(
+        ToySource(),
+        target,
+        list(toy_sentences(200)),
+        recipe="closed-form",
+        store=False,
+        progress=False,
+    )
+
+
+class PixelScorer(ModalityModel):
+    """Pictures and texts in one space: the mean colour, and a hash of the words."""
+
+    modality = "image"
+
+    def __init__(self):
+        self._text = ToySource(dim=3)
+
+    @property
+    def text(self):
+        return self._text
+
+    def encode_items(self, items, **_):
+        return normalize(np.stack([np.asarray(i, np.float32).mean((0, 1)) for i in items]))
+
+
+def test_every_system_paints_what_it_is_given(adapter):
+    shown = {}
+    found = score_generator(
+        adapter, CAPTIONS, lambda pictures: {"n": float(len(pictures))}, **QUICK,
+        alike=lambda a, b: float(np.mean([np.array_equal(x, y) for x, y in zip(a, b, strict=True)])),
+        keep=lambda system, code, pictures: shown.update({(system, code): np.stack(pictures)}),
+    )  # fmt: skip
+    target = adapter.target
+    for key, vectors in {
+        ("reference", "en"): target.text.encode(CAPTIONS["en"]),
+        ("native", "de"): target.text.encode(CAPTIONS["de"]),
+        ("adapter", "de"): adapter.encode(CAPTIONS["de"]),
+        ("neutral", "en"): target.text.encode(["", ""]),
+    }.items():
+        assert np.array_equal(shown[key], np.stack(target.generate(vectors, **QUICK)))
+    assert list(found["systems"]) == ["adapter", "native", "neutral"]
+    assert list(found["systems"]["native"]) == ["en", "de"]
+    assert found["systems"]["adapter"]["en"]["as_english"] == 1.0
+    assert found["reference"] == {"n": 2.0}
+    assert relative(found, "n") == {"en": 1.0, "de": 1.0}
+
+
+def test_alignment_compares_with_the_english_reference():
+    scorer = PixelScorer()
+    judge = Alignment(scorer, CAPTIONS["en"])
+    pictures = [
+        np.zeros((4, 4, 3), np.uint8) + c for c in (np.uint8([9, 9, 200]), np.uint8([200, 9, 9]))
+    ]
+    texts, items = normalize(scorer.text.encode(CAPTIONS["en"])), scorer.encode_items(pictures)
+    told = judge(pictures)
+    assert told["alignment"] == pytest.approx(float((texts * items).sum(1).mean()), abs=1e-6)
+    right = [items[i] @ texts[i] > items[i] @ texts[1 - i] for i in range(2)]
+    assert told["chosen"] == np.mean(right)
+
+
+def test_mistakes(adapter):
+    with pytest.raises(UserError, match="no captions in 'fr'"):
+        score_generator(adapter, CAPTIONS, lambda _: {}, reference="fr")
+    with pytest.raises(UserError, match="different numbers"):
+        score_generator(adapter, {"en": ["a"], "de": []}, lambda _: {})
+    with pytest.raises(UserError, match="unknown system 'magic'"):
+        score_generator(adapter, CAPTIONS, lambda _: {}, systems=["magic"])
+    with pytest.raises(UserError, match="does not encode pictures"):
+        Alignment(adapter.target, ["a"])
