@@ -7,7 +7,8 @@ supplies ``encode`` so that every plugin gets the same engine.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,19 +23,28 @@ Progress = Callable[[int, int], None]
 """Called with (done, total) after every chunk."""
 
 TOKENS_PER_BATCH = 4096
+"""On a CPU, where larger batches bring nothing."""
+MOST_TOKENS_ON_GPU = 16_384
+BYTES_PER_TOKEN = 1 << 18
+"""Device memory set aside for a token's activations: generous for models of base size."""
+KEPT_ON_DEVICE = 16_384
+"""Rows whose vectors wait on the device until they are copied together."""
 
 
 class TokenEncoder(TextEncoder):
     """A tokenizer and a torch module: implement three small steps, inherit ``encode``.
 
     device: where ``forward`` expects its batch; set it in the constructor.
+    tokens_encoded: how many tokens have gone through the model so far, for rates.
     """
 
     device: torch.device
+    tokens_encoded: int = 0
+    _budget: int | None = None
 
     @abstractmethod
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids with special tokens, truncated, not padded. May run on another thread."""
+        """Token ids with special tokens, truncated, not padded. Runs on another thread."""
 
     @abstractmethod
     def collate(self, tokens: list[list[int]]) -> dict[str, torch.Tensor]:
@@ -51,21 +61,129 @@ class TokenEncoder(TextEncoder):
         out = np.zeros((len(texts), self.dim), dtype=np.float32)
         if not texts:
             return out
-        tokens = self.tokenize(texts)
-        budget = int(options.get("tokens_per_batch", TOKENS_PER_BATCH))
+        budget = int(options.get("tokens_per_batch") or token_budget(self.device))
         limit = options.get("batch_size")
-        # Longest first: padding is least, and a batch too large fails at once, not at the end.
-        order = sorted(range(len(texts)), key=lambda i: -len(tokens[i]))
+        # Results stay on the device for a while: a copy makes the host wait for the model.
+        waiting: list[tuple[list[int], torch.Tensor]] = []
+
+        def collect() -> None:
+            if waiting:
+                places = [row for rows, _ in waiting for row in rows]
+                out[places] = torch.cat([found for _, found in waiting]).float().cpu().numpy()
+                waiting.clear()
+
         with torch.inference_mode():
-            for rows in batches(order, tokens, budget, limit):
-                batch = self.collate([tokens[i] for i in rows])
-                batch = {key: value.to(self.device) for key, value in batch.items()}
-                out[rows] = self.forward(batch).float().cpu().numpy()
+            for rows, tokens in self._ahead(texts, budget, limit):
+                waiting += self._run_batch(rows, tokens)
+                if sum(len(some) for some, _ in waiting) >= KEPT_ON_DEVICE:
+                    collect()
+            collect()
         return normalize(out) if self.normalized else out
+
+    def _ahead(
+        self, texts: list[str], budget: int, limit: int | None
+    ) -> Iterator[tuple[list[int], list[list[int]]]]:
+        """Batches as (rows, tokens), longest first; while one is used the next are tokenised.
+
+        Texts are ordered by characters before anything is tokenised, and piece by piece by
+        tokens. Longest first: padding is least, and a batch too large fails at once.
+        """
+        order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
+        piece = max(64, budget // 16)
+        pieces = [order[start : start + piece] for start in range(0, len(order), piece)]
+        tokens: dict[int, list[int]] = {}
+        left: list[int] = []
+        for rows, made in self._tokenized(texts, pieces):
+            tokens.update(zip(rows, made, strict=True))
+            left += sorted(rows, key=lambda i: -len(tokens[i]))
+            # The last batch may have room for texts of the next piece.
+            *full, left = batches(left, tokens, budget, limit)
+            for some in full:
+                yield some, [tokens.pop(i) for i in some]
+        yield left, [tokens.pop(i) for i in left]
+
+    def _tokenized(
+        self, texts: list[str], pieces: list[list[int]]
+    ) -> Iterator[tuple[list[int], list[list[int]]]]:
+        def work(rows: list[int]) -> list[list[int]]:
+            return self.tokenize([texts[i] for i in rows])
+
+        if len(pieces) == 1:  # a few queries are not worth a thread
+            yield pieces[0], work(pieces[0])
+            return
+        with ThreadPoolExecutor(1, thread_name_prefix="m2m-tokens") as pool:
+            # Two pieces in flight: one is ready when it is wanted, memory stays small.
+            futures = [pool.submit(work, rows) for rows in pieces[:2]]
+            try:
+                for number, rows in enumerate(pieces):
+                    made = futures[number].result()
+                    if number + 2 < len(pieces):
+                        futures.append(pool.submit(work, pieces[number + 2]))
+                    yield rows, made
+            finally:
+                for future in futures:
+                    future.cancel()
+
+    def _run_batch(
+        self, rows: list[int], tokens: list[list[int]]
+    ) -> list[tuple[list[int], torch.Tensor]]:
+        """The batch, in parts no larger than what the device is known to hold."""
+        import torch
+
+        done: list[tuple[list[int], torch.Tensor]] = []
+        parts = [list(range(len(rows)))]
+        while parts:
+            part = parts.pop(0)
+            size = len(part) * max(len(tokens[i]) for i in part)
+            if self._budget is not None and size > self._budget and len(part) > 1:
+                parts = batches(part, tokens, self._budget) + parts
+                continue
+            try:
+                found = self.forward(self._moved(self.collate([tokens[i] for i in part])))
+            except torch.OutOfMemoryError as error:
+                if len(part) == 1:
+                    raise UserError(
+                        f"the device has too little memory for a text of {size} tokens",
+                        "use another --device, or precision bf16",
+                    ) from error
+                # Remembered: the next batches are cut to size before they fail.
+                self._budget = min(size, self._budget or size) // 2
+                if _is_cuda(self.device):
+                    torch.cuda.empty_cache()
+                parts.insert(0, part)
+                continue
+            self.tokens_encoded += sum(len(tokens[i]) for i in part)
+            done.append(([rows[i] for i in part], found))
+        return done
+
+    def _moved(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        if not _is_cuda(self.device):
+            return {key: value.to(self.device) for key, value in batch.items()}
+        return {
+            key: value.pin_memory().to(self.device, non_blocking=True)
+            for key, value in batch.items()
+        }
+
+
+def _is_cuda(device: torch.device) -> bool:
+    return str(device).startswith("cuda")
+
+
+def token_budget(device: torch.device) -> int:
+    """Padded tokens of a batch, as far as free memory allows."""
+    import torch
+
+    if not _is_cuda(device):
+        return TOKENS_PER_BATCH
+    free, _ = torch.cuda.mem_get_info(device)
+    return int(min(MOST_TOKENS_ON_GPU, max(1024, free // BYTES_PER_TOKEN)))
 
 
 def batches(
-    order: list[int], tokens: list[list[int]], budget: int, limit: int | None = None
+    order: list[int],
+    tokens: Sequence[list[int]] | Mapping[int, list[int]],
+    budget: int,
+    limit: int | None = None,
 ) -> list[list[int]]:
     """Consecutive rows of ``order`` whose padded size stays within ``budget`` tokens."""
     result: list[list[int]] = []

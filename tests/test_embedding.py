@@ -1,0 +1,129 @@
+"""The embedding engine: order, batches, tokenising ahead, and memory that runs out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from m2m_adapters.embedding import TokenEncoder, batches
+from m2m_adapters.errors import UserError
+from m2m_adapters.testing import toy_sentences
+
+SENTENCES = [*toy_sentences(1500), "", "a", "long " * 60]
+
+
+class Bytes(TokenEncoder):
+    """Means of byte vectors; a batch above ``most`` padded tokens does not fit."""
+
+    dim, max_tokens = 16, 80
+
+    def __init__(self, most: int | None = None) -> None:
+        self.device = torch.device("cpu")
+        self.table = torch.randn(256, self.dim, generator=torch.Generator().manual_seed(0))
+        self.most, self.sizes, self.failed = most, [], 0  # type: ignore[var-annotated]
+        self.threads: set[str] = set()
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        self.threads.add(threading.current_thread().name)
+        return [[2, *text.encode()][: self.max_tokens] for text in texts]
+
+    def collate(self, tokens: list[list[int]]) -> dict[str, torch.Tensor]:
+        longest = max(len(some) for some in tokens)
+        ids = torch.zeros(len(tokens), longest, dtype=torch.long)
+        mask = torch.zeros(len(tokens), longest)
+        for row, some in enumerate(tokens):
+            ids[row, : len(some)] = torch.tensor(some)
+            mask[row, : len(some)] = 1
+        return {"ids": ids, "mask": mask}
+
+    def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        size = batch["ids"].numel()
+        if self.most is not None and size > self.most:
+            self.failed += 1
+            raise torch.OutOfMemoryError("it is full")
+        self.sizes.append(size)
+        mask = batch["mask"][..., None]
+        return (self.table[batch["ids"]] * mask).sum(1) / mask.sum(1)
+
+
+ALONE = np.concatenate([Bytes().encode([text]) for text in SENTENCES])
+
+
+@pytest.mark.parametrize("options", [{}, {"tokens_per_batch": 100}, {"batch_size": 7},
+                                     {"tokens_per_batch": 1 << 20}])  # fmt: skip
+def test_a_text_has_its_vector_whatever_stands_beside_it(options: dict[str, int]) -> None:
+    encoder = Bytes()
+    np.testing.assert_allclose(encoder.encode(SENTENCES, **options), ALONE, atol=1e-5)
+    assert encoder.tokens_encoded == sum(len(t) for t in encoder.tokenize(SENTENCES))
+    turned = Bytes().encode(SENTENCES[::-1], **options)
+    np.testing.assert_allclose(turned[::-1], ALONE, atol=1e-5)
+
+
+def test_batches_keep_within_the_budget_and_are_nearly_full() -> None:
+    encoder = Bytes()
+    encoder.encode(SENTENCES)
+    assert max(encoder.sizes) <= 4096
+    total = sum(len(t) for t in encoder.tokenize(SENTENCES))
+    assert sum(encoder.sizes) < 1.1 * total  # little padding
+    assert len(encoder.sizes) < 1.25 * total / 4096 + 2  # and no needless small batch
+
+
+def test_texts_are_tokenised_ahead_on_another_thread_but_not_a_lone_query() -> None:
+    encoder = Bytes()
+    encoder.encode(SENTENCES)
+    assert threading.main_thread().name not in encoder.threads
+    lone = Bytes()
+    lone.encode(["a dog"])
+    assert lone.threads == {threading.main_thread().name}
+
+
+def test_the_next_piece_is_tokenised_while_the_model_runs() -> None:
+    """The model waits inside its first batch until a later piece has been tokenised."""
+    later = threading.Event()
+
+    class Waiting(Bytes):
+        pieces = 0
+
+        def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+            self.pieces += 1
+            if self.pieces > 1:
+                later.set()
+            return super().tokenize(texts)
+
+        def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+            assert later.wait(30)
+            return super().forward(batch)
+
+    np.testing.assert_allclose(Waiting().encode(SENTENCES), ALONE, atol=1e-5)
+
+
+def test_a_full_device_halves_the_batches_and_that_is_remembered() -> None:
+    encoder = Bytes(most=600)
+    np.testing.assert_allclose(encoder.encode(SENTENCES), ALONE, atol=1e-5)
+    assert 0 < encoder.failed <= 4
+    before = encoder.failed
+    np.testing.assert_allclose(encoder.encode(SENTENCES), ALONE, atol=1e-5)
+    assert encoder.failed == before
+    with pytest.raises(UserError, match="too little memory for a text of"):
+        Bytes(most=10).encode(SENTENCES)
+
+
+def test_an_error_of_the_tokenizer_is_not_swallowed() -> None:
+    class Broken(Bytes):
+        def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+            if "" in texts:
+                raise RuntimeError("no empty texts")
+            return super().tokenize(texts)
+
+    with pytest.raises(RuntimeError, match="no empty texts"):
+        Broken().encode(SENTENCES)
+
+
+def test_batches_of_rows() -> None:
+    tokens = [[0] * n for n in (5, 5, 4, 1)]
+    assert batches([0, 1, 2, 3], tokens, 10) == [[0, 1], [2, 3]]
+    assert batches([0, 1, 2, 3], tokens, 100, 3) == [[0, 1, 2], [3]]
