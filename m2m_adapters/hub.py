@@ -52,6 +52,13 @@ def find(name: str, digest: str | None = None) -> Path:
     """
     entry = registry().find("adapter", name)
     if entry is not None:
+        if entry.model.startswith("https://"):
+            file = entry.model.rpartition("/")[2]
+            raise UserError(
+                f"'{name}' is published as a checkpoint of another project: {entry.model}",
+                f"fetch it, then `m2m import {file} --source {entry.source} "
+                f"--target {entry.target} --out {name}`",
+            )
         digest = digest or entry.digest
         name = f"{entry.model}@{entry.revision}" if entry.revision else entry.model
     elif not NAME.match(name) or ".." in name:

@@ -66,7 +66,7 @@ def _vectors(name: str, wanted: list[str], items: bool, options: dict[str, Any])
     from m2m_adapters.errors import UserError
     from m2m_adapters.registry import known_names, load_source, load_target
 
-    if (Path(name) / "adapter.json").is_file():
+    if (Path(name) / "adapter.json").is_file() or name in known_names("adapter"):
         adapter = load_adapter(name, **options)
         return adapter.encode_items(wanted) if items else adapter.encode(wanted)
     scheme = name.split(":", 1)[0]
