@@ -9,6 +9,7 @@ python -m m2m_tiny.zoo.diffusion_flux --out tiny-flux --work zoo-work
 
 from __future__ import annotations
 
+import argparse
 from typing import Any
 
 import torch
@@ -47,8 +48,7 @@ def packed(latents: Tensor) -> Tensor:
     return parts.reshape(n, SIDE * SIDE, channels * 4)
 
 
-def main() -> None:
-    given = arguments("tiny-flux", steps=STEPS)
+def main(given: argparse.Namespace) -> None:
     torch.manual_seed(given.seed)
     lessons = Lessons(given.work, given.seed)
     model, neutral = new_transformer(), Neutral()
@@ -93,4 +93,4 @@ def save(model: Any, neutral: Neutral, lessons: Lessons, out: Any) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(arguments("tiny-flux", steps=STEPS))

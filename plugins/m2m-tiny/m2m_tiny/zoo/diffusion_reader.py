@@ -5,6 +5,7 @@ python -m m2m_tiny.zoo.diffusion_reader --out zoo-work/tiny-reader --work zoo-wo
 
 from __future__ import annotations
 
+import argparse
 import random
 from pathlib import Path
 
@@ -30,10 +31,9 @@ def through_codec(pixels: Tensor, work: Path) -> Tensor:
     return ((torch.cat(back).clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
-def main() -> None:
+def main(given: argparse.Namespace) -> None:
     from safetensors.torch import save_file
 
-    given = arguments("tiny-reader", steps=STEPS)
     torch.manual_seed(given.seed)
     chosen, pixels = pictures(PICTURES, given.seed, given.work)
     truth = torch.from_numpy(labels(chosen))
@@ -70,4 +70,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(arguments("tiny-reader", steps=STEPS))

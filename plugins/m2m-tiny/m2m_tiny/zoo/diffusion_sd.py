@@ -6,6 +6,7 @@ python -m m2m_tiny.zoo.diffusion_sd --out tiny-sd --work zoo-work
 
 from __future__ import annotations
 
+import argparse
 from typing import Any
 
 import torch
@@ -34,12 +35,11 @@ def new_scheduler() -> Any:
 
     return DDIMScheduler(
         beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction", clip_sample=False,
-        rescale_betas_zero_snr=True, timestep_spacing="trailing", set_alpha_to_one=True,
+        rescale_betas_zero_snr=True, timestep_spacing="trailing", set_alpha_to_one=True, steps_offset=1,
     )  # fmt: skip
 
 
-def main() -> None:
-    given = arguments("tiny-sd", steps=STEPS)
+def main(given: argparse.Namespace) -> None:
     torch.manual_seed(given.seed)
     lessons = Lessons(given.work, given.seed)
     unet, scheduler = new_unet(), new_scheduler()
@@ -73,4 +73,4 @@ def save(unet: Any, lessons: Lessons, out: Any) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(arguments("tiny-sd", steps=STEPS))

@@ -9,6 +9,7 @@ python -m m2m_tiny.zoo.diffusion_text --out zoo-work/text
 
 from __future__ import annotations
 
+import argparse
 import random
 from typing import Any
 
@@ -22,7 +23,7 @@ from m2m_tiny.reader import CLASSES, labels
 from m2m_tiny.zoo.diffusion_parts import arguments, train
 from m2m_tiny.zoo.english_tokenizer import make_tokenizer
 
-WIDTH, MAX_TOKENS, BATCH = 128, 24, 192
+WIDTH, MAX_TOKENS, BATCH, STEPS = 128, 24, 192, 900
 
 
 def build() -> tuple[Any, Any]:
@@ -54,8 +55,7 @@ def errors(heads: nn.Module, pooled: Tensor, truth: Tensor) -> Tensor:
     return torch.stack([F.cross_entropy(a, truth[:, i]) for i, a in enumerate(answers)]).mean()
 
 
-def main() -> None:
-    given = arguments("the text tower of tiny-diffusion", steps=900)
+def main(given: argparse.Namespace) -> None:
     torch.manual_seed(given.seed)
     model, tokenizer = build()
     heads = nn.Linear(WIDTH, sum(CLASSES))
@@ -88,4 +88,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(arguments("the text tower of tiny-diffusion", steps=STEPS))

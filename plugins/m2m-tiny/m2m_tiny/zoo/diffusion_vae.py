@@ -5,12 +5,14 @@ python -m m2m_tiny.zoo.diffusion_vae --out zoo-work/vae
 
 from __future__ import annotations
 
+import argparse
+
 import torch
 from diffusers import AutoencoderKL
 
 from m2m_tiny.zoo.diffusion_parts import arguments, pictures, to_model, train
 
-PICTURES, BATCH = 16_000, 24
+PICTURES, BATCH, STEPS = 16_000, 24, 700
 
 
 def new_vae() -> AutoencoderKL:
@@ -27,8 +29,7 @@ def new_vae() -> AutoencoderKL:
     )
 
 
-def main() -> None:
-    given = arguments("the VAE of tiny-diffusion", steps=700)
+def main(given: argparse.Namespace) -> None:
     torch.manual_seed(given.seed)
     _, pixels = pictures(PICTURES, given.seed, given.work)
     vae = new_vae().to(given.device)
@@ -56,4 +57,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(arguments("the VAE of tiny-diffusion", steps=STEPS))
