@@ -105,7 +105,7 @@ class DiffusionModel(ModalityModel):
         }
         try:
             made = made_of.from_pretrained(
-                folder, torch_dtype=self.dtype, local_files_only=True, **absent
+                folder, dtype=self.dtype, local_files_only=True, **absent
             )
         except Exception as error:
             raise unloadable(folder, error) from error
