@@ -89,6 +89,16 @@ def read_corpus(
     return corpus
 
 
+def every_sentence(
+    texts: TextsLike, *, column: str | None = None, wanted: int | None = None
+) -> Iterator[str]:
+    """All sentences in order, also empty ones and those that were there before.
+
+    wanted: how many a corpus that can make any number is asked for.
+    """
+    return _stream(texts, column, wanted, 0, [])
+
+
 def _everything(stream: Iterator[str], origins: list[str]) -> Corpus:
     kept: dict[str, None] = {}
     read = empty = 0

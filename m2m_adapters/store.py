@@ -49,9 +49,13 @@ class Store:
 
     def shelf(self, encoder: TextEncoder) -> Shelf | None:
         """The encoder's shelf; None when it cannot be told exactly from others."""
-        if encoder.fingerprint.startswith("probe:"):
+        return self.shelf_of(encoder.fingerprint, encoder.dim)
+
+    def shelf_of(self, fingerprint: str, dim: int) -> Shelf | None:
+        """The shelf of the encoder with this fingerprint."""
+        if fingerprint.startswith("probe:"):
             return None
-        about = {"fingerprint": encoder.fingerprint, "dim": encoder.dim, "dtype": self.dtype}
+        about: dict[str, object] = {"fingerprint": fingerprint, "dim": dim, "dtype": self.dtype}
         return Shelf(self._vectors / _name(about), about)
 
     @property

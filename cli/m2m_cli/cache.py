@@ -76,6 +76,29 @@ def info(folder: Path | None = FOLDER, json: bool = JSON) -> None:
         typer.echo(table([[key, value] for key, value in told.items()], ["store", ""]))
 
 
+@cache.command("add")
+def add(
+    datasets: list[str] = typer.Argument(..., help="Datasets of texts that `m2m embed` wrote."),
+    folder: Path | None = FOLDER,
+    json: bool = JSON,
+) -> None:
+    """Take in datasets, so that `m2m align` finds every vector and encodes nothing.
+
+    [dim]m2m cache add captions-mpnet captions-clip[/dim]
+    """
+    from m2m_adapters.bulk import add_to_store
+    from m2m_adapters.store import Store
+
+    told = []
+    for dataset in datasets:
+        rows, new = add_to_store(dataset, Store(folder))
+        told.append({"dataset": dataset, "rows": rows, "new": new})
+        if not json:
+            typer.echo(f"{dataset}: {rows:,} rows, {new:,} of them new")
+    if json:
+        print_json(told)
+
+
 @cache.command("verify")
 def verify(
     folder: Path | None = FOLDER,

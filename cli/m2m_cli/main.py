@@ -20,6 +20,7 @@ COMMANDS = {
     "demo": ("demo", "demo"),
     "align": ("align", "align"),
     "encode": ("encode", "encode"),
+    "embed": ("embed", "embed"),
     "evaluate": ("evaluate", "evaluate"),
     "generate": ("generate", "generate"),
     "reproduce": ("reproduce", "reproduce"),

@@ -1,0 +1,66 @@
+"""``m2m embed``: a corpus or a folder of items into a dataset of vectors."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import typer
+
+from m2m_cli.output import DEVICE, JSON, PRECISION, TRUST, print_json
+
+
+def embed(
+    encoder: str = typer.Argument(..., help="A source, a target, or an adapter's folder."),
+    corpus: str = typer.Argument(
+        ..., help="Text as `m2m align --texts` takes it; with --items a folder or a list of paths."
+    ),
+    out: str = typer.Option(..., "--out", "-o", help="Folder or s3://... of the dataset."),
+    items: bool = typer.Option(False, "--items", help="The corpus is of items, not texts."),
+    column: str | None = typer.Option(None, "--column", help="Column that holds the rows."),
+    max_rows: int | None = typer.Option(None, "--max-rows", help="Only the first so many.", min=1),
+    engine: str = typer.Option("local", "--engine", help="local, or ray for many machines."),
+    ray_address: str | None = typer.Option(
+        None, "--ray-address", help="A cluster, e.g. auto or ray://head:10001; else this machine."
+    ),
+    workers: int | None = typer.Option(
+        None, "--workers", help="Encoders on Ray; by default one for each GPU.", min=1
+    ),
+    no_cache: bool = typer.Option(False, "--no-cache", help="Keep no vectors in the store."),
+    device: str = DEVICE,
+    precision: str = PRECISION,
+    trust_remote_code: bool = TRUST,
+    json: bool = JSON,
+) -> None:
+    """Encode a corpus of any size into parquet files, resumable, every row exactly once.
+
+    [dim]m2m embed mpnet captions.txt --out captions-mpnet[/dim]
+    """
+    from m2m_adapters.bulk import embed_dataset
+
+    options: dict[str, Any] = {
+        "device": device,
+        "precision": precision,
+        "trust_remote_code": trust_remote_code,
+    }
+    done = embed_dataset(
+        encoder,
+        corpus,
+        out,
+        items=items,
+        column=column,
+        max_rows=max_rows,
+        engine=engine,
+        ray_address=ray_address,
+        workers=workers,
+        store=not no_cache,
+        model_options=options,
+    )
+    if json:
+        print_json(asdict(done))
+        return
+    rate = f", {done.encoded / done.seconds:,.0f} rows/s" if done.encoded else ""
+    typer.echo(
+        f"{done.rows:,} vectors of dimension {done.dim} in {done.out} "
+        f"({done.encoded:,} encoded now, {done.seconds:.1f} s{rate})"
+    )
