@@ -41,7 +41,7 @@ def main() -> None:
     chosen = arguments.models or list(TRAINERS)
     for name in chosen:
         folder = arguments.out / name
-        if not arguments.score_only and not (folder / "README.md").exists():
+        if not arguments.score_only and not any(folder.glob("*.safetensors")):
             print(f"{name}: training", flush=True)
             importlib.import_module(f"m2m_tiny.zoo.{TRAINERS[name]}").main(folder)
     print(f"\n{'model':16}{'figure':58}{'score':>8}")
