@@ -16,6 +16,7 @@ from m2m_adapters.recipes import recipe as named_recipe
 from m2m_adapters.registry import load_source, load_target
 from m2m_adapters.store import Store
 from m2m_adapters.stored import StoredEncoder
+from m2m_adapters.tracking import check_tracker, tracking
 
 if TYPE_CHECKING:
     from m2m_adapters.adapter import Adapter
@@ -36,6 +37,7 @@ def align(
     progress: Progress | bool | None = None,
     model_options: dict[str, Any] | None = None,
     names: tuple[str | None, ...] | None = None,
+    track: str | None = None,
     **changes: Any,
 ) -> Adapter:
     """Learn the projector from ``source`` to ``target`` from English sentences alone.
@@ -49,7 +51,10 @@ def align(
     store: where vectors are kept for other alignments; False keeps none.
     names: under which the adapter finds its models again, where objects are given.
     model_options: handed to the models' factories (``device``, ``precision``, ...).
+    track: ``tensorboard``, ``wandb`` or ``trackio`` shows the loss of every epoch.
     """
+    if track is not None:
+        check_tracker(track)
     chosen = named_recipe(recipe, **changes)
     bar = progress if isinstance(progress, Progress) else progress_for(progress)
     options = model_options or {}
@@ -78,8 +83,31 @@ def align(
         seed,
     )
     grown = grower.grow(chosen, stopping or Stopping(), bar)
-    fitted = fit(grown.pairs, chosen, normalized, seed=seed, progress=bar, moments=grown.moments)
+    with tracking(track, chosen.to_dict()) as tracker:
+        fitted = fit(
+            grown.pairs,
+            chosen,
+            normalized,
+            seed=seed,
+            progress=bar,
+            moments=grown.moments,
+            device=str(options.get("device") or "auto"),
+            resume=_resume(kept, encoder, model, corpus, grown),
+            track=tracker,
+        )
     return _assemble(encoder, model, names, corpus, grown, fitted, chosen, seed, bar, options)
+
+
+def _resume(
+    store: Store | None, encoder: TextEncoder, model: ModalityModel, corpus: Corpus, grown: Grown
+) -> Any:
+    """Where gradient refinement keeps checkpoints, if anything may be kept."""
+    from m2m_adapters.train import Resume
+
+    if store is None:
+        return None
+    towers = (encoder.fingerprint, model.text.fingerprint)
+    return Resume(store.folder / "training", f"{towers} {corpus.digest} {grown.pairs.n}")
 
 
 def _check_kinds(encoder: Any, model: Any) -> None:

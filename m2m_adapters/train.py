@@ -1,23 +1,36 @@
 """Gradient refinement of the objective; the best state by held-out loss is kept, not the last.
 
-Pairs that fit in memory are shuffled whole; larger sets are streamed in blocks, in random order
-and shuffled within.
+Pairs that fit in memory, or on the device, are shuffled whole; larger sets are streamed in
+blocks, in random order and shuffled within.
 """
 
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from m2m_adapters.checkpoint import Checkpoint
 from m2m_adapters.losses import Loss
 from m2m_adapters.pairs import Pairs
 from m2m_adapters.projector import Projector
 
 BLOCK = 1 << 16
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Where to keep checkpoints, and what the pairs are: encoders, corpus, rows."""
+
+    folder: Path
+    data: str
+    every: float | None = None
 
 
 @dataclass(frozen=True)
@@ -49,12 +62,17 @@ def refine(
     *,
     seed: int = 0,
     progress: Callable[[int, int, float], None] | None = None,
+    device: torch.device | None = None,
+    resume: Resume | None = None,
 ) -> Refinement:
     """Train ``projector`` in place on ``pairs``.
 
     ``score`` gives the held-out loss; ``progress`` is called with (epoch, epochs, loss).
+    device: where the projector is; pairs are kept and shuffled there.
+    resume: a run that was killed goes on after its last checkpoint, to the same result.
     """
-    generator = torch.Generator().manual_seed(seed)
+    device = device or torch.device("cpu")
+    generator = torch.Generator(device).manual_seed(seed)
     batches = Batches(pairs, schedule.batch_size, generator)
     steps_per_epoch = batches.steps
     total = steps_per_epoch * schedule.epochs
@@ -71,9 +89,39 @@ def refine(
         fused=True,
     )
     decay = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+    checkpoint = None
+    if resume is not None:
+        parts = (resume.data, schedule, loss, seed, pairs.n, batches.steps, device)
+        identity = f"{parts} {torch.__version__} {_digest(projector)}"
+        checkpoint = Checkpoint(resume.folder, identity)
+        if resume.every is not None:
+            checkpoint.every = resume.every
     result = Refinement([score(projector)])
     best = copy.deepcopy(projector.state_dict())
-    for epoch in range(1, schedule.epochs + 1):
+    first = 1
+    if checkpoint is not None and (saved := checkpoint.load()) is not None:
+        projector.load_state_dict(saved["projector"])
+        optimizer.load_state_dict(saved["optimizer"])
+        decay.load_state_dict(saved["decay"])
+        generator.set_state(saved["generator"])
+        best, first = saved["best"], saved["epoch"] + 1
+        result = Refinement(saved["losses"], saved["best_epoch"])
+
+    def state() -> dict[str, Any]:
+        return {
+            "projector": projector.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "decay": decay.state_dict(),
+            "generator": generator.get_state(),
+            "best": best,
+            "epoch": epoch,
+            "losses": result.losses,
+            "best_epoch": result.best_epoch,
+        }
+
+    for epoch in range(first, schedule.epochs + 1):
+        if _enough(result, epoch - 1, schedule):
+            break
         projector.train()
         for x, y in batches.epoch():
             optimizer.zero_grad(set_to_none=True)
@@ -88,36 +136,79 @@ def refine(
             best = copy.deepcopy(projector.state_dict())
         if progress is not None:
             progress(epoch, schedule.epochs, held_out)
-        if schedule.patience is not None and epoch - result.best_epoch >= schedule.patience:
-            break
+        if checkpoint is not None:
+            checkpoint.save(state)
     projector.load_state_dict(best)
+    if checkpoint is not None:
+        checkpoint.drop()
     return result
 
 
+def _enough(result: Refinement, epoch: int, schedule: Schedule) -> bool:
+    return schedule.patience is not None and epoch - result.best_epoch >= schedule.patience
+
+
+def _digest(projector: Projector) -> str:
+    """Of the shape and the weights the training begins with."""
+    digest = hashlib.sha256(repr(projector.shape).encode())
+    for name, value in projector.state_dict().items():
+        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
 class Batches:
-    """Shuffled batches of pairs, the same number in every epoch; a short last one is dropped."""
+    """Shuffled batches of pairs, the same number in every epoch; a short last one is dropped.
+
+    They lie where the generator is. A GPU keeps all pairs that half of its free memory holds.
+    """
 
     def __init__(self, pairs: Pairs, size: int, generator: torch.Generator) -> None:
         self._pairs, self._size, self._generator = pairs, size, generator
-        block = pairs.n if pairs.fits_in_memory else min(pairs.n, max(BLOCK, size))
+        self._device = generator.device
+        whole = pairs.fits_in_memory or self._fits_on_gpu()
+        block = pairs.n if whole else min(pairs.n, max(BLOCK, size))
         self._starts = list(range(0, pairs.n, block))
         self._block = block
-        self._kept = self._read(0) if len(self._starts) == 1 else None
+        self._kept = None
+        if len(self._starts) == 1:
+            self._kept = self._read(0) if pairs.fits_in_memory else self._gathered()
         rows = [min(block, pairs.n - start) for start in self._starts]
         self.steps = max(1, sum(n // size for n in rows))
 
+    def _fits_on_gpu(self) -> bool:
+        if self._device.type != "cuda":
+            return False
+        free, _ = torch.cuda.mem_get_info(self._device)
+        return self._pairs.n * (self._pairs.d_in + self._pairs.d_out) * 4 <= free // 2
+
     def _read(self, start: int) -> tuple[Tensor, Tensor]:
         x, y = self._pairs.read(start, min(start + self._block, self._pairs.n))
-        return torch.from_numpy(x), torch.from_numpy(y)
+        return torch.from_numpy(x).to(self._device), torch.from_numpy(y).to(self._device)
+
+    def _gathered(self) -> tuple[Tensor, Tensor]:
+        """All pairs on the device, by way of small pieces of the host's memory."""
+        pairs = self._pairs
+        x = torch.empty(pairs.n, pairs.d_in, device=self._device)
+        y = torch.empty(pairs.n, pairs.d_out, device=self._device)
+        start = 0
+        for some_x, some_y in pairs.chunks():
+            stop = start + len(some_x)
+            x[start:stop] = torch.from_numpy(some_x)
+            y[start:stop] = torch.from_numpy(some_y)
+            start = stop
+        return x, y
 
     def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Every block once, in random order."""
         blocks = [0]
         if self._kept is None:
-            blocks = torch.randperm(len(self._starts), generator=self._generator).tolist()
+            blocks = self._shuffled(len(self._starts)).tolist()
         for number in blocks:
             x, y = self._kept or self._read(self._starts[number])
-            order = torch.randperm(len(x), generator=self._generator)
+            order = self._shuffled(len(x))
             for step in range(len(x) // self._size):
                 rows = order[step * self._size : (step + 1) * self._size]
                 yield x[rows], y[rows]
+
+    def _shuffled(self, n: int) -> Tensor:
+        return torch.randperm(n, generator=self._generator, device=self._device)

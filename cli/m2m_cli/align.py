@@ -52,6 +52,9 @@ def align(
     grid: list[str] | None = typer.Option(
         None, "--grid", help="Compare values, e.g. recipe=auto,paper or ridge=0.01,0.1; repeatable."
     ),
+    track: str | None = typer.Option(
+        None, "--track", help="Show the losses in tensorboard (runs/), wandb or trackio."
+    ),
     seed: int = typer.Option(0, "--seed"),
     device: str = DEVICE,
     precision: str = PRECISION,
@@ -86,6 +89,7 @@ def align(
         "max_sentences": max_sentences,
         "stopping": Stopping(tolerance, patience, use_all),
         "store": not no_cache,
+        "track": track,
         "model_options": {
             "device": device,
             "precision": precision,
