@@ -110,6 +110,10 @@ class Place:
         found = [info.base_name for info in self._fs.get_file_info(selector)]
         return sorted(name for name in found if not name.startswith("."))
 
+    def has(self, name: str) -> bool:
+        _, _, fs = pyarrow_modules()
+        return bool(self._fs.get_file_info(f"{self._path}/{name}").type == fs.FileType.File)
+
     def read(self, name: str) -> bytes:
         with self._fs.open_input_file(f"{self._path}/{name}") as stream:
             return bytes(stream.read())
@@ -135,7 +139,7 @@ class Dataset:
     @property
     def about(self) -> About | None:
         """None where nothing has been begun."""
-        if ABOUT not in self.place.names():
+        if not self.place.has(ABOUT):
             return None
         try:
             told = json.loads(self.place.read(ABOUT))

@@ -75,7 +75,7 @@ class Encoder:
         block = Block(int(row["number"]), [str(text) for text in row["rows"]])
         try:
             # An encoder that died may have finished this block before it could say so.
-            if not self.dataset.has(block, self.dataset.parts()):
+            if not self.dataset.place.has(block.name):
                 self.dataset.write(block, self.embedder.encode(block.rows), self.work.kind)
         except UserError as error:
             return _row(FAILED, what=error.what, remedy=error.remedy)
@@ -88,13 +88,9 @@ def embed_with_ray(
     """(rows of the corpus, those that were encoded now)."""
     if work.corpus == "-":
         raise UserError("Ray's machines cannot read standard input", "give a file")
-    with _cluster(address) as ray:
+    with _cluster(address) as ray, _small_blocks(ray.data.DataContext.get_current()):
         dataset = Dataset(work.out)
         parts = dataset.parts()
-        context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = False
-        # A block of texts is given on as soon as it is read, and is the unit that is repeated.
-        context.target_min_block_size = context.target_max_block_size = 1
         pool, each = shares(ray.cluster_resources(), workers, (work.options or {}).get("device"))
         results = (
             ray.data.from_items([{"begin": 0}])
@@ -119,6 +115,23 @@ def embed_with_ray(
                     done(encoded)
         assert total is not None, "the reader did not come to its end"
     return total, encoded
+
+
+@contextmanager
+def _small_blocks(context: Any) -> Iterator[None]:
+    """A block of texts is given on as soon as it is read, and is the unit that is repeated.
+
+    Pipelines share the settings of their process; the user's own come back afterwards.
+    """
+    names = ("enable_progress_bars", "target_min_block_size", "target_max_block_size")
+    before = {name: getattr(context, name) for name in names}
+    for name, value in zip(names, (False, 1, 1), strict=True):
+        setattr(context, name, value)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(context, name, value)
 
 
 def shares(

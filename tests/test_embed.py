@@ -258,6 +258,7 @@ def test_a_place_that_is_no_local_folder(tmp_path: Path) -> None:
     assert place.names() == []
     place.write("part-1", b"abc")
     assert place.names() == ["part-1"] and place.read("part-1") == b"abc"
+    assert place.has("part-1") and not place.has("part-2")
     address = (tmp_path / "in").as_uri()
     embed_dataset("toy-source", _listing(tmp_path), tmp_path / "first", max_rows=30)
     (tmp_path / "first" / "about.json").unlink()
