@@ -35,7 +35,8 @@ def new_scheduler() -> Any:
 
     return DDIMScheduler(
         beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction", clip_sample=False,
-        rescale_betas_zero_snr=True, timestep_spacing="trailing", set_alpha_to_one=True, steps_offset=1,
+        rescale_betas_zero_snr=True, timestep_spacing="trailing", set_alpha_to_one=True,
+        steps_offset=1,
     )  # fmt: skip
 
 
