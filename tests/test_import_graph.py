@@ -17,7 +17,7 @@ PLUGIN_PACKAGES = {
 FLOORS = [
     {"errors", "hookspecs", "files", "progress"},
     {"interfaces", "plugins", "devices", "weights", "languages", "licences",
-     "strict", "shard"},
+     "strict", "shard", "checkpoint", "tracking"},
     {"registry", "corpus_files", "items", "images", "sounds", "losses", "projector",
      "record", "pairs"},
     {"corpus", "embedding", "fusion", "recipes", "solve", "train", "store", "diagnosis",
