@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PLUGINS := sentence-transformers clip open-clip clap tiny
+PLUGINS := sentence-transformers clip open-clip clap diffusion tiny
 PLUGIN_PATHS := $(foreach p,$(PLUGINS),-e plugins/m2m-$(p))
 
 .PHONY: demo test lint zoo

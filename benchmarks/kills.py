@@ -32,7 +32,8 @@ class Slow(ToySource):
         time.sleep(0.02)
         return super().encode(texts, **options)
 
-m2m.align(Slow(), AffineTarget(), sys.argv[1], recipe="closed-form", progress=False).save(sys.argv[2])
+adapter = m2m.align(Slow(), AffineTarget(), sys.argv[1], recipe="closed-form", progress=False)
+adapter.save(sys.argv[2])
 """
 
 

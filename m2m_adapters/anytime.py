@@ -169,8 +169,7 @@ def stale(curve: list[dict[str, float]], stopping: Stopping) -> bool:
         return False
     recent = losses[-stopping.patience - 1 :]
     return all(
-        after > before * (1 - stopping.tolerance)
-        for before, after in itertools.pairwise(recent)
+        after > before * (1 - stopping.tolerance) for before, after in itertools.pairwise(recent)
     )
 
 

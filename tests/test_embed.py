@@ -30,7 +30,7 @@ SENTENCES = list(toy_sentences(9000))
 
 # A source and a target by name: filed exactly, slow enough to be hit, every text it is given is
 # noted; with M2M_TEST_DIE the process that meets a chosen text kills itself, once.
-PLUGIN = '''
+PLUGIN = """
 import os, signal, time
 import m2m_adapters as m2m
 from m2m_adapters.testing import AffineTarget, ToySource
@@ -79,7 +79,7 @@ def m2m_register(register):
     register.source("noted", "noted_plugin:source", description="counts", dim=16)
     register.target("noted-target", "noted_plugin:target", modality="words",
                     description="counts", dim=12)
-'''
+"""
 
 
 @pytest.fixture
@@ -129,7 +129,9 @@ def test_targets_adapters_and_items(noted: Path) -> None:
     (pictures / "inner").mkdir(parents=True)
     for name in ("b.txt", "inner/a.txt", ".hidden"):
         (pictures / name).write_text(SENTENCES[len(name)])
-    done = run_m2m("embed", "noted-target", str(pictures), "--items", "-o", str(noted / "i"), "--json")
+    done = run_m2m(
+        "embed", "noted-target", str(pictures), "--items", "-o", str(noted / "i"), "--json"
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["rows"] == 2
     (told,) = Dataset(noted / "i").read()
@@ -137,7 +139,9 @@ def test_targets_adapters_and_items(noted: Path) -> None:
     expected = AffineTarget(12).text.encode([SENTENCES[5], SENTENCES[11]])
     np.testing.assert_allclose(told[1], expected, atol=1e-6)
 
-    adapter = m2m.align("toy-source", "toy-target", SENTENCES[:400], recipe="closed-form", progress=False)
+    adapter = m2m.align(
+        "toy-source", "toy-target", SENTENCES[:400], recipe="closed-form", progress=False
+    )
     adapter.save(noted / "adapter")
     embed_dataset(str(noted / "adapter"), noted / "corpus.txt", noted / "a", max_rows=50)
     ((texts, vectors),) = Dataset(noted / "a").read()
@@ -163,7 +167,9 @@ def test_align_takes_datasets_and_encodes_nothing(noted: Path) -> None:
     assert add_to_store(noted / "noted", Store(noted / "cache")) == (len(SENTENCES), 0)
 
 
-def test_a_run_killed_at_random_instants_goes_on(noted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_killed_at_random_instants_goes_on(
+    noted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("M2M_TEST_SLEEP", "0.1")
     command = [sys.executable, "-m", "m2m_cli.main", "embed", "noted", str(noted / "corpus.txt"),
                "-o", str(noted / "out"), "--no-cache"]  # fmt: skip
@@ -171,7 +177,9 @@ def test_a_run_killed_at_random_instants_goes_on(noted: Path, monkeypatch: pytes
     for _ in range(3):
         before = {p: p.stat().st_size for p in noted.glob("log.*")}
         started = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        while {p: p.stat().st_size for p in noted.glob("log.*")} == before and started.poll() is None:
+        while {
+            p: p.stat().st_size for p in noted.glob("log.*")
+        } == before and started.poll() is None:
             time.sleep(0.005)
         time.sleep(rng.uniform(0, 0.25))
         started.send_signal(signal.SIGKILL)
@@ -279,13 +287,17 @@ def test_ray_with_a_worker_killed_mid_run(noted: Path, monkeypatch: pytest.Monke
     corpus = noted / "corpus.txt"
     corpus.write_text("\n".join(texts) + "\n")
     out = str(noted / "out")
-    started = run_m2m("embed", "noted", str(corpus), "-o", out, "--no-cache", "--max-rows", str(BLOCK))
+    started = run_m2m(
+        "embed", "noted", str(corpus), "-o", out, "--no-cache", "--max-rows", str(BLOCK)
+    )
     assert started.returncode == 0, started.stderr
     first = encoded(noted)
     assert sum(first.values()) == len(set(texts[:BLOCK]))
     monkeypatch.setenv("M2M_TEST_DIE", str(noted / "died"))
     monkeypatch.setenv("M2M_TEST_SLEEP", "0.2")
-    done = run_m2m("embed", "noted", str(corpus), "-o", out, "--engine", "ray", "--workers", "2", "--json")
+    done = run_m2m(
+        "embed", "noted", str(corpus), "-o", out, "--engine", "ray", "--workers", "2", "--json"
+    )
     assert done.returncode == 0, done.stderr
     assert (noted / "died").exists(), "no worker was killed"
     told = json.loads(done.stdout)
@@ -312,7 +324,9 @@ def test_mistakes_that_ray_workers_notice(tmp_path: Path) -> None:
         for name, corpus, told in (("toy-sorce", "c.txt", "did you mean 'toy-source'"),
                                    ("toy-source", "absent.txt", "no file or corpus")):  # fmt: skip
             with pytest.raises(UserError, match=told):
-                embed_dataset(name, tmp_path / corpus, tmp_path / "out", engine="ray", progress=False)
+                embed_dataset(
+                    name, tmp_path / corpus, tmp_path / "out", engine="ray", progress=False
+                )
         with pytest.raises(UserError, match="standard input"):
             embed_dataset("toy-source", "-", tmp_path / "out", engine="ray")
     finally:

@@ -58,7 +58,9 @@ def trained(
         with torch.inference_mode():
             return float(loss(p(xh), yh))
 
-    result = refine(projector, pairs, score, loss, schedule, seed=seed, progress=progress, resume=resume)
+    result = refine(
+        projector, pairs, score, loss, schedule, seed=seed, progress=progress, resume=resume
+    )
     return projector, result, epochs
 
 
@@ -169,7 +171,9 @@ def test_an_alignment_killed_while_it_trains_ends_as_an_undisturbed_one(tmp_path
         log.touch()
         for number in range(kills + 1):
             lines = len(log.read_text().splitlines())
-            process = subprocess.Popen([sys.executable, "run.py", str(out), str(log)], cwd=tmp_path, env=env)
+            process = subprocess.Popen(
+                [sys.executable, "run.py", str(out), str(log)], cwd=tmp_path, env=env
+            )
             if number < kills:
                 while process.poll() is None and len(log.read_text().splitlines()) < lines + 3:
                     time.sleep(0.01)
@@ -207,6 +211,8 @@ def test_a_tracker_that_cannot_be_had_is_told_at_once(monkeypatch: pytest.Monkey
     with pytest.raises(UserError, match="did you mean 'tensorboard'"):
         m2m.align("toy-source", "toy-target", ["a"] * 40, track="tensorbord")
     found = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "wandb" else found(name, *a))
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *a: None if name == "wandb" else found(name, *a)
+    )
     with pytest.raises(UserError, match="pip install"):
         m2m.align("toy-source", "toy-target", ["a"] * 40, track="wandb")

@@ -68,6 +68,10 @@ class Likeness:
                 rows[row, self._numbers[name]] += weight
         return F.normalize(rows, dim=-1)
 
+    def shown(self, specs: list[Any]) -> Tensor:
+        """1 where a spec shows a detail, in a numbering of our own: ``[n, 1024]``."""
+        return (self._rows(specs) > 0).float()
+
     def __call__(self, a: list[Any], b: list[Any]) -> Tensor:
         return self._rows(a) @ self._rows(b).T
 
@@ -82,3 +86,9 @@ def graded_loss(a: Tensor, b: Tensor, likeness: Tensor) -> Tensor:
     there = F.cross_entropy(logits, wanted.softmax(1))
     back = F.cross_entropy(logits.T, wanted.T.softmax(1))
     return (there + back) / 2 + GRADES * F.mse_loss(cosines, likeness)
+
+
+def readout_loss(told: Tensor, wanted: Tensor) -> Tensor:
+    """How badly details can be read off linearly; rare ones count as much as common ones."""
+    spread = wanted.var(0) + 0.01
+    return ((told - wanted).square() / spread).mean()

@@ -21,14 +21,15 @@ from m2m_tiny import scenes, sounds
 from m2m_tiny.captions import LANGUAGES, caption
 from m2m_tiny.zoo import training
 from m2m_tiny.zoo.dual import DROPPED, draw
-from m2m_tiny.zoo.meaning import Likeness, graded_loss
+from m2m_tiny.zoo.meaning import Likeness, graded_loss, readout_loss
 from m2m_tiny.zoo.vocabulary import word_pieces
 
 MAX_TOKENS = 96
 PAIRS = 192
 FAMILY = 4  # a base and three near-duplicates
 WIDTH = 256
-STEPS = 1500
+DETAILS = 256  # more than a scene or sound can show
+STEPS = 2200
 WORLDS = (scenes, sounds)
 
 
@@ -125,6 +126,7 @@ def main(out: Path, steps: int = STEPS, seed: int = 0) -> str:
     """Train, save, and return the score."""
     model, tokenizer = build()
     likeness = Likeness()
+    trained = torch.nn.ModuleDict({"bert": model, "readout": torch.nn.Linear(WIDTH, DETAILS)})
     galleries = [world.gallery() for world in (scenes, sounds)]
     held_out = {scenes.key(s) for s in galleries[0][0]} | {sounds.key(s) for s in galleries[1][0]}
     codes = list(LANGUAGES)
@@ -137,7 +139,11 @@ def main(out: Path, steps: int = STEPS, seed: int = 0) -> str:
                  for spec in said]  # fmt: skip
         second = [caption(spec, rng.choice(codes), rng) for spec in said]
         both = embed(model, tokenizer, first + second)
-        return graded_loss(both[:PAIRS], both[PAIRS:], likeness(said, said))
+        wanted = likeness.shown(said)[:, :DETAILS]
+        told = trained["readout"](both)
+        return graded_loss(both[:PAIRS], both[PAIRS:], likeness(said, said)) + readout_loss(
+            told, torch.cat([wanted, wanted])
+        )
 
     asked = {code: [caption(spec, code, random.Random(n)) for n, spec in enumerate(said)]
              for code in codes for said in [galleries[0][1] + galleries[1][1]]}  # fmt: skip
@@ -153,7 +159,7 @@ def main(out: Path, steps: int = STEPS, seed: int = 0) -> str:
         return "to English R@5: " + " ".join(told)
 
     plan = training.Plan(steps=steps, lr=1.5e-3, warmup=150, weight_decay=0.01, seed=seed)
-    training.train(model, loss_of, plan, training.work_folder(out), score=score)
+    training.train(trained, loss_of, plan, training.work_folder(out), score=score)
     told = score()
     save(model, tokenizer, out)
     return told
