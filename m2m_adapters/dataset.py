@@ -3,7 +3,7 @@
 A part holds ``id`` (int64, the row of the corpus), ``text`` or ``item`` (string) and ``vector``
 (float32, fixed length). It appears whole or not at all, and its name says which block it is and
 what texts it is of. So a run goes on by looking at names, and whoever writes a block twice
-writes one file twice. ``about.json`` says which encoder it was.
+writes one file twice. ``_about.json`` says which encoder it was.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from m2m_adapters.interfaces import Vectors
 
 BLOCK = 2048
 """Rows of a part, and what a crash can cost. The store's windows are of the same size."""
-ABOUT = "about.json"
+ABOUT = "_about.json"  # parquet readers pass over names that begin so
 PART = re.compile(r"part-(\d{8})-([0-9a-f]{16})\.parquet")
 
 

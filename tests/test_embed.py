@@ -232,8 +232,8 @@ def test_what_is_damaged_or_unfinished_is_not_read(tmp_path: Path) -> None:
     part.write_bytes(whole)
     with pytest.raises(UserError, match="cannot be told exactly"):
         add_to_store(out, Store(tmp_path / "cache"))  # the toys have no exact fingerprint
-    about = json.loads((out / "about.json").read_text())
-    (out / "about.json").write_text(json.dumps({**about, "rows": None}))
+    about = json.loads((out / "_about.json").read_text())
+    (out / "_about.json").write_text(json.dumps({**about, "rows": None}))
     with pytest.raises(UserError, match="not complete"):
         open_dataset(out)
     with pytest.raises(UserError, match="not a dataset"):
@@ -269,7 +269,6 @@ def test_a_place_that_is_no_local_folder(tmp_path: Path) -> None:
     assert place.has("part-1") and not place.has("part-2")
     address = (tmp_path / "in").as_uri()
     embed_dataset("toy-source", _listing(tmp_path), tmp_path / "first", max_rows=30)
-    (tmp_path / "first" / "about.json").unlink()
     (tmp_path / "first").rename(tmp_path / "in")
     done = embed_dataset("toy-source", address, (tmp_path / "out").as_uri())
     assert done.rows == 30 and contents(tmp_path / "out")[0] == SENTENCES[:30]
