@@ -29,7 +29,7 @@ PAIRS = 192
 FAMILY = 4  # a base and three near-duplicates
 WIDTH = 256
 DETAILS = 256  # more than a scene or sound can show
-STEPS = 2200
+STEPS = 2800
 WORLDS = (scenes, sounds)
 
 
@@ -101,7 +101,7 @@ def embed(model: Any, tokenizer: Any, lines: list[str], batch: int = 64) -> Tens
 
 
 def meanings(pairs: int, rng: random.Random, held_out: set[str]) -> list[dict[str, Any]]:
-    """Distinct meanings, half of them scenes and half sounds, among their near-duplicates.
+    """Distinct meanings, a third scenes and two thirds sounds, among their near-duplicates.
 
     Two captions that leave out what tells them apart mean the same: only one is kept, so that
     no pair is pushed apart that belongs together.
@@ -110,7 +110,7 @@ def meanings(pairs: int, rng: random.Random, held_out: set[str]) -> list[dict[st
     seen: set[str] = set()
     number = 0
     while len(said) < pairs:
-        world: Any = WORLDS[number % 2]
+        world: Any = WORLDS[min(number % 3, 1)]
         number += 1
         base = draw(world, rng)
         family = [base, *rng.sample(world.near_duplicates(base, rng), FAMILY - 1)]
