@@ -125,6 +125,13 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path) -> None:
     time.sleep(6)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
-    assert process.returncode == 130, told
     assert "Traceback" not in told
-    assert list(tmp_path.iterdir()) == []
+    # While it encodes, the best adapter so far is delivered; at any other time there is nothing.
+    assert process.returncode in (0, 130), told
+    if process.returncode == 130:
+        assert list(tmp_path.iterdir()) == []
+    else:
+        import m2m_adapters as m2m
+
+        assert [path.name for path in tmp_path.iterdir()] == ["adapter"]
+        assert m2m.load_adapter(out).record["corpus"]["stopped"] == "interrupted by the user"
