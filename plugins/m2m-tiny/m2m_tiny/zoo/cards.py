@@ -10,7 +10,9 @@ TOLD = {
         "256 wide, mean pooling) in a sentence-transformers folder.",
         "Parallel captions of random scenes and sounds, two languages at a time, half the pairs "
         "with an English side; a batch holds near-duplicates, so that details count. A symmetric "
-        "ranking loss (InfoNCE). It never meets a picture, a sound or another model.",
+        "ranking loss with likeness by degrees, and a linear read-out of what each caption says. "
+        "It never meets a picture, a sound or another model. The shipped weights were trained in "
+        "several sittings while these settings were found; `make zoo` uses the final ones.",
     ),
     "tiny-clip": (
         "transformers' CLIPModel: 40-pixel pictures, patches of 8; text tower of two layers with "
