@@ -21,7 +21,7 @@ from m2m_adapters.report import sections
 from m2m_adapters.report.page import document
 
 SENTENCES = 6_000
-ITEMS_PER_FAMILY = 5
+MAPPED = 8  # items in the picture of meanings
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,8 @@ def _body(shown: Sequence[Shown], seconds: float) -> str:
         parts.append(sections.results(found))
         parts.append(sections.language_bars(found))
         parts.append(sections.loss_curve(record))
-        chosen = [ITEMS_PER_FAMILY * n for n in range(8)]
+        apart = max(1, len(found.benchmark.items) // MAPPED)
+        chosen = list(range(0, len(found.benchmark.items), apart))[:MAPPED]
         before = {code: found["unaligned"].vectors[code] for code in found["adapter"].vectors}
         parts.append("<h3>Meanings before and after</h3>")
         parts.append(sections.meaning_map(found, before, chosen))
