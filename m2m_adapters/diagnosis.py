@@ -167,17 +167,14 @@ def _devices() -> list[Finding]:
 
 
 def _caches() -> list[Finding]:
-    import platformdirs
+    from m2m_adapters.store import default_folder
 
     hub = Path(
         os.environ.get("HF_HUB_CACHE")
         or Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface")) / "hub"
     )
-    ours = Path(
-        os.environ.get("M2M_CACHE") or platformdirs.user_cache_dir("m2m-adapters", appauthor=False)
-    )
     findings = []
-    for what, folder in (("model cache", hub), ("embedding cache", ours)):
+    for what, folder in (("model cache", hub), ("embedding cache", default_folder())):
         near = next(p for p in (folder, *folder.parents) if p.exists())
         free = shutil.disk_usage(near).free
         if not os.access(near, os.W_OK):
