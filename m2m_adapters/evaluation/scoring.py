@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,11 @@ class Evaluation:
         return float(told[0])
 
     def to_dict(self) -> dict[str, Any]:
+        """Made once: a report asks for it in every section. Not to be changed by who asks."""
+        return self._dict
+
+    @cached_property
+    def _dict(self) -> dict[str, Any]:
         found: dict[str, Any] = {
             "benchmark": self.benchmark.describe(),
             "protocol": self.protocol,
