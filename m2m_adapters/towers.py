@@ -76,6 +76,17 @@ def load_half(whole: type[Any], folder: Path, keep: str, dtype: torch.dtype) -> 
     return model.eval().requires_grad_(False)
 
 
+def read_config(folder: Path) -> dict[str, Any]:
+    """The folder's ``config.json`` as transformers reads it, before any class is chosen."""
+    from transformers import PretrainedConfig
+
+    try:
+        config, _ = PretrainedConfig.get_config_dict(folder, local_files_only=True)
+    except Exception as error:
+        raise unloadable(folder, error) from error
+    return dict(config)
+
+
 def unloadable(folder: Path | str, error: Exception) -> UserError:
     """One line for whatever a library said about a folder it could not load."""
     if isinstance(error, UserError):

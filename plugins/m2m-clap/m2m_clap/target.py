@@ -14,7 +14,7 @@ from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors, normalize
 from m2m_adapters.items import Skipped, encode_ready
 from m2m_adapters.sounds import Samples, mono_samples, window_starts
-from m2m_adapters.towers import ITEMS, DualText, load_half, unloadable
+from m2m_adapters.towers import ITEMS, DualText, load_half, read_config, unloadable
 from m2m_adapters.weights import Located, locate
 
 
@@ -27,13 +27,8 @@ def load(
     trust_remote_code: bool = False,
 ) -> Clap:
     """The CLAP checkpoint ``model``: an id of the hub or a folder."""
-    from transformers import PretrainedConfig
-
     located = locate(model, revision, scheme="clap")
-    try:
-        config, _ = PretrainedConfig.get_config_dict(located.folder, local_files_only=True)
-    except Exception as error:
-        raise unloadable(located.folder, error) from error
+    config = read_config(located.folder)
     if config.get("model_type") != "clap":
         raise UserError(
             f"{model} is a '{config.get('model_type')}' model, not CLAP",

@@ -11,7 +11,7 @@ from m2m_adapters.errors import UserError
 from m2m_adapters.images import rgb_image
 from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors, normalize
 from m2m_adapters.items import Skipped, encode_ready
-from m2m_adapters.towers import ITEMS, DualText, load_half, unloadable
+from m2m_adapters.towers import ITEMS, DualText, load_half, read_config, unloadable
 from m2m_adapters.weights import Located, locate
 
 # model_type of the config -> class in transformers
@@ -37,13 +37,8 @@ def load(
     trust_remote_code: bool = False,
 ) -> ModalityModel:
     """The dual encoder ``model``: an id of the hub or a folder."""
-    from transformers import PretrainedConfig
-
     located = locate(model, revision, scheme="clip")
-    try:
-        config, _ = PretrainedConfig.get_config_dict(located.folder, local_files_only=True)
-    except Exception as error:
-        raise unloadable(located.folder, error) from error
+    config = read_config(located.folder)
     kind = config.get("model_type")
     if "auto_map" in config and kind not in CLASSES:
         from m2m_clip.jina import load_remote
