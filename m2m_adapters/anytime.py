@@ -50,10 +50,10 @@ class Stopping:
 
 @dataclass
 class Grown:
-    """Pairs that were encoded, their moments, and how the held-out figures went."""
+    """Pairs that were encoded, their moments where known, and how the held-out figures went."""
 
     pairs: Pairs
-    moments: Moments
+    moments: Moments | None
     curve: list[dict[str, float]] = field(default_factory=list)
     stopped: str = "all sentences used"
 
@@ -138,9 +138,9 @@ class Grower:
                             )
                             break
             except KeyboardInterrupt:
-                if moments.n < ENOUGH:
+                if used < ENOUGH:
                     raise
-                used = moments.n  # a window is whole in the moments or not in them at all
+                grown.moments = None  # a window may be half in them: the fit sums them again
                 grown.stopped = "interrupted by the user"
         grown.pairs = Pairs(used, self.read, x_held, y_held)
         return grown

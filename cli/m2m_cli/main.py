@@ -6,6 +6,8 @@ imports torch, so that help answers at once.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import importlib
 import json
 import os
@@ -35,6 +37,8 @@ COMMANDS = {
     "new-plugin": ("new_plugin", "new_plugin"),
     "doctor": ("doctor", "doctor"),
 }
+
+INTERRUPTED = 130  # the exit code of a process that Ctrl-C ended
 
 
 class LazyGroup(TyperGroup):
@@ -113,19 +117,37 @@ def main(
 
 def run(arguments: list[str] | None = None) -> None:
     """The ``m2m`` script: exit code 0, 1 (failed) or 2 (bad input, told in one line)."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    told: list[int] = []
+    if arguments is None:
+        arguments = sys.argv[1:]
+        atexit.register(_leave, told)  # registered first, so it is called last
     try:
         code = app(args=arguments, prog_name="m2m", standalone_mode=False)
-    except KeyboardInterrupt:
-        _tell("stopped; nothing was left half-written")
-        code = 130
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
     except BrokenPipeError:
         # The reader has gone (`m2m list | head`); say nothing, also not at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except Exception as error:
         code = _failed(error, "--json" in arguments, arguments)
-    sys.exit(code or 0)
+    if code == INTERRUPTED:  # typer has turned Ctrl-C into it, unless it came very early
+        _tell("stopped; nothing was left half-written")
+    told.append(code or 0)
+    sys.exit(told[0])
+
+
+def _leave(told: list[int]) -> None:
+    """End the process at once, with the exit code that was meant.
+
+    Taking torch apart lasts a second, in which Ctrl-C would kill a run that is done; and Python
+    calls some runs that dealt with Ctrl-C themselves killed by it, after all.
+    """
+    if told:
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(told[0])
 
 
 def _failed(error: Exception, as_json: bool, arguments: list[str]) -> int:
@@ -137,9 +159,6 @@ def _failed(error: Exception, as_json: bool, arguments: list[str]) -> int:
     if isinstance(error, M2MError):
         _tell(str(error), as_json, error=str(error), remedy="")
         return 1
-    if isinstance(error, typer.Abort):
-        _tell("stopped; nothing was left half-written")
-        return 130
     if hasattr(error, "format_message"):  # bad usage, in typer's words
         told = " ".join(str(error.format_message()).split()).rstrip(".")
         if not told:  # no arguments at all: help was asked for

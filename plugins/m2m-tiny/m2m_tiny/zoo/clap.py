@@ -90,7 +90,7 @@ def main(out: Path, steps: int = STEPS, seed: int = 0) -> str:
     told = dual.train(
         model, texts, heard, model.logit_scale_a, sounds, render,
         families=8_000, plan=training.Plan(steps=steps, lr=1.5e-3, seed=seed),
-        work=training.work_folder(out), jitter=shifted,
+        work=training.work_folder(out), readout=True, jitter=shifted,
     )  # fmt: skip
     training.save_halved(model, processor, out)
     return told

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from m2m_tiny import scenes
 from m2m_tiny.captions import caption
 from m2m_tiny.zoo import training
-from m2m_tiny.zoo.meaning import TEMPERATURE, Likeness, graded_loss
+from m2m_tiny.zoo.meaning import DETAILS, TEMPERATURE, Likeness, graded_loss, readout_loss
 
 FAMILY = 4  # a base and three near-duplicates
 BATCH = 240
@@ -45,16 +45,18 @@ class Pool:
             keys = {world.key(spec) for spec in family}
             if len(keys) == FAMILY and not keys & held_out:
                 self.families.append(family)
-        self._like = Likeness()
         self.items = render([spec for family in self.families for spec in family], rng)
 
-    def batch(self, rng: random.Random) -> tuple[Any, list[str], Tensor]:
-        """Rows of items, an English caption for each, and how like they are; families together."""
+    def batch(self, rng: random.Random) -> tuple[Any, list[str], list[Any], list[Any]]:
+        """Rows of items, an English caption for each, the meanings shown, and what of them is said.
+
+        Families stand together.
+        """
         chosen = rng.sample(range(len(self.families)), BATCH // FAMILY)
         rows = [FAMILY * family + member for family in chosen for member in range(FAMILY)]
         shown = [spec for family in chosen for spec in self.families[family]]
         said = [self.world.mention(spec, rng, DROPPED) for spec in shown]
-        return self.items[rows], [caption(s, "en", rng) for s in said], self._like(shown, said)
+        return self.items[rows], [caption(s, "en", rng) for s in said], shown, said
 
 
 def held_out(world: ModuleType, render: Render) -> tuple[Any, list[str]]:
@@ -75,24 +77,38 @@ def train(
     families: int,
     plan: training.Plan,
     work: Path,
+    readout: bool = False,
     jitter: Callable[[Any, random.Random], Any] = lambda rows, _: rows,
 ) -> str:
-    """Train contrastively on English captions; texts and items give rows of length 1."""
+    """Train contrastively on English captions; texts and items give rows of length 1.
+
+    With ``readout`` a linear head, thrown away afterwards, must also tell the details.
+    """
     scale.requires_grad_(False).fill_(math.log(1 / TEMPERATURE))
     pool = Pool(world, render, families)
     gallery, captions = held_out(world, render)
+    likeness = Likeness()
+    trained = nn.ModuleDict({"model": model})
+    if readout:
+        trained["readout"] = nn.LazyLinear(DETAILS)
+        trained["readout"](texts(captions[:1]))
 
     def loss_of(step: int) -> Tensor:
         rng = training.step_rng(plan.seed, step)
-        rows, lines, likeness = pool.batch(rng)
-        return graded_loss(items(jitter(rows, rng)), texts(lines), likeness)
+        rows, lines, shown, said = pool.batch(rng)
+        found, asked = items(jitter(rows, rng)), texts(lines)
+        loss = graded_loss(found, asked, likeness(shown, said))
+        if not readout:
+            return loss
+        wanted = torch.cat([likeness.shown(shown), likeness.shown(said)])[:, :DETAILS]
+        return loss + readout_loss(trained["readout"](torch.cat([found, asked])), wanted)
 
     @torch.inference_mode()
     def score() -> str:
         found = torch.cat([items(gallery[i : i + 250]) for i in range(0, len(gallery), 250)])
         return training.both_ways(texts(captions), found)
 
-    training.train(model, loss_of, plan, work, score=score)
+    training.train(trained, loss_of, plan, work, score=score)
     return score()
 
 

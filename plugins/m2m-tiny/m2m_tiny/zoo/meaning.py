@@ -7,15 +7,21 @@ own, so the trainers are told: two meanings are as near as the share of details 
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from m2m_tiny import scenes, sounds
+
 TEMPERATURE = 0.05
 BAG = 0.5  # a detail anywhere counts less than the same detail in the same place
 GRADES = 20.0  # weight of the likenesses against the ranking
+READOUT = 2.0  # weight of telling the details linearly
+DRAWN = 2000  # random meanings that show every detail there is
+DETAILS = 256  # more than a scene or sound can show
 
 
 def details(spec: dict[str, Any]) -> list[tuple[Any, float]]:
@@ -56,6 +62,9 @@ class Likeness:
 
     def __init__(self) -> None:
         self._numbers: dict[Any, int] = {}
+        rng = random.Random(0)
+        for _ in range(DRAWN):  # all are numbered now, and alike in every run
+            self._rows([scenes.random_scene(rng), sounds.random_sound(rng)])
 
     def _rows(self, specs: list[Any]) -> Tensor:
         found = [details(spec) for spec in specs]
@@ -91,4 +100,4 @@ def graded_loss(a: Tensor, b: Tensor, likeness: Tensor) -> Tensor:
 def readout_loss(told: Tensor, wanted: Tensor) -> Tensor:
     """How badly details can be read off linearly; rare ones count as much as common ones."""
     spread = wanted.var(0) + 0.01
-    return ((told - wanted).square() / spread).mean()
+    return READOUT * ((told - wanted).square() / spread).mean()

@@ -21,14 +21,13 @@ from m2m_tiny import scenes, sounds
 from m2m_tiny.captions import LANGUAGES, caption
 from m2m_tiny.zoo import training
 from m2m_tiny.zoo.dual import DROPPED, draw
-from m2m_tiny.zoo.meaning import Likeness, graded_loss, readout_loss
+from m2m_tiny.zoo.meaning import DETAILS, Likeness, graded_loss, readout_loss
 from m2m_tiny.zoo.vocabulary import word_pieces
 
 MAX_TOKENS = 96
 PAIRS = 192
 FAMILY = 4  # a base and three near-duplicates
 WIDTH = 256
-DETAILS = 256  # more than a scene or sound can show
 STEPS = 2800
 WORLDS = (scenes, sounds)
 
