@@ -1,8 +1,9 @@
 """Trains the text tower of tiny-diffusion: a CLIPTextModel that understands English captions.
 
-Its pooled vector is taught to hold what the caption says: the place, and shape and colour of
-each object, each read off by a linear map that is thrown away afterwards. Faster than learning
-words from pictures, and both pipelines share the result, frozen.
+Its pooled vector is taught to hold what the caption says: two captions are as near as their
+meanings, and the place, and shape and colour of each object, are read off by a linear map that is
+thrown away afterwards. Faster than learning words from pictures, and both pipelines share the
+result, frozen.
 
 python -m m2m_tiny.zoo.diffusion_text --out zoo-work/text
 """
@@ -22,8 +23,9 @@ from m2m_tiny.captions import caption
 from m2m_tiny.reader import CLASSES, labels
 from m2m_tiny.zoo.diffusion_parts import arguments, train
 from m2m_tiny.zoo.english_tokenizer import make_tokenizer
+from m2m_tiny.zoo.meaning import Likeness, graded_loss
 
-WIDTH, MAX_TOKENS, BATCH, STEPS = 128, 24, 192, 900
+WIDTH, MAX_TOKENS, BATCH, STEPS = 128, 24, 128, 900
 
 
 def build() -> tuple[Any, Any]:
@@ -60,25 +62,27 @@ def main(given: argparse.Namespace) -> None:
     model, tokenizer = build()
     heads = nn.Linear(WIDTH, sum(CLASSES))
     seen, unseen = drawable.split()
-    kinds = {"train": seen, "test": unseen}
+    likeness = Likeness()
 
-    def batch(which: str, n: int, rng: random.Random) -> tuple[Tensor, Tensor]:
-        chosen = drawable.draw(kinds[which], n, rng)
-        return tokens(tokenizer, [caption(s, "en", rng) for s in chosen]), torch.from_numpy(
-            labels(chosen)
-        )
+    def said(scenes: list[drawable.Scene], rng: random.Random) -> Tensor:
+        return tokens(tokenizer, [caption(scene, "en", rng) for scene in scenes])
 
     def step(generator: torch.Generator) -> Tensor:
         rng = random.Random(int(torch.randint(1 << 40, (1,), generator=generator)))
-        ids, truth = batch("train", BATCH, rng)
-        return errors(heads, model(ids).pooler_output, truth)
+        chosen = drawable.draw(seen, BATCH, rng)
+        pooled = model(torch.cat([said(chosen, rng), said(chosen, rng)])).pooler_output
+        truth = torch.from_numpy(labels(chosen)).repeat(2, 1)
+        a, b = F.normalize(pooled, dim=-1).split(BATCH)
+        return graded_loss(a, b, likeness(chosen, chosen)) + errors(heads, pooled, truth)
 
     train({"model": model, "heads": heads}, step, steps=given.steps, lr=2e-3, seed=given.seed,
           checkpoint=given.work / "text.pt")  # fmt: skip
     model.eval()
     with torch.no_grad():
-        ids, truth = batch("test", 1000, random.Random(7))
-        answers = heads(model(ids).pooler_output).split(CLASSES, dim=1)
+        rng = random.Random(7)
+        chosen = drawable.draw(unseen, 1000, rng)
+        truth = torch.from_numpy(labels(chosen))
+        answers = heads(model(said(chosen, rng)).pooler_output).split(CLASSES, dim=1)
         right = torch.stack([a.argmax(1) == truth[:, i] for i, a in enumerate(answers)])
     model.save_pretrained(given.out)
     tokenizer.save_pretrained(given.out)
