@@ -73,7 +73,8 @@ def card(record: dict[str, Any], repo: str = "") -> str:
         lines += [f"| {key.replace('_', ' ')} | {_cell(value)} |" for key, value in held.items()]
         lines += [""]
     for name, rows in results(record).items():
-        lines += [f"## {name}", "", "| language | figure | text to item |", "|---|---|---|"]
+        what = "text to item" if rows and rows[0][1].startswith("R@") else "what was made"
+        lines += [f"## {name}", "", f"| language | figure | {what} |", "|---|---|---|"]
         lines += [f"| {code} | {figure} | {value:.1f} |" for code, figure, value in rows]
         lines += [""]
     return "\n".join(lines)
@@ -148,14 +149,21 @@ def results(record: dict[str, Any]) -> dict[str, list[tuple[str, str, float]]]:
             name = str(result["benchmark"]["name"])
             by_code = result["systems"]["adapter"]["languages"]
             rows = [
-                (str(code), figure, float(figures["text_to_item"][figure][0]))
+                (str(code), str(figure), float(value[0] if isinstance(value, list) else value))
                 for code, figures in by_code.items()
-                for figure in ("R@1", "R@5", "R@10")
+                for figure, value in _kept(figures)
             ]
         except (KeyError, TypeError, ValueError, IndexError, AttributeError):
             continue  # kept by another version of ours
         found.setdefault(name, []).extend(rows)
     return found
+
+
+def _kept(figures: dict[str, Any]) -> list[tuple[str, Any]]:
+    """(figure, value) of one language: of finding items, or of what was made of prompts."""
+    if "text_to_item" in figures:
+        return [(figure, figures["text_to_item"][figure]) for figure in ("R@1", "R@5", "R@10")]
+    return list(figures.items())
 
 
 def result_files(record: dict[str, Any]) -> dict[str, str]:

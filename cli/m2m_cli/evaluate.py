@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from m2m_cli.evaluate_generator import (
+    Painting,
+    need_item_encoder,
+    paint,
+    paintings_table,
+    prompts_of,
+)
 from m2m_cli.output import DEVICE, JSON, TRUST, print_json, table
 
 if TYPE_CHECKING:
     from m2m_adapters.adapter import Adapter
-    from m2m_adapters.evaluation import Evaluation
+    from m2m_adapters.evaluation import Evaluation, GeneratorEvaluation
 
 
 def evaluate(
@@ -48,12 +56,21 @@ def evaluate(
         None, "--report", help="Also write .html, .json, .md or .tex; repeatable."
     ),
     keep: bool = typer.Option(False, "--keep", help="Write the results into the adapter's card."),
-    seed: int = typer.Option(0, "--seed", help="Of the bootstrap."),
+    scorer: str | None = typer.Option(
+        None, "--scorer", help="Of what a generator makes: a dual encoder, e.g. clip."
+    ),
+    reference_items: str | None = typer.Option(
+        None, "--reference-items", help="Folder to count FID and KID against."
+    ),
+    limit: int | None = typer.Option(None, "--limit", help="Only the first prompts."),
+    steps: int | None = typer.Option(None, "--steps", help="Of a generator."),
+    batch_size: int | None = typer.Option(None, "--batch-size", help="Prompts at once."),
+    seed: int = typer.Option(0, "--seed", help="Of the bootstrap, and of a generator's noise."),
     device: str = DEVICE,
     trust_remote_code: bool = TRUST,
     json: bool = JSON,
 ) -> None:
-    """Measure R@1/5/10 both ways for every language, with 95% intervals.
+    """Measure R@1/5/10 both ways for every language, with 95% intervals; or what is generated.
 
     [dim]m2m evaluate mpnet-clip --benchmark tiny-scenes --baselines[/dim]
 
@@ -62,6 +79,8 @@ def evaluate(
     [dim]m2m evaluate mpnet-clip --benchmark xtd10 --data xtd10/ --protocol xtd[/dim]
 
     [dim]m2m evaluate mpnet-clip --benchmark my-photos/ (with captions.csv)[/dim]
+
+    [dim]m2m evaluate mpnet-flux --benchmark prompts.csv --scorer clip --report out.html[/dim]
     """
     from m2m_adapters.adapter import load_adapter
     from m2m_adapters.errors import UserError
@@ -70,7 +89,7 @@ def evaluate(
     from m2m_adapters.evaluation.find import load_benchmark
     from m2m_adapters.evaluation.systems import beside
     from m2m_adapters.progress import progress_for
-    from m2m_adapters.report.evaluation_page import check_format, write_report
+    from m2m_adapters.report.evaluation_page import check_format
 
     for path in report or ():
         check_format(path)
@@ -78,9 +97,27 @@ def evaluate(
         raise UserError("nothing to evaluate on", "give either --benchmark or --suite mteb")
     chosen = _listed(langs)
     loaded = load_adapter(adapter, device=device, trust_remote_code=trust_remote_code)
+    painting = Painting(scorer, reference_items, limit, steps, batch_size)
+    for_items = {
+        "--data": data, "--items": items, "--split": split, "--allow-missing": allow_missing,
+        "--baselines": baselines, "--baseline": baseline, "--against": against,
+        "--correct": correct, "--protocol": protocol != "all", "--texts": texts,
+    }  # fmt: skip
     if benchmark is None:
+        painting.refuse("a suite")
         _suite(loaded, suite, _listed(tasks), chosen, json)
         return
+    prompts = prompts_of(loaded, benchmark)
+    if prompts is not None:
+        if given := [name for name, value in for_items.items() if value]:
+            raise UserError(
+                f"'{prompts.name}' holds prompts, and {', '.join(given)} is about items",
+                "leave it out",
+            )
+        made = paint(loaded, prompts, painting, langs=chosen, seed=seed, device=device)
+        _hand_over(loaded, made, adapter, report or (), keep, json)
+        return
+    painting.refuse(f"'{benchmark}'")
     asked = load_benchmark(
         benchmark,
         data=data,
@@ -89,6 +126,7 @@ def evaluate(
         allow_missing=allow_missing,
         modality=loaded.modality,
     )
+    need_item_encoder(loaded, benchmark)
     if asked.missing:
         shown = ", ".join(asked.missing[:5]) + (", ..." if len(asked.missing) > 5 else "")
         typer.echo(f"m2m: left out {len(asked.missing):,} missing items: {shown}", err=True)
@@ -109,19 +147,33 @@ def evaluate(
         seed=seed,
         progress=progress_for(),
     )
-    for path in report or ():
+    _hand_over(loaded, found, adapter, report or (), keep, json)
+
+
+def _hand_over(
+    adapter: Adapter,
+    found: Evaluation | GeneratorEvaluation,
+    folder: str,
+    reports: Sequence[Path],
+    keep: bool,
+    json: bool,
+) -> None:
+    from m2m_adapters.evaluation import Evaluation
+    from m2m_adapters.report.evaluation_page import write_report
+
+    for path in reports:
         write_report(found, path)
     if keep:
-        keep_in_card(loaded, found, Path(adapter))
+        keep_in_card(adapter, found, Path(folder))
     if json:
         print_json(found.to_dict())
-    else:
-        typer.echo(results_table(found))
-        for path in report or ():
-            typer.echo(f"{path} written", err=True)
+        return
+    typer.echo(results_table(found) if isinstance(found, Evaluation) else paintings_table(found))
+    for path in reports:
+        typer.echo(f"{path} written", err=True)
 
 
-def keep_in_card(adapter: Adapter, found: Evaluation, folder: Path) -> None:
+def keep_in_card(adapter: Adapter, found: Evaluation | GeneratorEvaluation, folder: Path) -> None:
     """Put the table into the adapter's record and card, over an older one of that benchmark."""
     kept = [
         row
@@ -130,8 +182,9 @@ def keep_in_card(adapter: Adapter, found: Evaluation, folder: Path) -> None:
     ]
     told = found.to_dict()
     own = told["systems"]["adapter"]
+    how = ("benchmark", "protocol", "ties", "intervals", "judges", "settings", "reference")
     entry = {
-        **{key: told[key] for key in ("benchmark", "protocol", "ties", "intervals")},
+        **{key: told[key] for key in how if key in told},
         "systems": {"adapter": {key: own[key] for key in ("languages", "averages")}},
     }
     adapter.record["evaluation"] = [*kept, entry]

@@ -10,14 +10,25 @@ _HOMES = {
     "BASELINES": "systems",
     "Benchmark": "benchmark",
     "Evaluation": "scoring",
+    "GeneratorEvaluation": "generator_evaluation",
     "LazyItems": "benchmark",
     "PROTOCOLS": "benchmark",
+    "PerPicture": "judges",
+    "PictureJudge": "judges",
+    "Prompts": "prompts",
     "System": "systems",
     "evaluate": "scoring",
+    "evaluate_generator": "generator_evaluation",
 }
 
 if TYPE_CHECKING:
     from m2m_adapters.evaluation.benchmark import PROTOCOLS, Benchmark, LazyItems
+    from m2m_adapters.evaluation.generator_evaluation import (
+        GeneratorEvaluation,
+        evaluate_generator,
+    )
+    from m2m_adapters.evaluation.judges import PerPicture, PictureJudge
+    from m2m_adapters.evaluation.prompts import Prompts
     from m2m_adapters.evaluation.scoring import Evaluation, evaluate
     from m2m_adapters.evaluation.systems import BASELINES, System
 
@@ -26,9 +37,14 @@ __all__ = [
     "PROTOCOLS",
     "Benchmark",
     "Evaluation",
+    "GeneratorEvaluation",
     "LazyItems",
+    "PerPicture",
+    "PictureJudge",
+    "Prompts",
     "System",
     "evaluate",
+    "evaluate_generator",
 ]
 
 

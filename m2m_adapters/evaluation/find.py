@@ -8,7 +8,31 @@ from typing import Any
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.benchmark import Benchmark
 from m2m_adapters.evaluation.datasets import READERS, read
+from m2m_adapters.evaluation.prompts import Prompts, read_prompts
 from m2m_adapters.registry import resolve
+
+
+def load_prompts(name: str, *, modality: str) -> Prompts | None:
+    """The benchmark of prompts called ``name``, or those of a table; None if it is neither.
+
+    modality: of what the table's prompts are for.
+    """
+    from m2m_adapters.evaluation.datasets.table import has_table
+
+    if name in READERS or (":" in name and not name.startswith("table:")):
+        return None
+    place = place_of(name)
+    if has_table(place):
+        return read_prompts(place, modality)
+    if place.is_dir():
+        return None
+    made = resolve("benchmark", name)
+    return made if isinstance(made, Prompts) else None
+
+
+def place_of(name: str) -> Path:
+    """Where a table called ``PATH`` or ``table:PATH`` would lie."""
+    return Path(name.removeprefix("table:")).expanduser()
 
 
 def load_benchmark(
@@ -60,6 +84,11 @@ def _of_plugin(name: str, data: str | Path | None, **options: Any) -> Benchmark:
         known = ", ".join(READERS)
         raise UserError(f"'{name}' is not read from a folder", f"with --data, use one of {known}")
     made = resolve("benchmark", name, **options)
+    if isinstance(made, Prompts):
+        raise UserError(
+            f"'{name}' is a benchmark of prompts: it has no items to find",
+            "evaluate an adapter of a model that generates on it",
+        )
     if not isinstance(made, Benchmark):
         raise UserError(
             f"the benchmark '{name}' gave a {type(made).__name__}, not a Benchmark",

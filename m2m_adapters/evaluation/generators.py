@@ -15,10 +15,11 @@ import numpy as np
 from m2m_adapters.adapter import Adapter
 from m2m_adapters.embedding import embed
 from m2m_adapters.errors import UserError
+from m2m_adapters.evaluation.judges import PerPicture, PictureJudge
 from m2m_adapters.interfaces import ModalityModel, Vectors, normalize
 
-Judge = Callable[[Sequence[Any]], Mapping[str, float]]
-"""Pictures, one for each meaning in order -> figures."""
+Judge = Callable[[Sequence[Any]], Mapping[str, Any]]
+"""Pictures, one for each meaning in order -> figures: numbers, or whatever counts as one."""
 
 SYSTEMS = {
     "adapter": "the adapter, fed each language as it is",
@@ -27,14 +28,20 @@ SYSTEMS = {
 }
 
 
-class Alignment:
+class Alignment(PictureJudge):
     """A judge: mean cosine of picture and English reference in a dual encoder's space.
 
     ``alignment`` is the mean over pictures, ``chosen`` the share of pictures that are nearer to
-    their own reference than to any other, a tie counting against.
+    their own reference than to any other, a tie counting against. ``similarity to English``
+    is the mean cosine of a picture and the one that the same system made of the English prompt.
     """
 
-    def __init__(self, scorer: ModalityModel, references: Sequence[str]) -> None:
+    headline = "alignment"
+
+    def __init__(
+        self, scorer: ModalityModel, references: Sequence[str], name: str = "scorer"
+    ) -> None:
+        self.name = name
         if not scorer.can("encode_items"):
             raise UserError(
                 f"{type(scorer).__name__} does not encode pictures", "use a CLIP-type target"
@@ -45,11 +52,19 @@ class Alignment:
     def encode(self, pictures: Sequence[Any]) -> Vectors:
         return normalize(self._scorer.encode_items(list(pictures)))
 
-    def __call__(self, pictures: Sequence[Any]) -> dict[str, float]:
-        scores = self.encode(pictures) @ self._texts.T
+    look = encode
+
+    def figures(self, seen: Vectors) -> dict[str, PerPicture]:
+        scores = seen @ self._texts[: len(seen)].T
         own = scores.diagonal()
         ahead = (scores >= own[:, None]).sum(1) - 1
-        return {"alignment": float(own.mean()), "chosen": float((ahead == 0).mean())}
+        return {"alignment": PerPicture.mean(own), "chosen": PerPicture.mean(ahead == 0)}
+
+    def alike(self, english: Vectors, seen: Vectors) -> dict[str, PerPicture]:
+        return {"similarity to English": PerPicture.mean((english * seen).sum(1))}
+
+    def __call__(self, pictures: Sequence[Any]) -> dict[str, float]:
+        return {name: one.value for name, one in self.figures(self.encode(pictures)).items()}
 
 
 def score_generator(
@@ -59,7 +74,7 @@ def score_generator(
     *,
     reference: str = "en",
     systems: Sequence[str] = ("adapter", "native", "neutral"),
-    alike: Callable[[Sequence[Any], Sequence[Any]], float] | None = None,
+    alike: Callable[[Sequence[Any], Sequence[Any]], float | Mapping[str, Any]] | None = None,
     progress: Callable[[str, str], None] = lambda system, language: None,
     keep: Callable[[str, str, list[Any]], None] = lambda system, language, pictures: None,
     **options: Any,
@@ -67,8 +82,8 @@ def score_generator(
     """``{"reference": figures, "systems": {system: {language: figures}}}``.
 
     captions: language -> a caption for each meaning, the same meanings in each.
-    judge: see :data:`Judge`. alike: how much two lists of pictures agree; reported as
-    ``as_english``, each language's pictures against the reference's of the same system.
+    judge: see :data:`Judge`. alike: how much two lists of pictures agree, each language's
+    against the reference's of the same system: a number, reported as ``as_english``, or figures.
     keep: called with every list of pictures, to show them. options: of the target's ``generate``.
     """
     _check(captions, reference, systems)
@@ -82,7 +97,7 @@ def score_generator(
     keep("reference", reference, native)
     found: dict[str, Any] = {"reference": dict(judge(native)), "systems": {}}
     for system in systems:
-        told: dict[str, dict[str, float]] = {}
+        told: dict[str, dict[str, Any]] = {}
         first: list[Any] | None = None
         languages = [reference, *(code for code in captions if code != reference)]
         for code in languages[:1] if system == "neutral" else languages:
@@ -96,7 +111,10 @@ def score_generator(
             first = first or pictures
             told[code] = dict(judge(pictures))
             if alike is not None:
-                told[code]["as_english"] = float(alike(first, pictures))
+                agreed = alike(first, pictures)
+                told[code] |= (
+                    agreed if isinstance(agreed, Mapping) else {"as_english": float(agreed)}
+                )
         found["systems"][system] = told
     return found
 

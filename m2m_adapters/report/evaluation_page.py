@@ -7,9 +7,10 @@ from html import escape
 from pathlib import Path
 
 from m2m_adapters.errors import UserError
+from m2m_adapters.evaluation.generator_evaluation import GeneratorEvaluation
 from m2m_adapters.evaluation.scoring import Evaluation, worst_queries
 from m2m_adapters.files import whole_file
-from m2m_adapters.report import sections
+from m2m_adapters.report import generator_page, sections
 from m2m_adapters.report.page import document
 from m2m_adapters.report.tables import caption_of, latex, markdown
 
@@ -22,15 +23,16 @@ def check_format(path: Path) -> None:
         raise UserError(f"cannot write a report as '{path.name}'", f"use {', '.join(FORMATS)}")
 
 
-def write_report(found: Evaluation, path: Path) -> None:
+def write_report(found: Evaluation | GeneratorEvaluation, path: Path) -> None:
     """The evaluation in the form that the suffix of ``path`` asks for."""
     check_format(path)
-    if path.suffix == ".html":
-        text = page(found)
-    elif path.suffix == ".json":
+    if path.suffix == ".json":
         text = json.dumps(found.to_dict(), indent=2, ensure_ascii=False) + "\n"
+    elif isinstance(found, GeneratorEvaluation):
+        write = {".html": generator_page.page, ".md": generator_page.markdown}
+        text = write.get(path.suffix, generator_page.latex)(found)
     else:
-        text = markdown(found) if path.suffix == ".md" else latex(found)
+        text = {".html": page, ".md": markdown}.get(path.suffix, latex)(found)
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

@@ -30,6 +30,9 @@ figcaption { color: var(--soft); font-size: .9rem; }
 .found > * { border: 3px solid transparent; border-radius: .35rem; line-height: 0; }
 .found > .right { border-color: #2b8a3e; } img { image-rendering: pixelated; }
 audio { width: 15rem; height: 2.4rem; }
+.sheet td { text-align: left; vertical-align: top; } .sheet th { text-align: left; }
+.sheet figure { width: 96px; } .sheet figure:has(audio) { width: 15rem; }
+.sheet figcaption { font-size: .78rem; line-height: 1.35; overflow-wrap: anywhere; }
 """
 
 

@@ -42,11 +42,19 @@ def caption_of(found: Evaluation) -> str:
 
 
 def markdown(found: Evaluation) -> str:
-    """A GitHub table under its caption."""
-    header, rows = rows_of(found)
+    """The table under its caption."""
+    return markdown_table(*rows_of(found), caption_of(found))
+
+
+def latex(found: Evaluation) -> str:
+    """A booktabs table."""
+    return latex_table(*rows_of(found), caption_of(found))
+
+
+def markdown_table(header: list[str], rows: list[list[str]], caption: str) -> str:
     lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
     rule = "|---|" + "---:|" * (len(header) - 1)
-    return "\n".join([caption_of(found), "", "| " + " | ".join(header) + " |", rule, *lines, ""])
+    return "\n".join([caption, "", "| " + " | ".join(header) + " |", rule, *lines, ""])
 
 
 _LATEX = {
@@ -54,10 +62,7 @@ _LATEX = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}  # fmt: skip
 
 
-def latex(found: Evaluation) -> str:
-    """A booktabs table."""
-    header, rows = rows_of(found)
-
+def latex_table(header: list[str], rows: list[list[str]], caption: str) -> str:
     def line(cells: list[str]) -> str:
         return " & ".join("".join(_LATEX.get(c, c) for c in cell) for cell in cells) + r" \\"
 
@@ -65,7 +70,7 @@ def latex(found: Evaluation) -> str:
         [
             r"\begin{table}",
             r"\centering",
-            r"\caption{" + "".join(_LATEX.get(c, c) for c in caption_of(found)) + "}",
+            r"\caption{" + "".join(_LATEX.get(c, c) for c in caption) + "}",
             r"\begin{tabular}{l" + "r" * (len(header) - 1) + "}",
             r"\toprule",
             line(header),

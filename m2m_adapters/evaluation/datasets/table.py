@@ -55,7 +55,7 @@ def read_named(
     rows: list[Row] = []
     media: dict[str, Any] = {}
     for path in tables:
-        for item, inside, code, text in _rows(records(path), path):
+        for item, inside, code, text in caption_rows(records(path), path):
             rows.append((item, code, text))
             if item not in media or inside is not None:
                 media[item] = inside
@@ -106,7 +106,9 @@ def tables_in(place: Path, split: str = "test") -> list[Path]:
     return found
 
 
-def _rows(table: Iterable[dict[str, Any]], path: Path) -> Iterator[tuple[str, Any, str, str]]:
+def caption_rows(
+    table: Iterable[dict[str, Any]], path: Path
+) -> Iterator[tuple[str, Any, str, str]]:
     """(item's name, item if it lies in the table, language, caption)."""
     seen: dict[tuple[str, ...], tuple[str, str | None, str | None, dict[str, str]]] = {}
     for number, record in enumerate(table, start=1):
@@ -159,7 +161,7 @@ def _columns(
             bare = str(name).split("(")[0].strip()
             if name in taken or not is_known(bare):
                 continue
-            if bare.lower() == "id" and not _is_text(record[name]):
+            if bare.lower() == "id" and not is_text(record[name]):
                 continue  # a number, not Indonesian
             wide[str(name)] = bare
     if item is None or (caption is None and not wide):
@@ -170,7 +172,7 @@ def _columns(
     return item, language, caption, wide
 
 
-def _is_text(value: Any) -> bool:
+def is_text(value: Any) -> bool:
     return isinstance(value, str) and " " in value.strip()
 
 

@@ -78,3 +78,9 @@ def m2m_register(register: Any) -> None:
         modality="audio",
         description="1,000 sounds with near-duplicates, 13 languages",
     )
+    register.benchmark(
+        "tiny-drawables",
+        "m2m_tiny.benchmarks:drawables",
+        modality="image",
+        description="prompts for painters: 200 held-out scenes, 13 languages",
+    )

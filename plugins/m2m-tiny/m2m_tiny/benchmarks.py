@@ -1,16 +1,26 @@
-"""The held-out galleries as benchmarks: 1,000 items each, a caption in every language."""
+"""The held-out galleries as benchmarks: 1,000 items each, a caption in every language.
+
+And ``tiny-drawables``: prompts for what tiny-flux and tiny-sd draw, with a reader that judges.
+"""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from m2m_adapters.evaluation import Benchmark, LazyItems
+import numpy as np
+
+from m2m_adapters.evaluation import Benchmark, LazyItems, PerPicture, PictureJudge, Prompts
+from m2m_tiny import drawable, reader
 from m2m_tiny import scenes as visual
 from m2m_tiny import sounds as audible
 from m2m_tiny.captions import LANGUAGES, caption
+from m2m_tiny.family import MODELS
 
 ITEMS_SEED, CAPTIONS_SEED = 5, 17
+DRAWABLE_SEED, DRAWABLES = 11, 200
 NOTES = "Every item stands among four that differ from it in one attribute."
 
 
@@ -42,3 +52,57 @@ def captions(said: list[dict[str, Any]]) -> dict[str, list[str]]:
         rng = random.Random(CAPTIONS_SEED + number)
         found[code] = [caption(spec, code, rng) for spec in said]
     return found
+
+
+def drawables(folder: Path | None = None) -> Prompts:
+    """200 held-out scenes to be drawn: neither painters nor alignment met their meaning.
+
+    folder: the reader's weights, if not the embedded ones.
+    """
+    chosen = drawable.draw(drawable.split()[1], DRAWABLES, random.Random(DRAWABLE_SEED))
+    said = {}
+    for number, code in enumerate(LANGUAGES):
+        rng = random.Random(DRAWABLE_SEED + number)
+        said[code] = [caption(scene, code, rng) for scene in chosen]
+    weights = folder or MODELS / "tiny-reader"
+    there = (weights / "model.safetensors").is_file()
+    return Prompts(
+        "tiny-drawables",
+        "image",
+        said,
+        AttributeReader(chosen, weights) if there else None,
+        licence="apache-2.0",
+        notes="One or two objects; a reader trained on renderings says what each picture shows.",
+        why_no_judge="" if there else "the weights of tiny-reader, its judge, are not there",
+    )
+
+
+class AttributeReader(PictureJudge):
+    """Reads place, shapes and colours off a picture and compares them with its scene."""
+
+    name = "tiny-reader"
+    headline = "attributes"
+
+    def __init__(self, scenes: list[drawable.Scene], folder: Path) -> None:
+        self._truth, self._folder = reader.labels(scenes), folder
+
+    def look(self, pictures: Sequence[Any]) -> Any:
+        return reader.read(pictures, self._folder)
+
+    def figures(self, seen: Any) -> dict[str, PerPicture]:
+        """As :func:`m2m_tiny.reader.accuracy` counts them, picture by picture."""
+        truth = self._truth[: len(seen)]
+        right = (seen == truth).astype(float)
+        there = np.stack([np.ones(len(seen)), truth[:, 3] < len(drawable.SHAPES)], 1)
+        shapes, colors = ((right[:, columns] * there).sum(1) for columns in ([1, 3], [2, 4]))
+        objects = there.sum(1)
+        return {
+            "place": PerPicture.mean(right[:, 0]),
+            "shape": PerPicture(shapes, objects),
+            "color": PerPicture(colors, objects),
+            "attributes": PerPicture(right[:, 0] + shapes + colors, 1 + 2 * objects),
+            "exact": PerPicture.mean(right.all(1)),
+        }
+
+    def alike(self, english: Any, seen: Any) -> dict[str, PerPicture]:
+        return {"same answers as English": PerPicture.mean((english == seen).mean(1))}

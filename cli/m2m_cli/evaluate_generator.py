@@ -1,0 +1,105 @@
+"""``m2m evaluate`` where the adapter's target generates: prompts are painted and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from m2m_cli.output import table
+
+if TYPE_CHECKING:
+    from m2m_adapters.adapter import Adapter
+    from m2m_adapters.evaluation import GeneratorEvaluation, Prompts
+
+
+@dataclass(frozen=True)
+class Painting:
+    """The options that only make sense for a generator."""
+
+    scorer: str | None
+    reference_items: str | None
+    limit: int | None
+    steps: int | None
+    batch_size: int | None
+
+    def refuse(self, what: str) -> None:
+        """For a benchmark of items."""
+        from m2m_adapters.errors import UserError
+
+        given = [f"--{name.replace('_', '-')}" for name, value in vars(self).items() if value]
+        if given:
+            raise UserError(
+                f"{', '.join(given)} is about prompts and generators, and {what} holds items",
+                "leave it out, or give a benchmark of prompts",
+            )
+
+
+def prompts_of(adapter: Adapter, benchmark: str) -> Prompts | None:
+    """The benchmark if it is one of prompts; None sends it to retrieval."""
+    from m2m_adapters.evaluation.datasets.table import has_table
+    from m2m_adapters.evaluation.find import load_prompts, place_of
+
+    if has_table(place_of(benchmark)) and adapter.target.can("encode_items"):
+        return None  # a table of items and their captions
+    return load_prompts(benchmark, modality=adapter.modality)
+
+
+def need_item_encoder(adapter: Adapter, benchmark: str) -> None:
+    from m2m_adapters.errors import UserError
+
+    if not adapter.target.can("encode_items"):
+        raise UserError(
+            f"'{benchmark}' holds items to find, which this adapter's target cannot encode",
+            "of a model that generates, evaluate prompts: tiny-drawables, or a table with a "
+            "column for each language",
+        )
+
+
+def paint(
+    adapter: Adapter,
+    prompts: Prompts,
+    told: Painting,
+    *,
+    langs: Sequence[str] | None,
+    seed: int,
+    device: str,
+) -> GeneratorEvaluation:
+    from m2m_adapters.errors import UserError
+    from m2m_adapters.evaluation import evaluate_generator
+    from m2m_adapters.evaluation.generator_evaluation import reference_files
+    from m2m_adapters.progress import progress_for
+    from m2m_adapters.registry import load_target
+
+    if told.reference_items is not None and told.scorer is None:
+        raise UserError(
+            "--reference-items needs --scorer: FID and KID are counted in its space",
+            "name a dual encoder, such as --scorer clip",
+        )
+    files = None
+    if told.reference_items is not None:
+        files = reference_files(told.reference_items, adapter.modality)
+    options: dict[str, Any] = {
+        name: value
+        for name, value in (("steps", told.steps), ("batch_size", told.batch_size))
+        if value is not None
+    }
+    return evaluate_generator(
+        adapter,
+        prompts,
+        langs=langs,
+        limit=told.limit,
+        scorer=load_target(told.scorer, device=device) if told.scorer else None,
+        scorer_name=told.scorer or "",
+        reference_items=files,
+        seed=seed,
+        progress=progress_for(),
+        **options,
+    )
+
+
+def paintings_table(found: GeneratorEvaluation) -> str:
+    from m2m_adapters.report.generator_page import caption_of, rows_of
+
+    header, rows = rows_of(found)
+    return f"{caption_of(found)}\n" + table(rows, header)

@@ -1,0 +1,71 @@
+"""FID and KID of made pictures against a reference set, counted by torchmetrics.
+
+The usual features are those of an Inception network, whose weights are a download of their own.
+Here they are the scorer's: its ``encode_items``, scaled to length 1. So these figures compare
+systems with each other, under one scorer; they are not comparable with published ones.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from m2m_adapters.errors import UserError
+from m2m_adapters.interfaces import Vectors
+
+SUBSETS, SUBSET_SIZE, SEED = 50, 100, 0
+
+
+def need_torchmetrics() -> None:
+    """Say so before the long work if it is not there."""
+    from importlib.util import find_spec
+
+    if find_spec("torchmetrics") is None:
+        raise UserError(
+            "FID and KID need the Python package 'torchmetrics', which is not installed",
+            'pip install "m2m-adapters[fid]"',
+        )
+
+
+def distances(reference: Vectors, made: Vectors) -> dict[str, float]:
+    """``{"FID": ..., "KID": ...}`` of features ``[n, d]`` and ``[m, d]``, n and m 2 or more.
+
+    FID depends on how many pictures there are: compare equal numbers, and more than d of them.
+    KID is the mean over subsets drawn always alike.
+    """
+    need_torchmetrics()
+    import torch
+    from torchmetrics.image.fid import FrechetInceptionDistance
+    from torchmetrics.image.kid import KernelInceptionDistance
+
+    if min(len(reference), len(made)) < 2:
+        raise UserError(
+            f"FID and KID need 2 pictures or more, not {min(len(reference), len(made))}",
+            "give more prompts or reference pictures",
+        )
+
+    class Given(torch.nn.Module):
+        """The features are there already."""
+
+        num_features = reference.shape[1]
+
+        def forward(self, rows: Any) -> Any:
+            return rows
+
+    size = min(SUBSET_SIZE, len(reference), len(made))
+    counted = {
+        "FID": FrechetInceptionDistance(feature=Given()),
+        "KID": KernelInceptionDistance(feature=Given(), subsets=SUBSETS, subset_size=size),
+    }
+    found = {}
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        warnings.simplefilter("ignore")  # that KID keeps its features: so it must
+        torch.manual_seed(SEED)
+        for name, metric in counted.items():
+            for rows, real in ((reference, True), (made, False)):
+                metric.update(torch.from_numpy(np.asarray(rows, dtype=np.float64)), real=real)
+            value = metric.compute()
+            found[name] = float(value[0] if isinstance(value, tuple) else value)
+    return found

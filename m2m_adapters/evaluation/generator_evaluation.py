@@ -1,0 +1,278 @@
+"""A generator on a benchmark of prompts: figures for every system and language, with intervals."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from m2m_adapters.adapter import Adapter
+from m2m_adapters.errors import UserError
+from m2m_adapters.evaluation.distances import distances, need_torchmetrics
+from m2m_adapters.evaluation.generators import SYSTEMS, Alignment, score_generator
+from m2m_adapters.evaluation.intervals import Resampler
+from m2m_adapters.evaluation.judges import Floats, PerPicture, PictureJudge
+from m2m_adapters.evaluation.prompts import REFERENCE, Prompts
+from m2m_adapters.interfaces import ModalityModel
+from m2m_adapters.progress import Progress
+
+SHOWN = 8
+
+
+@dataclass
+class GeneratorEvaluation:
+    """All systems on one benchmark of prompts; ``to_dict`` is what ``--json`` prints.
+
+    figures: (system, language) -> figure -> per picture, or one number (FID, KID); the system
+    ``reference`` is the pipeline's native English. shown: (system, language) -> the first
+    pictures. headline: the figure that charts show.
+    """
+
+    benchmark: Prompts
+    adapter: dict[str, Any]
+    judges: list[str]
+    headline: str
+    settings: dict[str, Any]
+    figures: dict[tuple[str, str], dict[str, Any]]
+    shown: dict[tuple[str, str], list[Any]] = field(repr=False)
+    seed: int = 0
+
+    @property
+    def systems(self) -> list[str]:
+        return list(dict.fromkeys(system for system, _ in self.figures if system != "reference"))
+
+    def languages(self, system: str) -> list[str]:
+        return [code for name, code in self.figures if name == system]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Figures in percent (cosines times 100) as [value, low, high]; FID and KID as numbers."""
+        return self._dict
+
+    @cached_property
+    def _weights(self) -> Floats:
+        return Resampler(len(self.benchmark), seed=self.seed).weights
+
+    @cached_property
+    def _dict(self) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            "benchmark": self.benchmark.describe(),
+            "judges": self.judges,
+            "intervals": "95%, bootstrap over prompts",
+            "settings": self.settings,
+            "adapter": self.adapter,
+            "reference": self._told(self.figures["reference", REFERENCE]),
+            "systems": {},
+        }
+        for system in self.systems:
+            codes = self.languages(system)
+            groups = {"all languages": codes}
+            if len(codes) > 1:
+                groups["without English"] = [code for code in codes if code != REFERENCE]
+            found["systems"][system] = {
+                "what": SYSTEMS[system],
+                "languages": {code: self._told(self.figures[system, code]) for code in codes},
+                "averages": {name: self._mean(system, some) for name, some in groups.items()},
+                "share of native English": {
+                    name: self._shares(system, some)
+                    for name, some in (*groups.items(), *((code, [code]) for code in codes))
+                },
+            }
+        return found
+
+    def _told(self, figures: dict[str, Any]) -> dict[str, Any]:
+        return {
+            name: _interval(one.value, one.drawn(self._weights))
+            if isinstance(one, PerPicture)
+            else round(float(one), 5)
+            for name, one in figures.items()
+        }
+
+    def _over(self, system: str, codes: Sequence[str], name: str) -> tuple[float, Floats]:
+        """Mean over languages, and the same in each resample."""
+        some = [self.figures[system, code][name] for code in codes]
+        drawn = np.mean([one.drawn(self._weights) for one in some], axis=0)
+        return float(np.mean([one.value for one in some])), drawn
+
+    def _mean(self, system: str, codes: Sequence[str]) -> dict[str, Any]:
+        told: dict[str, Any] = {}
+        for name, one in self.figures[system, codes[0]].items():
+            if isinstance(one, PerPicture):
+                told[name] = _interval(*self._over(system, codes, name))
+            else:
+                values = [self.figures[system, code][name] for code in codes]
+                told[name] = round(float(np.mean(values)), 5)
+        return told
+
+    def _shares(self, system: str, codes: Sequence[str]) -> dict[str, Any]:
+        """Of what the native pipeline reaches in English, resampled together."""
+        told = {}
+        for name, best in self.figures["reference", REFERENCE].items():
+            if isinstance(best, PerPicture) and best.value > 0:
+                value, drawn = self._over(system, codes, name)
+                of = best.drawn(self._weights)
+                # A resample in which native English is never right has no share.
+                told[name] = _interval(value / best.value, drawn[of > 0] / of[of > 0])
+        return told
+
+
+def _interval(value: float, drawn: Floats) -> list[float]:
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return [round(100 * float(one), 2) for one in (value, low, high)]
+
+
+def evaluate_generator(
+    adapter: Adapter,
+    prompts: Prompts,
+    *,
+    langs: Sequence[str] | None = None,
+    limit: int | None = None,
+    scorer: ModalityModel | None = None,
+    scorer_name: str = "scorer",
+    reference_items: Sequence[Any] | None = None,
+    systems: Sequence[str] = tuple(SYSTEMS),
+    seed: int = 0,
+    progress: Progress | None = None,
+    **options: Any,
+) -> GeneratorEvaluation:
+    """What adapter, native pipeline and no prompt at all make of each prompt, judged.
+
+    scorer: a dual encoder of the same modality that compares what was made with the English
+    prompt. reference_items: of which FID and KID are counted, in the scorer's space. seed: of
+    noise and bootstrap. options: of the target's ``generate``.
+    """
+    _check(adapter, prompts, scorer, reference_items)
+    asked = prompts.only(langs, limit)
+    bar = progress or Progress()
+    judges = [asked.judge] if asked.judge is not None else []
+    alignment = None
+    if scorer is not None:
+        with bar.stage("load scorer", None):
+            alignment = Alignment(scorer, asked.captions[REFERENCE], scorer_name)
+        judges.append(alignment)
+    real = None
+    if alignment is not None and reference_items is not None:
+        with bar.stage("encode reference items", None):
+            real = alignment.encode(reference_items)
+    looks = [_Look(judge) for judge in judges]
+
+    def judged(pictures: Sequence[Any]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for look in looks:
+            found |= look.judge.figures(look(pictures))
+        if real is not None:
+            found |= distances(real, looks[-1](pictures))
+        return found
+
+    def alike(english: Sequence[Any], pictures: Sequence[Any]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for look in looks:
+            found |= look.judge.alike(look(english), look(pictures))
+        return found
+
+    shown: dict[tuple[str, str], list[Any]] = {}
+
+    def keep(system: str, code: str, pictures: list[Any]) -> None:
+        shown[system, code] = pictures[:SHOWN]
+
+    lists = sum(1 if system == "neutral" else len(asked.languages) for system in systems)
+    with bar.stage("make", lists, "languages") as done:
+        begun = iter(range(lists))
+        found = score_generator(
+            adapter, {code: asked.captions[code] for code in asked.languages}, judged,
+            reference=REFERENCE, systems=systems, alike=alike, keep=keep,
+            progress=lambda system, code: done(next(begun)), seed=seed, **options,
+        )  # fmt: skip
+        done(lists)
+    figures = {("reference", REFERENCE): found["reference"]}
+    for system, languages in found["systems"].items():
+        for code, row in languages.items():
+            figures[system, code] = row
+    return GeneratorEvaluation(
+        asked,
+        {
+            "name": adapter.name,
+            "digest": adapter.digest,
+            "source": adapter.record["source"]["name"],
+            "target": adapter.record["target"]["name"],
+        },
+        [judge.name for judge in judges],
+        judges[0].headline,
+        {"seed": seed, "reference items": len(reference_items or ()), **options},
+        figures,
+        shown,
+        seed,
+    )
+
+
+class _Look:
+    """Looks once at each list; a list and the English one it is compared with are kept."""
+
+    def __init__(self, judge: PictureJudge) -> None:
+        self.judge = judge
+        self._kept: deque[tuple[Any, Any]] = deque(maxlen=3)
+
+    def __call__(self, pictures: Sequence[Any]) -> Any:
+        for kept, seen in self._kept:
+            if kept is pictures:
+                return seen
+        seen = self.judge.look(pictures)
+        self._kept.append((pictures, seen))
+        return seen
+
+
+def reference_files(folder: str | Path, modality: str) -> list[Path]:
+    """The pictures (or sounds) in a folder and below."""
+    from m2m_adapters.evaluation.datasets.assemble import SUFFIXES
+
+    place = Path(folder).expanduser()
+    if not place.is_dir():
+        raise UserError(f"there is no folder of reference items {folder}", "correct the path")
+    found = sorted(p for p in place.rglob("*") if p.suffix.lower() in SUFFIXES.get(modality, ()))
+    if len(found) < 2:
+        raise UserError(
+            f"{folder} holds {len(found)} {modality} files", "give a folder of reference items"
+        )
+    return found
+
+
+def _check(
+    adapter: Adapter,
+    prompts: Prompts,
+    scorer: ModalityModel | None,
+    reference_items: Sequence[Any] | None,
+) -> None:
+    if not adapter.target.can("generate"):
+        raise UserError(
+            f"'{prompts.name}' is a benchmark of prompts, and "
+            f"{adapter.record['target']['name'] or 'the target'} makes nothing from them",
+            "give a benchmark of items (`m2m list --benchmarks`), or an adapter that generates",
+        )
+    if adapter.modality != prompts.modality:
+        raise UserError(
+            f"the prompts of '{prompts.name}' are for items of kind {prompts.modality}, the "
+            f"adapter leads to {adapter.modality}",
+            f"choose prompts for {adapter.modality}",
+        )
+    if scorer is not None and scorer.modality != adapter.modality:
+        raise UserError(
+            f"the scorer judges items of kind {scorer.modality}, the adapter makes "
+            f"{adapter.modality}",
+            f"choose a dual encoder of {adapter.modality} (`m2m list --targets`)",
+        )
+    if prompts.judge is None and scorer is None:
+        raise UserError(
+            prompts.why_no_judge or f"'{prompts.name}' has no judge of its own",
+            "name a dual encoder that judges, such as --scorer clip",
+        )
+    if reference_items is not None:
+        if scorer is None:
+            raise UserError(
+                "FID and KID are counted in a scorer's space, and there is no scorer",
+                "name one with --scorer",
+            )
+        need_torchmetrics()

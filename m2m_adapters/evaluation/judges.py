@@ -1,0 +1,64 @@
+"""Judges of generated pictures or sounds: what each shows, and how right that is.
+
+A judge looks once at a list and keeps what it saw; figures are then counted from that, one
+value for each picture, so that pictures can be resampled for intervals.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PerPicture:
+    """A figure that keeps its pictures: float64 ``[n]`` each; its value is sums over counts.
+
+    counts: how often the question was asked of a picture (a picture of two objects is asked
+    for two shapes); 1 where it is a plain mean.
+    """
+
+    sums: Floats
+    counts: Floats
+
+    @classmethod
+    def mean(cls, values: Any) -> PerPicture:
+        found = np.asarray(values, dtype=np.float64)
+        return cls(found, np.ones_like(found))
+
+    @property
+    def value(self) -> float:
+        return float(self.sums.sum() / max(self.counts.sum(), 1e-12))
+
+    def drawn(self, weights: Floats) -> Floats:
+        """The value in each resample: weights float64 ``[resamples, n]`` -> ``[resamples]``."""
+        return np.asarray((weights @ self.sums) / np.maximum(weights @ self.counts, 1e-12))
+
+
+class PictureJudge(ABC):
+    """Knows the meanings in their order; is shown a picture (or sound) for each of the first.
+
+    name: for reports. headline: the figure that stands for all.
+    """
+
+    name: str
+    headline: str
+
+    @abstractmethod
+    def look(self, pictures: Sequence[Any]) -> Any:
+        """An array with a row for each picture: what is seen in it."""
+
+    @abstractmethod
+    def figures(self, seen: Any) -> Mapping[str, PerPicture]:
+        """How right that is, the meanings being known."""
+
+    @abstractmethod
+    def alike(self, english: Any, seen: Any) -> Mapping[str, PerPicture]:
+        """How much it agrees with what the English prompts of the same system gave."""

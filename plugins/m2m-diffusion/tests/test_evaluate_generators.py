@@ -1,0 +1,249 @@
+"""``m2m evaluate`` of an adapter whose target generates: prompts, judges, reports, mistakes."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from pipeline_folders import folder
+
+import m2m_adapters as m2m
+from m2m_adapters.card import card
+from m2m_adapters.errors import UserError
+from m2m_adapters.evaluation import PerPicture, PictureJudge, Prompts, evaluate_generator
+from m2m_adapters.evaluation.distances import distances
+from m2m_adapters.evaluation.prompts import read_prompts
+from m2m_adapters.interfaces import ModalityModel
+from m2m_adapters.testing.toys import ToySource, toy_sentences
+
+PROMPTS = {
+    "en": ["a red cube", "a dog", "two squares"],
+    "de": ["ein roter Würfel", "ein Hund", "zwei Quadrate"],
+    "ar": ["مكعب أحمر", "كلب", "مربعان"],
+}
+SCORER = "tiny-clip"  # real weights, small enough for every test
+
+pytest.importorskip("m2m_tiny")
+
+
+@pytest.fixture(scope="module")
+def adapter_folder(tmp_path_factory):
+    # 8 x 8 latents and the pipeline's own default size keep it quick without options.
+    made = m2m.align(
+        "toy-source", f"diffusion:{folder('sd')}", list(toy_sentences(300)), recipe="closed-form",
+        store=False, model_options={"device": "cpu"},
+    )  # fmt: skip
+    return made.save(tmp_path_factory.mktemp("adapters") / "toy-sd")
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "colours.csv"
+    rows = [",".join(PROMPTS)] + [",".join(some) for some in zip(*PROMPTS.values())]
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+def run(arguments, capsys):
+    from m2m_cli.main import run as m2m_run
+
+    with pytest.raises(SystemExit) as left:
+        m2m_run(["evaluate", *map(str, arguments), "--device", "cpu"])
+    return left.value.code, capsys.readouterr()
+
+
+class Brightness(PictureJudge):
+    """How bright, and how often a channel is over the middle: asked of 1, 2, 3, ... channels."""
+
+    name, headline = "brightness", "bright"
+
+    def look(self, pictures):
+        return np.stack([np.asarray(one, np.float64).mean((0, 1)) / 255 for one in pictures])
+
+    def figures(self, seen):
+        asked = np.arange(len(seen)) % 3 + 1
+        over = np.array([(row[:n] > 0.5).sum() for row, n in zip(seen, asked)])
+        return {
+            "bright": PerPicture.mean(seen.mean(1)),
+            "over": PerPicture(over * 1.0, asked * 1.0),
+        }
+
+    def alike(self, english, seen):
+        return {"as English": PerPicture.mean((english == seen).all(1))}
+
+
+class Painter(ModalityModel):
+    """One colour for each vector: what a random UNet says is hardly heard."""
+
+    modality = "image"
+
+    def __init__(self):
+        self._text = ToySource(dim=3)
+
+    @property
+    def text(self):
+        return self._text
+
+    def generate(self, vectors, *, seed=0, **_):
+        noise = np.random.default_rng(seed).normal(size=(4, 4, 3)) * 9
+        colours = 128 + 300 * np.asarray(vectors, np.float64)[:, None, None]
+        return [np.clip(one + noise, 0, 255).astype(np.uint8) for one in colours]
+
+
+def test_figures_are_means_over_the_pictures_with_intervals():
+    adapter = m2m.align(ToySource(), Painter(), list(toy_sentences(200)), recipe="closed-form",
+                        store=False, progress=False)  # fmt: skip
+    prompts = Prompts("three", "image", PROMPTS, Brightness())
+    found = evaluate_generator(adapter, prompts, seed=4)
+    told = found.to_dict()
+    pictures = adapter.target.generate(adapter.encode(PROMPTS["de"]), seed=4)
+    seen = Brightness().look(pictures)
+    own = told["systems"]["adapter"]["languages"]
+    value, low, high = own["de"]["bright"]
+    assert value == round(100 * seen.mean(), 2)
+    # Of three pictures the resamples lie between the darkest and the brightest.
+    each = 100 * seen.mean(1)
+    assert each.min() - 0.01 <= low < value < high <= each.max() + 0.01
+    over = sum((seen[i, : i + 1] > 0.5).sum() for i in range(3))
+    assert own["de"]["over"][0] == round(100 * over / 6, 2)
+    assert own["en"]["as English"] == [100.0, 100.0, 100.0]
+    native = adapter.target.generate(adapter.target.text.encode(PROMPTS["en"]), seed=4)
+    assert told["reference"]["bright"][0] == round(100 * Brightness().look(native).mean(), 2)
+    share = told["systems"]["native"]["share of native English"]["en"]["bright"]
+    assert share == [100.0, 100.0, 100.0]  # against itself, resampled together
+    assert list(told["systems"]["neutral"]["languages"]) == ["en"]
+    mean = told["systems"]["adapter"]["averages"]["without English"]["bright"][0]
+    assert mean == pytest.approx((own["de"]["bright"][0] + own["ar"]["bright"][0]) / 2, abs=0.01)
+
+
+def test_command_reports_and_card(adapter_folder, table, tmp_path, capsys):
+    reports = [tmp_path / f"r{suffix}" for suffix in (".html", ".json", ".md", ".tex")]
+    asked = [adapter_folder, "--benchmark", table, "--scorer", SCORER,
+             "--steps", 1, "--langs", "de,ar", "--limit", 2, "--seed", 3, "--keep", "--json"]  # fmt: skip
+    for path in reports:
+        asked += ["--report", path]
+    code, said = run(asked, capsys)
+    assert code == 0, said.err
+    told = json.loads(said.out)
+    assert told["benchmark"]["prompts"] == 2 and told["benchmark"]["languages"] == [
+        "en",
+        "ar",
+        "de",
+    ]
+    assert set(told["systems"]) == {"adapter", "native", "neutral"}
+    figures = told["systems"]["adapter"]["languages"]["de"]
+    assert set(figures) == {"alignment", "chosen", "similarity to English"}
+    page, as_json, md, tex = (path.read_text(encoding="utf-8") for path in reports)
+    assert json.loads(as_json) == told
+    for text in (page, md, tex):
+        assert "German" in text and "alignment" in text and "neutral" in text
+    # Two sheets of two prompts: native English, then a column for each of three languages.
+    assert page.count("<img") == 2 * 2 * 4 and page.count("<tr>") >= 2
+    assert page.count("مكعب أحمر") >= 2 and 'dir="rtl"' in page
+    assert f"| {figures['chosen'][0]:.1f} |" in md
+    record = json.loads((adapter_folder / "adapter.json").read_text(encoding="utf-8"))
+    assert "| de | chosen |" in card(record)
+    assert "| de | chosen |" in (adapter_folder / "README.md").read_text(encoding="utf-8")
+
+
+def test_table_on_the_screen_and_distances_to_a_reference_set(
+    adapter_folder, table, tmp_path, capsys
+):
+    pytest.importorskip("torchmetrics")
+    rng = np.random.default_rng(0)
+    (tmp_path / "real").mkdir()
+    for n in range(5):
+        pixels = rng.integers(0, 256, (16, 16, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "real" / f"{n}.png")
+    code, said = run([adapter_folder, "--benchmark", table, "--scorer", SCORER,
+                      "--steps", 1, "--reference-items", tmp_path / "real"], capsys)  # fmt: skip
+    assert code == 0, said.err
+    header = said.out.splitlines()[1]
+    assert "FID" in header and "KID" in header and "% of native English" in header
+
+
+def test_distances_are_what_their_formulas_say():
+    pytest.importorskip("torchmetrics")
+    import torch
+
+    rng = np.random.default_rng(1)
+    real, made = rng.normal(size=(60, 5)), rng.normal(0.4, 1.3, (70, 5))
+    state = torch.random.get_rng_state()
+    found = distances(real, made)
+    assert torch.equal(state, torch.random.get_rng_state())
+    a, b = np.cov(real, rowvar=False), np.cov(made, rowvar=False)
+    # Frechet distance of two normal distributions, with the symmetric root of a.
+    values, vectors = np.linalg.eigh(a)
+    root = vectors * np.sqrt(values) @ vectors.T
+    cross = np.sqrt(np.linalg.eigvalsh(root @ b @ root)).sum()
+    apart = ((real.mean(0) - made.mean(0)) ** 2).sum()
+    assert found["FID"] == pytest.approx(apart + np.trace(a) + np.trace(b) - 2 * cross, rel=1e-6)
+
+    # The unbiased kernel distance over all pictures, about which the subsets scatter.
+    def kernel(x, y):
+        return (x @ y.T / 5 + 1) ** 3
+
+    def off(k):
+        return (k.sum() - np.trace(k)) / (len(k) * (len(k) - 1))
+
+    whole = off(kernel(real, real)) + off(kernel(made, made)) - 2 * kernel(real, made).mean()
+    assert found["KID"] == pytest.approx(whole, rel=0.1)
+    assert distances(real, made) == found
+    assert distances(real, real)["FID"] == pytest.approx(0, abs=1e-6)
+
+
+def test_tables_of_prompts(tmp_path):
+    long = tmp_path / "captions.jsonl"
+    rows = [
+        {"id": 1, "language": "en", "caption": "a dog"},
+        {"id": 2, "language": "en", "caption": "a cat"},
+        {"id": 2, "language": "de", "caption": "eine Katze"},
+        {"id": 1, "language": "de", "caption": "ein Hund"},
+        {"id": 1, "language": "de", "caption": "noch ein Hund"},
+    ]
+    long.write_text("\n".join(map(json.dumps, rows)))
+    assert read_prompts(tmp_path, "image").captions == {
+        "en": ["a dog", "a cat"], "de": ["ein Hund", "eine Katze"]
+    }  # fmt: skip
+    wide = tmp_path / "wide.csv"
+    wide.write_text(
+        "en,id,ja\na dog barks,seekor anjing menggonggong,犬が吠える\n", encoding="utf-8"
+    )
+    assert read_prompts(wide, "image").languages == ["en", "id", "ja"]
+    long.write_text("\n".join(map(json.dumps, rows[:3])))
+    with pytest.raises(UserError, match="1 of 2 meanings have no prompt in 'de'"):
+        read_prompts(long, "image")
+    with pytest.raises(UserError, match="no English prompts"):
+        Prompts("x", "image", {"de": ["ein Hund"]})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--benchmark", "TABLE"], "no judge of its own"),
+        (["--benchmark", "TABLE", "--scorer", "SCORER", "--protocol", "xtd"], "--protocol is about"),
+        (["--benchmark", "TABLE", "--baselines"], "--baselines is about items"),
+        (["--benchmark", "TABLE", "--scorer", "SCORER", "--limit", "0"], "--limit must be 1"),
+        (["--benchmark", "TABLE", "--scorer", "SCORER", "--langs", "fr"], "has no French"),
+        (["--benchmark", "TABLE", "--reference-items", "."], "needs --scorer"),
+        (["--benchmark", "TABLE", "--scorer", "SCORER", "--reference-items", "nowhere"],
+         "no folder of reference items"),
+        (["--benchmark", "TABLE", "--scorer", "toy-target"], "the scorer judges items of kind words"),
+        (["--benchmark", "TABLE", "--scorer", "nonsense"], "no target is called 'nonsense'"),
+        (["--suite", "mteb", "--scorer", "SCORER"], "--scorer is about prompts"),
+    ],
+)  # fmt: skip
+def test_nonsense_is_one_line(adapter_folder, table, capsys, arguments, told):
+    given = {"TABLE": table, "SCORER": SCORER}
+    code, said = run([adapter_folder, *(given.get(one, one) for one in arguments)], capsys)
+    assert code == 2 and told in said.err and "Traceback" not in said.err, said.err
+
+
+def test_prompts_for_a_model_that_only_finds(tmp_path, adapter_folder, table, capsys):
+    m2m.align("toy-source", "toy-target", list(toy_sentences(200)), recipe="closed-form",
+              store=False, progress=False).save(tmp_path / "finds")  # fmt: skip
+    code, said = run([tmp_path / "finds", "--benchmark", table, "--scorer", "x"], capsys)
+    assert code == 2 and "--scorer is about prompts" in said.err
+    adapter = m2m.load_adapter(tmp_path / "finds")
+    with pytest.raises(UserError, match="makes nothing from them"):
+        evaluate_generator(adapter, Prompts("p", "words", PROMPTS, Brightness()))
