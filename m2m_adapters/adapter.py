@@ -52,7 +52,8 @@ class Adapter:
     """A projector joined to its source and target, each loaded on first use.
 
     projector: the learned map. record: the content of ``adapter.json``.
-    seconds: time per stage, right after ``align`` (not part of the artifact).
+    seconds: time per stage, right after ``align``; encoding: what each tower encoded, and how
+    fast. Neither is part of the artifact: the same inputs give the same files.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Adapter:
         self.projector = projector.eval()
         self.record = record
         self.seconds: dict[str, float] = {}
+        self.encoding: dict[str, dict[str, float]] = {}
         self._source, self._target = source, target
         self._options = options or {}
 

@@ -16,6 +16,7 @@ from m2m_adapters.recipes import recipe as named_recipe
 from m2m_adapters.registry import load_source, load_target
 from m2m_adapters.store import Store
 from m2m_adapters.stored import StoredEncoder
+from m2m_adapters.team import team
 from m2m_adapters.tracking import check_tracker, tracking
 
 if TYPE_CHECKING:
@@ -53,11 +54,13 @@ def align(
     model_options: handed to the models' factories (``device``, ``precision``, ...).
     track: ``tensorboard``, ``wandb`` or ``trackio`` shows the loss of every epoch.
     """
+    options = model_options or {}
+    if team(str(options.get("device") or "auto")).size > 1:
+        _check_shareable(texts, level)
     if track is not None:
         check_tracker(track)
     chosen = named_recipe(recipe, **changes)
     bar = progress if isinstance(progress, Progress) else progress_for(progress)
-    options = model_options or {}
     with bar.stage("load", None):
         encoder = load_source(source, **options) if isinstance(source, str) else source
         model = load_target(target, **options) if isinstance(target, str) else target
@@ -75,13 +78,8 @@ def align(
         )
     kept = store if isinstance(store, Store) else Store() if store else None
     normalized = model.space.normalized
-    grower = Grower(
-        StoredEncoder(encoder, kept, "source"),
-        StoredEncoder(model.text, kept, "target"),
-        corpus.sentences,
-        normalized,
-        seed,
-    )
+    towers = (StoredEncoder(encoder, kept, "source"), StoredEncoder(model.text, kept, "target"))
+    grower = Grower(*towers, corpus.sentences, normalized, seed)
     grown = grower.grow(chosen, stopping or Stopping(), bar)
     with tracking(track, chosen.to_dict()) as tracker:
         fitted = fit(
@@ -95,7 +93,10 @@ def align(
             resume=_resume(kept, encoder, model, corpus, grown),
             track=tracker,
         )
-    return _assemble(encoder, model, names, corpus, grown, fitted, chosen, seed, bar, options)
+    made = _assemble(encoder, model, names, corpus, grown, fitted, chosen, seed, options)
+    made.seconds = dict(bar.seconds)
+    made.encoding = {tower.what: tower.speed.to_dict() for tower in towers}
+    return made
 
 
 def _resume(
@@ -108,6 +109,14 @@ def _resume(
         return None
     towers = (encoder.fingerprint, model.text.fingerprint)
     return Resume(store.folder / "training", f"{towers} {corpus.digest} {grown.pairs.n}")
+
+
+def _check_shareable(texts: TextsLike, level: str) -> None:
+    """What several processes cannot do together."""
+    if texts == "-":
+        raise UserError("several processes cannot read one standard input", "give a file")
+    if level != "sentence":
+        raise UserError("alignment of tokens is the work of one process", "start `m2m align` alone")
 
 
 def _check_kinds(encoder: Any, model: Any) -> None:
@@ -132,7 +141,6 @@ def _assemble(
     fitted: Fitted,
     chosen: Recipe,
     seed: int,
-    bar: Progress,
     options: dict[str, Any],
 ) -> Adapter:
     from m2m_adapters.adapter import Adapter, describe_source, describe_target
@@ -156,9 +164,7 @@ def _assemble(
         "curve": fitted.curve,
         "growth": grown.curve,
     }
-    adapter = Adapter(fitted.projector, record, source=encoder, target=model)
-    adapter.seconds = dict(bar.seconds)
-    return adapter
+    return Adapter(fitted.projector, record, source=encoder, target=model)
 
 
 def held_out_results(

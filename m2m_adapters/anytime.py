@@ -21,6 +21,7 @@ from m2m_adapters.pairs import Chunk, Pairs, held_out_rows
 from m2m_adapters.progress import Progress
 from m2m_adapters.recipes import Recipe
 from m2m_adapters.stored import WINDOW, StoredEncoder
+from m2m_adapters.team import team
 
 if TYPE_CHECKING:
     from m2m_adapters.solve import Moments
@@ -111,7 +112,7 @@ class Grower:
 
         n = len(self._texts)
         absent = max(self.source.missing(self._texts), self.target.missing(self._texts))
-        patient = not stopping.use_all and absent > 0
+        patient = team().agreed(not stopping.use_all and absent > 0)
         with progress.stage("encode", len(self._held) + n) as done:
             x_held, y_held = self._windows(self._held, lambda k: done(k))
             moments = Moments.empty(x_held.shape[1], y_held.shape[1])
@@ -119,6 +120,7 @@ class Grower:
             used = 0
             try:
                 for stop in stages(n):
+                    self._divide(self._texts[used:stop], done, len(self._held) + used)
                     while used < stop:
                         texts = self._texts[used : min(used + WINDOW, stop)]
                         x, y = self._both(texts)
@@ -127,25 +129,48 @@ class Grower:
                         moments.add(torch.from_numpy(x), torch.from_numpy(y))
                         used += len(texts)
                         done(len(self._held) + used)
+                        progress.note(self._told(grown))
                     if patient:
                         judged = judge_closed_form(moments, grown.pairs, recipe, self.normalized)
                         grown.curve.append({"sentences": used, **judged})
-                        progress.note(f"held-out loss {grown.curve[-1]['held_out_loss']:.5f}")
-                        if used < n and stale(grown.curve, stopping):
+                        progress.note(self._told(grown))
+                        if team().agreed(used < n and stale(grown.curve, stopping)):
                             grown.stopped = (
                                 f"{stopping.patience} stages brought less than "
                                 f"{stopping.tolerance:.1%} each"
                             )
                             break
             except KeyboardInterrupt:
-                if used < ENOUGH:
+                if used < ENOUGH or team().size > 1:  # others may have come to another place
                     raise
                 grown.moments = None  # a window may be half in them: the fit sums them again
                 grown.stopped = "interrupted by the user"
         grown.pairs = Pairs(used, self.read, x_held, y_held)
         return grown
 
+    def _told(self, grown: Grown) -> str:
+        """What is worth a word beside the bar, which tells sentences a second itself."""
+        told = []
+        for tower in (self.source, self.target):
+            if rate := tower.speed.to_dict().get("tokens_per_second"):
+                told.append(f"{tower.what} {rate:,.0f} tokens/s")
+        if grown.curve:
+            told.append(f"held-out loss {grown.curve[-1]['held_out_loss']:.5f}")
+        return ", ".join(told)
+
+    def _divide(self, texts: list[str], done: Any, before: int = 0) -> None:
+        """Each process of a team encodes some windows; the store brings them together."""
+        others = team()
+        towers = [tower for tower in (self.source, self.target) if tower.shelf is not None]
+        if others.size > 1 and towers:
+            for start in range(others.rank * WINDOW, len(texts), others.size * WINDOW):
+                for tower in towers:
+                    tower.embed(texts[start : start + WINDOW], **self._options)
+                done(before + start)
+            others.wait()
+
     def _windows(self, texts: list[str], done: Any) -> Chunk:
+        self._divide(texts, done)
         parts = []
         for start in range(0, len(texts), WINDOW):
             parts.append(self._both(texts[start : start + WINDOW]))

@@ -66,6 +66,7 @@ class Embedder:
         else:
             self._items = None
         self._stored = StoredEncoder(self.encoder, store)
+        self.speed = self._stored.speed
         self.about = About(
             work.name,
             self.encoder.fingerprint,
@@ -111,13 +112,17 @@ def _towers(work: Work) -> tuple[TextEncoder, Any]:
 
 @dataclass(frozen=True)
 class Embedded:
-    """rows: of the dataset. encoded: of them now; the others were there already."""
+    """rows: of the dataset. encoded: of them now; the others were there already.
+
+    tokens: of texts that were encoded on this machine, where the encoder tells them.
+    """
 
     out: str
     rows: int
     encoded: int
     dim: int
     seconds: float
+    tokens: int = 0
 
 
 def embed_dataset(
@@ -150,21 +155,21 @@ def embed_dataset(
     into = str(out) if "://" in str(out) else str(Path(out).expanduser().resolve())
     work = Work(name, where, into, items, column, max_rows, model_options)
     bar = progress if isinstance(progress, Progress) else progress_for(progress)
-    began = time.perf_counter()
+    began, tokens = time.perf_counter(), 0
     if engine == "ray":
         from m2m_adapters.embed_ray import embed_with_ray
 
         rows, encoded = embed_with_ray(work, ray_address, workers, bar)
     else:
         kept = store if isinstance(store, Store) else Store() if store else None
-        rows, encoded = _locally(work, kept, bar)
+        rows, encoded, tokens = _locally(work, kept, bar)
     if not rows:
         raise UserError(f"{corpus} holds no row", "give texts, one a line, or items")
     dataset = Dataset(out)
     dataset.finish(rows)
     about = dataset.about
     assert about is not None
-    return Embedded(str(out), rows, encoded, about.dim, time.perf_counter() - began)
+    return Embedded(str(out), rows, encoded, about.dim, time.perf_counter() - began, tokens)
 
 
 def _absolute(given: str | Path) -> str:
@@ -177,7 +182,7 @@ def _absolute(given: str | Path) -> str:
         return str(given)
 
 
-def _locally(work: Work, store: Store | None, bar: Progress) -> tuple[int, int]:
+def _locally(work: Work, store: Store | None, bar: Progress) -> tuple[int, int, int]:
     with bar.stage("load", None):
         embedder = Embedder(work, store)
     dataset = Dataset(work.out)
@@ -185,17 +190,15 @@ def _locally(work: Work, store: Store | None, bar: Progress) -> tuple[int, int]:
     parts = dataset.parts()
     rows = encoded = 0
     with bar.stage("encode", None, "rows") as done:
-        began = time.perf_counter()
         for block in work.blocks():
             if not dataset.has(block, parts):
                 dataset.write(block, embedder.encode(block.rows), work.kind)
                 encoded += len(block.rows)
-                tokens = getattr(embedder.encoder, "tokens_encoded", 0)
-                if tokens:
-                    bar.note(f"{tokens / (time.perf_counter() - began):,.0f} tokens/s")
+                if rate := embedder.speed.to_dict().get("tokens_per_second"):
+                    bar.note(f"{rate:,.0f} tokens/s")
             rows += len(block.rows)
             done(rows)
-    return rows, encoded
+    return rows, encoded, embedder.speed.tokens
 
 
 def item_rows(corpus: str, column: str | None = None) -> Iterator[str]:

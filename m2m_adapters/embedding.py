@@ -211,13 +211,28 @@ def embed(
     **options: Any,
 ) -> Vectors:
     """float32 ``[len(texts), dim]``, chunk by chunk, each checked before it is trusted."""
-    parts = []
-    for start in range(0, len(texts), chunk):
-        some = list(texts[start : start + chunk])
-        parts.append(checked(encoder.encode(some, **options), encoder, some, what))
+
+    def encoded(some: list[str]) -> Vectors:
+        return checked(encoder.encode(some, **options), encoder, some, what)
+
+    return piece_by_piece(encoded, texts, encoder.dim, chunk, progress)
+
+
+def piece_by_piece(
+    encoded: Callable[[list[str]], Vectors],
+    texts: Sequence[str],
+    dim: int,
+    size: int,
+    progress: Progress | None = None,
+) -> Vectors:
+    """float32 ``[len(texts), dim]``: what ``encoded`` makes of ``size`` texts at a time."""
+    out = np.empty((len(texts), dim), np.float32)
+    for start in range(0, len(texts), size):
+        some = list(texts[start : start + size])
+        out[start : start + len(some)] = encoded(some)
         if progress is not None:
-            progress(min(start + chunk, len(texts)), len(texts))
-    return np.concatenate(parts) if parts else np.zeros((0, encoder.dim), np.float32)
+            progress(start + len(some), len(texts))
+    return out
 
 
 def checked(vectors: Any, encoder: TextEncoder, texts: Sequence[str], what: str) -> Vectors:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 AS_GOOD = 0.01
 """Relative difference of held-out losses that says nothing."""
 
+JUDGES = 512
+"""Held-out pairs that ridges are compared on; all of them judge the one that is chosen."""
+
 
 @dataclass
 class Fitted:
@@ -152,6 +155,7 @@ def _solve(
     else:
         maps = list(ridge_path(moments, RIDGES if recipe.ridge is None else [recipe.ridge]))
     tried = []
+    xh, yh = xh[:JUDGES], yh[:JUDGES]
     for candidate in maps:
         fitted.projector.set_affine(candidate.weight, candidate.bias)
         if fitted.projector.norm is not None:
@@ -198,8 +202,11 @@ def _refine(
     track: Track | None,
 ) -> None:
     from m2m_adapters.devices import choose_device
+    from m2m_adapters.team import team
     from m2m_adapters.train import Schedule, refine
 
+    # Machines may differ in a last bit; all begin with the first one's weights.
+    fitted.projector.load_state_dict(team().agreed(fitted.projector.state_dict()))
     where = choose_device(device)
     if where.type == "cuda":
         fitted.projector.to(where)
@@ -212,6 +219,7 @@ def _refine(
         recipe.epochs,
         recipe.warmup_steps,
         recipe.patience,
+        recipe.precision,
     )
 
     def report(epoch: int, epochs: int, held_out: float) -> None:

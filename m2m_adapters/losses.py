@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,7 +19,8 @@ from m2m_adapters.errors import UnknownName, UserError
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 TEMPERATURE = 0.07
-BLOCK = 4096
+BLOCK = 1 << 24
+"""Numbers of a B x B matrix that are there at once."""
 
 
 def mse(p: Tensor, y: Tensor) -> Tensor:
@@ -37,19 +39,39 @@ def cosine(p: Tensor, y: Tensor) -> Tensor:
 
 
 def structure(p: Tensor, y: Tensor) -> Tensor:
-    """Sum over pairs i<j of (p_i.p_j - y_i.y_j)^2, divided by B(B-1)/2.
-
-    Computed in blocks of rows, so a large batch never holds a B x B matrix at once.
-    """
-    size = p.shape[0]
-    if size < 2:
+    """Sum over pairs i<j of (p_i.p_j - y_i.y_j)^2, divided by B(B-1)/2."""
+    if len(p) < 2:
         return p.sum() * 0
-    total = p.new_zeros(())
-    for start in range(0, size, BLOCK):
-        rows = slice(start, start + BLOCK)
-        total = total + (p[rows] @ p.T - y[rows] @ y.T).square().sum()
-    diagonal = ((p * p).sum(-1) - (y * y).sum(-1)).square().sum()
-    return (total - diagonal) / (size * (size - 1))
+    found: Tensor = _Structure.apply(p, y)  # type: ignore[no-untyped-call]
+    return found
+
+
+class _Structure(torch.autograd.Function):
+    """Value and slope in one pass over blocks of rows: autograd would keep a B x B matrix."""
+
+    @staticmethod
+    def forward(ctx: Any, p: Tensor, y: Tensor) -> Tensor:
+        size = len(p)
+        sides = (p, y)
+        slopes = [torch.zeros_like(v) if n else None for v, n in zip(sides, ctx.needs_input_grad)]
+        total = p.new_zeros(())
+        step = max(1, BLOCK // size)
+        for start in range(0, size, step):
+            rows = slice(start, start + step)
+            away = p[rows] @ p.T - y[rows] @ y.T
+            away.diagonal(start).zero_()  # a row with itself is no pair
+            total += away.square().sum()
+            for slope, side in zip(slopes, sides):
+                if slope is not None:
+                    slope[rows] = away @ side
+        pairs = size * (size - 1)  # each of them is met twice
+        signed = zip(slopes, (4 / pairs, -4 / pairs))
+        ctx.save_for_backward(*(s if s is None else s * factor for s, factor in signed))
+        return total / pairs
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        return tuple(s if s is None else grads[0] * s for s in ctx.saved_tensors)
 
 
 def contrastive(p: Tensor, y: Tensor) -> Tensor:

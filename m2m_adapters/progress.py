@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from m2m_adapters.team import is_first
+
 Update = Callable[[int], None]
 """Called with how much is done so far."""
 
@@ -68,6 +70,6 @@ class Bars(Progress):
 
 
 def progress_for(wanted: bool | None = None) -> Progress:
-    """Bars when asked for, or by default when stderr is a terminal."""
+    """Bars when asked for, or by default when stderr is a terminal; one process shows them."""
     shown = sys.stderr.isatty() if wanted is None else wanted
-    return Bars() if shown else Progress()
+    return Bars() if shown and is_first() else Progress()

@@ -8,6 +8,7 @@ from typing import Any
 from m2m_adapters.errors import UnknownName, UserError
 
 FITS = ("closed-form", "gradient", "both")
+PRECISIONS = ("fp32", "bf16")
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Recipe:
     for angular spaces, ``1*mse`` where magnitude matters.
     head: None means ``l2`` for angular spaces, ``none`` where magnitude matters.
     ridge: a fixed strength, or None to choose by held-out loss. procrustes: a scaled rotation.
+    precision: of the projector's arithmetic during refinement; its weights stay fp32.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Recipe:
     epochs: int = 50
     warmup_steps: int = 50
     patience: int | None = None
+    precision: str = "fp32"
 
     def loss_for(self, normalized: bool) -> str:
         return self.loss or ("48*mse + 1*structure" if normalized else "1*mse")
@@ -81,6 +84,11 @@ def recipe(name: str, **changes: Any) -> Recipe:
     for key in ("lr", "batch_size", "epochs", "layers"):
         if not getattr(chosen, key) > 0:
             raise UserError(f"{key} must be above zero, not {getattr(chosen, key)}")
+    if chosen.precision not in PRECISIONS:
+        raise UserError(
+            f"'{chosen.precision}' is not a precision to refine in",
+            f"use {' or '.join(PRECISIONS)}",
+        )
     if chosen.ridge is not None and not 0 <= chosen.ridge < float("inf"):
         raise UserError(f"ridge must be zero or above, not {chosen.ridge}", "e.g. 0.001")
     if chosen.procrustes and chosen.fit == "gradient":

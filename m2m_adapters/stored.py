@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from m2m_adapters.embedding import Progress, checked
+from m2m_adapters.embedding import Progress, checked, piece_by_piece
 from m2m_adapters.interfaces import TextEncoder, Vectors
 from m2m_adapters.store import Shelf, Store
 
@@ -16,12 +18,34 @@ WINDOW = 2048
 that a run that was killed makes the same batches, hence the same bytes, as one that was not."""
 
 
+@dataclass
+class Speed:
+    """What an encoder has done so far. tokens: 0 where it does not tell them."""
+
+    sentences: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+
+    def to_dict(self) -> dict[str, float]:
+        """With the rates; tokens only where they are known."""
+        told: dict[str, float] = {"sentences": self.sentences, "seconds": self.seconds}
+        if self.seconds:
+            told["sentences_per_second"] = self.sentences / self.seconds
+        if self.tokens and self.seconds:
+            told |= {"tokens": self.tokens, "tokens_per_second": self.tokens / self.seconds}
+        return told
+
+
 class StoredEncoder:
-    """An encoder with its shelf, or without one where it cannot be filed or none is wanted."""
+    """An encoder with its shelf, or without one where it cannot be filed or none is wanted.
+
+    speed: of what was encoded; what was stored already does not count.
+    """
 
     def __init__(self, encoder: TextEncoder, store: Store | None, what: str = "encoder") -> None:
         self.encoder, self.what = encoder, what
         self.shelf: Shelf | None = store.shelf(encoder) if store is not None else None
+        self.speed = Speed()
 
     def missing(self, texts: Sequence[str]) -> int:
         """How many of the texts would have to be encoded."""
@@ -33,12 +57,11 @@ class StoredEncoder:
         self, texts: Sequence[str], *, progress: Progress | None = None, **options: Any
     ) -> Vectors:
         """float32 ``[len(texts), dim]``, window by window, each checked before it is trusted."""
-        out = np.empty((len(texts), self.encoder.dim), np.float32)
-        for start in range(0, len(texts), WINDOW):
-            some = list(texts[start : start + WINDOW])
-            out[start : start + len(some)] = self._window(some, options)
-            if progress is not None:
-                progress(start + len(some), len(texts))
+
+        def window(some: list[str]) -> Vectors:
+            return self._window(some, options)
+
+        out = piece_by_piece(window, texts, self.encoder.dim, WINDOW, progress)
         if self.shelf is not None:
             self.shelf.touch()
         return out
@@ -54,4 +77,10 @@ class StoredEncoder:
         return self.shelf.read(self.shelf.find(texts))
 
     def _encoded(self, texts: list[str], options: dict[str, Any]) -> Vectors:
-        return checked(self.encoder.encode(texts, **options), self.encoder, texts, self.what)
+        before = getattr(self.encoder, "tokens_encoded", 0)
+        began = time.perf_counter()
+        found = checked(self.encoder.encode(texts, **options), self.encoder, texts, self.what)
+        self.speed.seconds += time.perf_counter() - began
+        self.speed.sentences += len(texts)
+        self.speed.tokens += getattr(self.encoder, "tokens_encoded", 0) - before
+        return found

@@ -1,7 +1,7 @@
 """Gradient refinement of the objective; the best state by held-out loss is kept, not the last.
 
 Pairs that fit in memory, or on the device, are shuffled whole; larger sets are streamed in
-blocks, in random order and shuffled within.
+blocks, in random order and shuffled within. Processes of one team draw the same batches.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from torch import Tensor
 
 from m2m_adapters.checkpoint import Checkpoint
 from m2m_adapters.losses import Loss
+from m2m_adapters.objective import Objective, fastest
 from m2m_adapters.pairs import Pairs
 from m2m_adapters.projector import Projector
+from m2m_adapters.team import team
 
 BLOCK = 1 << 16
 
@@ -35,7 +37,10 @@ class Resume:
 
 @dataclass(frozen=True)
 class Schedule:
-    """AdamW with linear warm-up and linear decay to zero, as published by default."""
+    """AdamW with linear warm-up and linear decay to zero, as published by default.
+
+    batch_size: of all processes together. precision: the projector's arithmetic.
+    """
 
     lr: float = 3e-4
     weight_decay: float = 0.01
@@ -43,6 +48,7 @@ class Schedule:
     epochs: int = 50
     warmup_steps: int = 50
     patience: int | None = None
+    precision: str = "fp32"
 
 
 @dataclass
@@ -82,8 +88,10 @@ def refine(
             return (step + 1) / schedule.warmup_steps
         return max(0.0, (total - step) / max(1, total - schedule.warmup_steps))
 
+    others = team()
+    parameters = list(projector.parameters())
     optimizer = torch.optim.AdamW(
-        projector.parameters(),
+        parameters,
         lr=schedule.lr,
         weight_decay=schedule.weight_decay,
         fused=True,
@@ -91,15 +99,16 @@ def refine(
     decay = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
     checkpoint = None
     if resume is not None:
-        parts = (resume.data, schedule, loss, seed, pairs.n, batches.steps, device)
+        parts = (resume.data, schedule, loss, seed, pairs.n, batches.steps, device, others.size)
         identity = f"{parts} {torch.__version__} {_digest(projector)}"
         checkpoint = Checkpoint(resume.folder, identity)
         if resume.every is not None:
             checkpoint.every = resume.every
-    result = Refinement([score(projector)])
+    result = Refinement([others.agreed(score(projector))])
     best = copy.deepcopy(projector.state_dict())
     first = 1
-    if checkpoint is not None and (saved := checkpoint.load()) is not None:
+    saved = others.agreed(checkpoint.load() if checkpoint is not None else None)
+    if saved is not None:
         projector.load_state_dict(saved["projector"])
         optimizer.load_state_dict(saved["optimizer"])
         decay.load_state_dict(saved["decay"])
@@ -119,27 +128,30 @@ def refine(
             "best_epoch": result.best_epoch,
         }
 
+    objective = Objective(projector, loss, schedule.precision)
+    step = fastest(objective, schedule.batch_size, device)
     for epoch in range(first, schedule.epochs + 1):
         if _enough(result, epoch - 1, schedule):
             break
         projector.train()
         for x, y in batches.epoch():
             optimizer.zero_grad(set_to_none=True)
-            loss(projector(x), y).backward()  # type: ignore[no-untyped-call]
+            step(x[others.share(len(x))], y).backward()  # type: ignore[no-untyped-call]
+            others.add_up(value.grad for value in parameters)
             optimizer.step()
             decay.step()
         projector.eval()
-        held_out = score(projector)
+        held_out = others.agreed(score(projector))
         result.losses.append(held_out)
         if held_out < result.losses[result.best_epoch]:
             result.best_epoch = epoch
             best = copy.deepcopy(projector.state_dict())
         if progress is not None:
             progress(epoch, schedule.epochs, held_out)
-        if checkpoint is not None:
+        if checkpoint is not None and others.rank == 0:
             checkpoint.save(state)
     projector.load_state_dict(best)
-    if checkpoint is not None:
+    if checkpoint is not None and others.rank == 0:
         checkpoint.drop()
     return result
 
@@ -165,7 +177,7 @@ class Batches:
     def __init__(self, pairs: Pairs, size: int, generator: torch.Generator) -> None:
         self._pairs, self._size, self._generator = pairs, size, generator
         self._device = generator.device
-        whole = pairs.fits_in_memory or self._fits_on_gpu()
+        whole = team().agreed(pairs.fits_in_memory or self._fits_on_gpu())
         block = pairs.n if whole else min(pairs.n, max(BLOCK, size))
         self._starts = list(range(0, pairs.n, block))
         self._block = block

@@ -15,12 +15,12 @@ PLUGIN_PACKAGES = {
 
 # Floors of the house: a module may import from its own floor's modules listed here and below.
 FLOORS = [
-    {"errors", "hookspecs", "files", "progress"},
+    {"errors", "hookspecs", "files", "progress", "team"},
     {"interfaces", "plugins", "devices", "weights", "languages", "licences",
      "strict", "shard", "checkpoint", "tracking"},
     {"registry", "corpus_files", "items", "images", "sounds", "losses", "projector",
      "record", "pairs"},
-    {"corpus", "embedding", "fusion", "recipes", "solve", "train", "store", "diagnosis",
+    {"corpus", "embedding", "fusion", "recipes", "solve", "objective", "train", "store", "diagnosis",
      "new_plugin", "card", "token_projector"},
     {"fit", "adapter", "stored", "anytime", "hub"},
 ]  # fmt: skip

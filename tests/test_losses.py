@@ -62,11 +62,34 @@ def test_against_a_double_loop(name: str, size: int) -> None:
     assert float(losses.LOSSES[name](p, y)) == pytest.approx(slow, rel=1e-10)
 
 
-def test_structure_in_blocks_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def plain_structure(p: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """One B x B matrix, differentiated by autograd."""
+    away = torch.triu(p @ p.T - y @ y.T, diagonal=1)
+    return away.square().sum() / (len(p) * (len(p) - 1) / 2)
+
+
+@pytest.mark.parametrize("rows", [1, 4, 16, 32, 33, 1000])
+def test_structure_in_blocks_has_the_same_value_and_gradient(
+    rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
     p, y = torch.randn(33, 4, dtype=torch.float64), torch.randn(33, 4, dtype=torch.float64)
-    whole = float(losses.structure(p, y))
-    monkeypatch.setattr(losses, "BLOCK", 5)
-    assert float(losses.structure(p, y)) == pytest.approx(whole, rel=1e-12)
+    p.requires_grad_(), y.requires_grad_()
+    wanted = plain_structure(p, y)
+    slopes = torch.autograd.grad(3 * wanted, (p, y))
+    monkeypatch.setattr(losses, "BLOCK", 33 * rows)
+    found = losses.structure(p, y)
+    torch.testing.assert_close(found, wanted, rtol=1e-12, atol=0)
+    for mine, slope in zip(torch.autograd.grad(3 * found, (p, y)), slopes):
+        torch.testing.assert_close(mine, slope, rtol=1e-12, atol=1e-14)
+
+
+def test_structure_keeps_no_matrix_for_its_gradient() -> None:
+    kept: list[int] = []
+    p, y = torch.randn(600, 4, requires_grad=True), torch.randn(600, 4)
+    with torch.autograd.graph.saved_tensors_hooks(lambda v: kept.append(v.numel()) or v, lambda v: v):
+        losses.structure(p, y)
+    assert kept and max(kept) <= p.numel()
 
 
 @pytest.mark.parametrize("name", losses.LOSSES)

@@ -41,6 +41,9 @@ def align(
     epochs: int | None = typer.Option(None, "--epochs", help="Refinement epochs at most."),
     lr: float | None = typer.Option(None, "--lr", help="Learning rate of the refinement."),
     batch_size: int | None = typer.Option(None, "--batch-size", help="Pairs in a step."),
+    train_precision: str = typer.Option(
+        "fp32", "--train-precision", help="fp32, or bf16 for the refinement's arithmetic."
+    ),
     column: str | None = typer.Option(None, "--column", help="Column that holds the sentences."),
     max_sentences: int | None = typer.Option(None, "--max-sentences", help="Uniform sample."),
     tolerance: float = typer.Option(
@@ -67,6 +70,7 @@ def align(
     """
     import m2m_adapters as m2m
     from m2m_adapters.anytime import Stopping
+    from m2m_adapters.team import is_first
 
     changes: dict[str, Any] = {
         "recipe": recipe,
@@ -82,6 +86,7 @@ def align(
         "epochs": epochs,
         "lr": lr,
         "batch_size": batch_size,
+        "precision": None if train_precision == "fp32" else train_precision,
     }
     common: dict[str, Any] = {
         "seed": seed,
@@ -105,10 +110,13 @@ def align(
     else:
         tried = []
         adapter = m2m.align(source, target, given, **changes, **common)
+    if not is_first():
+        return
     adapter.save(out)
     if json:
-        told = {"grid": [one.to_dict() for one in tried]} if tried else {}
-        print_json({"adapter": str(out), "seconds": adapter.seconds, **told, **adapter.record})
+        told: dict[str, Any] = {"grid": [one.to_dict() for one in tried]} if tried else {}
+        told |= {"seconds": adapter.seconds, "encoding": adapter.encoding}
+        print_json({"adapter": str(out), **told, **adapter.record})
         return
     if tried:
         names = list(tried[0].values)
@@ -140,6 +148,16 @@ def closing_table(adapter: Adapter, out: Path) -> str:
         ("held-out top-1", f"{share(held['top1'])} (before: {share(held['top1_before'])})"),
         ("off orthogonal", "-" if deviation is None else f"{deviation:.4f}"),
         ("parameters", f"{held['parameters']:,}"),
+        *((f"{side} encoded", _speed(told)) for side, told in adapter.encoding.items()),
         *((f"time to {stage}", f"{seconds:.1f} s") for stage, seconds in adapter.seconds.items()),
     ]
     return table(rows, (adapter.name, str(out)))
+
+
+def _speed(told: dict[str, float]) -> str:
+    """What a tower encoded now; the rest was in the store."""
+    line = f"{told['sentences']:,} sentences"
+    for unit in ("sentences", "tokens"):
+        if rate := told.get(f"{unit}_per_second"):
+            line += f", {rate:,.0f} {unit}/s"
+    return line

@@ -60,6 +60,8 @@ def embed(
         print_json(asdict(done))
         return
     rate = f", {done.encoded / done.seconds:,.0f} rows/s" if done.encoded else ""
+    if done.tokens:
+        rate += f", {done.tokens / done.seconds:,.0f} tokens/s"
     typer.echo(
         f"{done.rows:,} vectors of dimension {done.dim} in {done.out} "
         f"({done.encoded:,} encoded now, {done.seconds:.1f} s{rate})"
