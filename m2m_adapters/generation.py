@@ -1,4 +1,4 @@
-"""Pictures from prompts into a folder: resumable, each file whole, each telling what it is.
+"""Pictures or sounds from prompts into a folder: resumable, each whole, each telling what it is.
 
 A picture's name is a digest of everything that decides its pixels, so that asking again makes
 nothing twice, whatever the order, and asking for something else never overwrites.
@@ -9,11 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 import unicodedata
+import wave
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from m2m_adapters.errors import AbilityMissing, UserError
 from m2m_adapters.files import whole_file
@@ -77,12 +81,12 @@ def records(adapter: Adapter, prompt: str, wanted: Wanted) -> list[dict[str, Any
     ]
 
 
-def file_name(record: dict[str, Any]) -> str:
+def file_name(record: dict[str, Any], suffix: str = ".png") -> str:
     """Readable start of the prompt, then a digest of the whole record."""
     digest = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:16]
     words = unicodedata.normalize("NFC", record["prompt"])
     slug = re.sub(r"[^\w]+", "-", words).strip("-_")[:24].strip("-_")
-    return f"{slug}-{digest}.png" if slug else f"{digest}.png"
+    return f"{slug}-{digest}{suffix}" if slug else f"{digest}{suffix}"
 
 
 def generate_files(
@@ -96,20 +100,27 @@ def generate_files(
 ) -> list[Made]:
     """Make what ``folder`` lacks; returns every picture of the prompts, in their order.
 
-    Beside each ``NAME.png`` lies ``NAME.json``, the same record on one line. A run that was
-    killed goes on with the first picture that is not there.
+    Beside each ``NAME.png`` (or ``NAME.wav``) lies ``NAME.json``, its record on one line. A run
+    that was killed goes on with the first that is not there.
     """
     wanted, folder = wanted or Wanted(), Path(folder)
-    if adapter.modality != "image":
+    if adapter.modality not in WRITERS:
         raise UserError(
-            f"this adapter leads to {adapter.modality}, not to images", "use adapter.generate"
+            f"this adapter leads to {adapter.modality}, not to {' or '.join(WRITERS)}",
+            "use adapter.generate",
         )
+    suffix, save = WRITERS[adapter.modality]
     check_prompts(prompts)
+    began = time.time()
     told = {prompt: records(adapter, prompt, wanted) for prompt in prompts}
+
+    def place(record: dict[str, Any]) -> Path:
+        return folder / file_name(record, suffix)
+
     missing = [
         prompt
         for prompt, some in told.items()
-        if not all((folder / file_name(record)).is_file() for record in some)
+        if not all(place(record).is_file() for record in some)
     ]
     absent = set(missing)
     done = len(told) - len(missing)
@@ -130,18 +141,28 @@ def generate_files(
         expected = [record for prompt in some for record in told[prompt]]
         if len(images) != len(expected):
             raise UserError(
-                f"the target made {len(images)} pictures where {len(expected)} were asked for",
+                f"the target made {len(images)} items where {len(expected)} were asked for",
                 "mend its plugin",
             )
         for record, image in zip(expected, images, strict=True):
-            save_picture(image, record, folder / file_name(record))
+            save(image, record, place(record))
         done += len(some)
         progress(done)
+    _sweep(folder, began)
     return [
-        Made(prompt, record["seed"], folder / file_name(record), prompt in absent)
+        Made(prompt, record["seed"], place(record), prompt in absent)
         for prompt in prompts
         for record in told[prompt]
     ]
+
+
+def _sweep(folder: Path, began: float) -> None:
+    """Remove what runs that were killed while writing left of files that are whole now."""
+    for part in folder.glob(".*.part"):
+        whole = folder / part.name[1:].rsplit(".", 2)[0]
+        # One of another run that is going on may be newer than ours.
+        if whole.is_file() and part.stat().st_mtime < began:
+            part.unlink(missing_ok=True)
 
 
 def check_prompts(prompts: Sequence[str]) -> None:
@@ -154,9 +175,7 @@ def save_picture(image: Any, record: dict[str, Any], path: Path) -> None:
     """The record first, so that a picture is never without it; each file whole or not at all."""
     from PIL import PngImagePlugin
 
-    line = json.dumps(record, ensure_ascii=False)
-    with whole_file(path.with_suffix(".json")) as temporary:
-        temporary.write_text(line + "\n", encoding="utf-8")
+    line = _save_record(record, path)
     told = PngImagePlugin.PngInfo()
     told.add_itxt("prompt", record["prompt"])
     told.add_itxt(KEY, line)
@@ -164,14 +183,44 @@ def save_picture(image: Any, record: dict[str, Any], path: Path) -> None:
         image.save(temporary, format="PNG", pnginfo=told)
 
 
+def save_sound(sound: Any, record: dict[str, Any], path: Path) -> None:
+    """(float samples ``[n]``, rate) as 16-bit WAV, which every player knows."""
+    samples, rate = sound
+    _save_record({**record, "rate": int(rate)}, path)
+    scaled = np.rint(np.clip(np.asarray(samples, dtype=np.float64), -1, 1) * 32767)
+    with whole_file(path) as temporary, wave.open(str(temporary), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(int(rate))
+        file.writeframes(scaled.astype("<i2").tobytes())
+
+
+WRITERS: dict[str, tuple[str, Callable[[Any, dict[str, Any], Path], None]]] = {
+    "image": (".png", save_picture),
+    "audio": (".wav", save_sound),
+}
+
+
+def _save_record(record: dict[str, Any], path: Path) -> str:
+    line = json.dumps(record, ensure_ascii=False)
+    with whole_file(path.with_suffix(".json")) as temporary:
+        temporary.write_text(line + "\n", encoding="utf-8")
+    return line
+
+
 def read_record(path: str | Path) -> dict[str, Any]:
-    """What a picture made here says of itself."""
+    """What a picture made here says of itself; of a sound, what lies beside it."""
     from PIL import Image
 
-    with Image.open(path) as image:
-        line = getattr(image, "text", {}).get(KEY)
+    path = Path(path)
+    if path.suffix == ".wav":
+        beside = path.with_suffix(".json")
+        line = beside.read_text(encoding="utf-8") if beside.is_file() else None
+    else:
+        with Image.open(path) as image:
+            line = getattr(image, "text", {}).get(KEY)
     if line is None:
-        raise UserError(f"{path} was not made by m2m generate", "give one of its pictures")
+        raise UserError(f"{path} was not made by m2m generate", "give one of its files")
     return dict(json.loads(line))
 
 

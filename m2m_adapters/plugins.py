@@ -130,7 +130,7 @@ class Register:
     def benchmark(
         self, name: str, factory: str, *, modality: str, description: str = "", **details: Any
     ) -> None:
-        """``factory() -> m2m_adapters.evaluation.Benchmark``."""
+        """``factory() -> m2m_adapters.evaluation.Benchmark``, or ``Prompts`` to generate from."""
         self._add("benchmark", name, factory, description, modality=modality, **details)
 
     def loss(self, name: str, factory: str, *, description: str = "") -> None:

@@ -20,10 +20,13 @@ def demo(
 
     [dim]m2m demo --out demo-page[/dim]
     """
-    from m2m_adapters.demo import run_demo, summary
+    from m2m_adapters.demo import painted_sheet, run_demo, summary
     from m2m_adapters.progress import progress_for
 
-    shown = run_demo(out, sentences=sentences, progress=progress_for())
+    bar = progress_for()
+    shown = run_demo(
+        out, sentences=sentences, progress=bar, extras=[lambda: painted_sheet(progress=bar)]
+    )
     told = summary(shown)
     page = (out / "index.html").resolve()
     if json:

@@ -10,10 +10,10 @@ import typer
 
 from m2m_cli.evaluate_generator import (
     Painting,
+    named,
     need_item_encoder,
     paint,
     paintings_table,
-    prompts_of,
 )
 from m2m_cli.output import DEVICE, JSON, TRUST, print_json, table
 
@@ -84,7 +84,7 @@ def evaluate(
     """
     from m2m_adapters.adapter import load_adapter
     from m2m_adapters.errors import UserError
-    from m2m_adapters.evaluation import BASELINES
+    from m2m_adapters.evaluation import BASELINES, Prompts
     from m2m_adapters.evaluation import evaluate as measure
     from m2m_adapters.evaluation.find import load_benchmark
     from m2m_adapters.evaluation.systems import beside
@@ -107,25 +107,27 @@ def evaluate(
         painting.refuse("a suite")
         _suite(loaded, suite, _listed(tasks), chosen, json)
         return
-    prompts = prompts_of(loaded, benchmark)
-    if prompts is not None:
+    known = named(loaded, benchmark)
+    if isinstance(known, Prompts):
         if given := [name for name, value in for_items.items() if value]:
             raise UserError(
-                f"'{prompts.name}' holds prompts, and {', '.join(given)} is about items",
+                f"'{known.name}' holds prompts, and {', '.join(given)} is about items",
                 "leave it out",
             )
-        made = paint(loaded, prompts, painting, langs=chosen, seed=seed, device=device)
+        made = paint(loaded, known, painting, langs=chosen, seed=seed, device=device)
         _hand_over(loaded, made, adapter, report or (), keep, json)
         return
     painting.refuse(f"'{benchmark}'")
-    asked = load_benchmark(
-        benchmark,
-        data=data,
-        items=items,
-        split=split,
-        allow_missing=allow_missing,
-        modality=loaded.modality,
-    )
+    asked = known
+    if asked is None or data is not None:
+        asked = load_benchmark(
+            benchmark,
+            data=data,
+            items=items,
+            split=split,
+            allow_missing=allow_missing,
+            modality=loaded.modality,
+        )
     need_item_encoder(loaded, benchmark)
     if asked.missing:
         shown = ", ".join(asked.missing[:5]) + (", ..." if len(asked.missing) > 5 else "")

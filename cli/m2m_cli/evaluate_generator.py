@@ -10,7 +10,7 @@ from m2m_cli.output import table
 
 if TYPE_CHECKING:
     from m2m_adapters.adapter import Adapter
-    from m2m_adapters.evaluation import GeneratorEvaluation, Prompts
+    from m2m_adapters.evaluation import Benchmark, GeneratorEvaluation, Prompts
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class Painting:
             )
 
 
-def prompts_of(adapter: Adapter, benchmark: str) -> Prompts | None:
-    """The benchmark if it is one of prompts; None sends it to retrieval."""
+def named(adapter: Adapter, benchmark: str) -> Prompts | Benchmark | None:
+    """A benchmark of prompts, or one of items that a plugin offers; else None."""
     from m2m_adapters.evaluation.datasets.table import has_table
-    from m2m_adapters.evaluation.find import load_prompts, place_of
+    from m2m_adapters.evaluation.find import load_named, place_of
 
     if has_table(place_of(benchmark)) and adapter.target.can("encode_items"):
         return None  # a table of items and their captions
-    return load_prompts(benchmark, modality=adapter.modality)
+    return load_named(benchmark, modality=adapter.modality)
 
 
 def need_item_encoder(adapter: Adapter, benchmark: str) -> None:

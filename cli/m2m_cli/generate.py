@@ -1,4 +1,4 @@
-"""``m2m generate``: prompts of any language in, pictures out."""
+"""``m2m generate``: prompts of any language in, pictures or sounds out."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from m2m_cli.output import DEVICE, JSON, PRECISION, print_json
 
 if TYPE_CHECKING:
     from m2m_adapters.adapter import Adapter
+
+
+KEYS = {"image": "pictures", "audio": "sounds"}
 
 
 def generate(
@@ -38,14 +41,15 @@ def generate(
     precision: str | None = typer.Option(None, "--precision", help=PRECISION.help),
     json: bool = JSON,
 ) -> None:
-    """Make pictures from prompts in any language.
+    """Make pictures (.png) or sounds (.wav) from prompts in any language.
 
     Run again, it makes only what is missing. Every picture carries its prompt, seed, options
-    and the adapter's digest, and so does the .json beside it.
+    and the adapter's digest, and so does the .json beside it (of a sound, that alone).
 
     [dim]m2m generate mpnet-flux "ein roter Würfel" "赤い立方体" --seed 7 --grid sheet.html[/dim]
     """
     from m2m_adapters.contact_sheet import check_sheet, write_sheet
+    from m2m_adapters.errors import UserError
     from m2m_adapters.generation import Wanted, check_prompts, generate_files
     from m2m_adapters.progress import Bars, Progress
 
@@ -57,6 +61,8 @@ def generate(
     asked = _prompts(prompts, file)
     check_prompts(asked)
     model = _load(adapter, device, precision, offload)
+    if grid is not None and model.modality != "image":
+        raise UserError(f"--grid is for pictures; this makes {model.modality}", "leave it out")
     bar: Progress = Bars() if sys.stderr.isatty() and not json else Progress()
     with bar.stage("generate", len(dict.fromkeys(asked)), "prompts") as progress:
         made = generate_files(model, asked, out, wanted, batch_size=batch_size, progress=progress)
@@ -68,10 +74,17 @@ def generate(
             {"prompt": one.prompt, "seed": one.seed, "file": str(one.path), "new": one.new}
             for one in made
         ]
-        print_json({"pictures": rows, "made": new, "grid": str(grid) if grid else None})
+        print_json(
+            {
+                KEYS.get(model.modality, "items"): rows,
+                "made": new,
+                "grid": str(grid) if grid else None,
+            }
+        )
         return
     there = len({one.path for one in made}) - new
-    typer.echo(f"{new:,} pictures made, {there:,} were there; {out}/", err=True)
+    what = KEYS.get(model.modality, "items")
+    typer.echo(f"{new:,} {what} made, {there:,} were there; {out}/", err=True)
 
 
 def _load(name: str, device: str, precision: str | None, offload: str) -> Adapter:

@@ -55,13 +55,13 @@ def distances(reference: Vectors, made: Vectors) -> dict[str, float]:
             return rows
 
     size = min(SUBSET_SIZE, len(reference), len(made))
-    counted = {
-        "FID": FrechetInceptionDistance(feature=Given()),
-        "KID": KernelInceptionDistance(feature=Given(), subsets=SUBSETS, subset_size=size),
-    }
     found = {}
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore")  # that KID keeps its features: so it must
+        counted = {
+            "FID": FrechetInceptionDistance(feature=Given()),
+            "KID": KernelInceptionDistance(feature=Given(), subsets=SUBSETS, subset_size=size),
+        }
         torch.manual_seed(SEED)
         for name, metric in counted.items():
             for rows, real in ((reference, True), (made, False)):

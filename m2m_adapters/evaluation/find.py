@@ -12,8 +12,8 @@ from m2m_adapters.evaluation.prompts import Prompts, read_prompts
 from m2m_adapters.registry import resolve
 
 
-def load_prompts(name: str, *, modality: str) -> Prompts | None:
-    """The benchmark of prompts called ``name``, or those of a table; None if it is neither.
+def load_named(name: str, *, modality: str) -> Prompts | Benchmark | None:
+    """A plugin's benchmark, or a table's captions as prompts; None if ``name`` is neither.
 
     modality: of what the table's prompts are for.
     """
@@ -27,7 +27,7 @@ def load_prompts(name: str, *, modality: str) -> Prompts | None:
     if place.is_dir():
         return None
     made = resolve("benchmark", name)
-    return made if isinstance(made, Prompts) else None
+    return made if isinstance(made, (Prompts, Benchmark)) else None
 
 
 def place_of(name: str) -> Path:

@@ -1,4 +1,4 @@
-"""Diffusion pipelines as image targets of m2m-adapters."""
+"""Diffusion pipelines as targets of m2m-adapters: images, and sounds."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ def m2m_register(register: Register) -> None:
         "diffusion",
         "m2m_diffusion.target:load",
         modality="image",
-        description="FLUX.1, Stable Diffusion 3, XL, 2, 1.5: the conditioner is the space",
+        description="FLUX.1, Stable Diffusion 3, XL, 2, 1.5; AudioLDM, MusicLDM",
     )

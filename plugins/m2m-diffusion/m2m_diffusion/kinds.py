@@ -9,14 +9,80 @@ FluxPipeline                pooled                 a neutral prompt for T5
 StableDiffusion3Pipeline    both pooled, joined    the towers' states of "", zeros for T5
 StableDiffusionXLPipeline   pooled and sequence    nothing is missing
 StableDiffusionPipeline     sequence               nothing is missing
+AudioLDMPipeline            pooled, of length 1    nothing is missing
+MusicLDMPipeline            pooled, of length 1    nothing is missing
 ==========================  =====================  ==========================================
+
+Another class is added with :func:`register_kind`, by any package, before its model is loaded.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from m2m_adapters.errors import UserError
+from m2m_diffusion.neutral import flux_sequence, sd3_sequence
+
+if TYPE_CHECKING:
+    from m2m_diffusion.target import DiffusionModel
+
+
+def both(pooled: Any, sequence: Any) -> dict[str, Any]:
+    """The arguments of most: token states, and a pooled vector where there is one."""
+    given = {"prompt_embeds": sequence, "pooled_prompt_embeds": pooled}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def pooled_alone(pooled: Any, sequence: Any) -> dict[str, Any]:
+    """Pipelines whose ``prompt_embeds`` are one vector a prompt."""
+    return {"prompt_embeds": pooled}
+
+
+def images(pipeline: Any, made: Any) -> list[Any]:
+    return list(made.images)
+
+
+def sounds(pipeline: Any, made: Any) -> list[Any]:
+    """(float32 samples, rate), as targets of sounds take them."""
+    return [(samples, int(pipeline.vocoder.config.sampling_rate)) for samples in made.audios]
+
+
+def guide(pipeline: Any, call: dict[str, Any], guidance: Any, has_negative: bool) -> bool:
+    """Puts the guidance into ``call``; whether negatives are then needed."""
+    import inspect
+
+    if guidance is not None:
+        call["guidance_scale"] = float(guidance)
+    default = inspect.signature(type(pipeline).__call__).parameters["guidance_scale"].default
+    return float(call.get("guidance_scale", default)) > 1
+
+
+def guide_flux(pipeline: Any, call: dict[str, Any], guidance: Any, has_negative: bool) -> bool:
+    """FLUX.1 dev has guidance distilled into it; the others are guided by a negative."""
+    if pipeline.transformer.config.guidance_embeds:
+        if guidance is not None:
+            call["guidance_scale"] = float(guidance)
+        if has_negative:
+            call.setdefault("true_cfg_scale", 4.0)
+    elif guidance is not None:
+        call["true_cfg_scale"] = float(guidance)
+    return float(call.get("true_cfg_scale", 1.0)) > 1
+
+
+def _where(model: DiffusionModel) -> dict[str, Any]:
+    return {"device": model.device, "dtype": model.dtype}
+
+
+def _neutral_flux(model: DiffusionModel) -> Any:
+    width = int(model.pipeline.transformer.config.joint_attention_dim)
+    return flux_sequence(model.place, width, **_where(model))
+
+
+def _neutral_sd3(model: DiffusionModel) -> Any:
+    width = int(model.pipeline.transformer.config.joint_attention_dim)
+    return sd3_sequence(model.text, width, **_where(model))
 
 
 @dataclass(frozen=True)
@@ -27,7 +93,14 @@ class Kind:
     sequence: whether the token states are a part of the space, and ``layer`` which states
     (0 the last, after its norm; -2 those of the layer before).
     idle: parts that are left out of the pipeline besides the towers and their tokenizers.
-    backbone: the part that denoises.
+    backbone: the part that denoises. parts: what else nothing can be made without.
+    modality: of what comes out. normalized: the pipeline was trained on vectors of length 1.
+    keeps_towers: the class asks its text encoder for something even when vectors are given.
+    arguments: (pooled ``[n, d]`` or None, sequence ``[n, tokens, width]`` or None) -> keywords
+    of the pipeline's call; those of a negative get ``negative_`` before their names.
+    neutral: ``[1, tokens, width]`` for a pipeline that wants a sequence the space has not.
+    guide: see :func:`guide`. results: (pipeline, its output) -> a list of items.
+    module: where the class is imported from.
     """
 
     towers: tuple[str, ...]
@@ -36,17 +109,38 @@ class Kind:
     layer: int
     idle: tuple[str, ...]
     backbone: str
+    parts: tuple[str, ...] = ("vae", "scheduler")
+    modality: str = "image"
+    normalized: bool = False
+    keeps_towers: bool = False
+    arguments: Callable[[Any, Any], dict[str, Any]] = both
+    neutral: Callable[[DiffusionModel], Any] | None = None
+    guide: Callable[[Any, dict[str, Any], Any, bool], bool] = guide
+    results: Callable[[Any, Any], list[Any]] = images
+    module: str = "diffusers"
 
     @property
     def unneeded(self) -> tuple[str, ...]:
         """Parts the pipeline is loaded without."""
-        texts = (*self.towers, *self.idle)
+        texts = self.idle if self.keeps_towers else (*self.towers, *self.idle)
         return (*texts, *(name.replace("text_encoder", "tokenizer") for name in texts))
 
 
+_SOUND = Kind(
+    ("text_encoder",), ("text_encoder",), False, 0, (), "unet", ("vae", "scheduler", "vocoder"),
+    "audio", normalized=True, keeps_towers=True, arguments=pooled_alone, results=sounds,
+)  # fmt: skip
+
 KINDS = {
     "FluxPipeline": Kind(
-        ("text_encoder",), ("text_encoder",), False, 0, ("text_encoder_2",), "transformer"
+        ("text_encoder",),
+        ("text_encoder",),
+        False,
+        0,
+        ("text_encoder_2",),
+        "transformer",
+        neutral=_neutral_flux,
+        guide=guide_flux,
     ),
     "StableDiffusion3Pipeline": Kind(
         ("text_encoder", "text_encoder_2"),
@@ -55,18 +149,28 @@ KINDS = {
         -2,
         ("text_encoder_3",),
         "transformer",
+        neutral=_neutral_sd3,
     ),
     "StableDiffusionXLPipeline": Kind(
         ("text_encoder", "text_encoder_2"), ("text_encoder_2",), True, -2, (), "unet"
     ),
     "StableDiffusionPipeline": Kind(("text_encoder",), (), True, 0, (), "unet"),
+    "AudioLDMPipeline": _SOUND,
+    "MusicLDMPipeline": _SOUND,
 }
+
+
+def register_kind(pipeline_class: str, kind: Kind) -> None:
+    """Teach this process another class of pipelines; a class that is known cannot be changed."""
+    if KINDS.get(pipeline_class, kind) != kind:
+        raise UserError(f"'{pipeline_class}' is known already", "give your class another name")
+    KINDS[pipeline_class] = kind
 
 
 def kind_of(pipeline_class: str, name: str) -> Kind:
     if pipeline_class not in KINDS:
         raise UserError(
             f"{name} is a '{pipeline_class or 'nameless'}', which m2m-diffusion does not know",
-            f"give a {', '.join(KINDS)}, or write a plugin for it (m2m new-plugin)",
+            f"give a {', '.join(KINDS)}, or add yours with m2m_diffusion.kinds.register_kind",
         )
     return KINDS[pipeline_class]

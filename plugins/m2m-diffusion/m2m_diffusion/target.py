@@ -1,7 +1,8 @@
-"""A diffusion pipeline as a target: its conditioner is the space, images come out."""
+"""A diffusion pipeline as a target: its conditioner is the space, images or sounds come out."""
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -15,11 +16,13 @@ from m2m_adapters.interfaces import ModalityModel, Vectors
 from m2m_adapters.towers import unloadable
 from m2m_diffusion.folders import Place, find
 from m2m_diffusion.kinds import Kind, kind_of
-from m2m_diffusion.neutral import flux_sequence, sd3_sequence
 from m2m_diffusion.text import ConditionerText
 
 OFFLOADS = ("none", "model", "sequential")
-OURS = {"generator", "num_images_per_prompt", "output_type", "return_dict", "prompt", "latents"}
+OURS = {
+    "generator", "num_images_per_prompt", "num_waveforms_per_prompt", "output_type",
+    "return_dict", "prompt", "latents",
+}  # fmt: skip
 
 
 def load(
@@ -47,9 +50,7 @@ def load(
 
 
 class DiffusionModel(ModalityModel):
-    """Vectors of the conditioner's space -> images. Each part is loaded when first needed."""
-
-    modality = "image"
+    """Vectors of the conditioner's space -> images or sounds. Parts are loaded when needed."""
 
     def __init__(
         self,
@@ -62,6 +63,7 @@ class DiffusionModel(ModalityModel):
         defaults: dict[str, Any],
     ) -> None:
         self.place, self.kind = place, kind
+        self.modality = kind.modality
         self.device = choose_device(device)
         self.dtype = choose_dtype(precision)
         self.precision = precision
@@ -86,27 +88,29 @@ class DiffusionModel(ModalityModel):
     @cached_property
     def pipeline(self) -> Any:
         """The pipeline without its text encoders; loaded with the first picture."""
-        import diffusers
-
         place, left_out = self.place, set(self.kind.unneeded)
-        for part in ("vae", self.kind.backbone, "scheduler"):
+        for part in (*self.kind.parts, self.kind.backbone):
             if not place.holds(part):
                 raise UserError(
                     f"{place.name} was saved without its {part}",
                     "save the pipeline with it; only text encoders may be missing",
                 )
-        folder = place.whole(without=left_out)
-        made_of = getattr(diffusers, place.pipeline_class)
+        made_of = self._pipeline_class()
         # What the class expects must be passed as None, or it complains that it was not saved.
-        absent = {
+        given = {
             name: None
             for name in inspect.signature(made_of.__init__).parameters
             if name in left_out or place.index.get(name) == [None, None]
         }
+        if self.kind.keeps_towers:  # those that read the text already
+            for part, tower in self._text.towers.items():
+                given |= {
+                    part: tower.model,
+                    part.replace("text_encoder", "tokenizer"): tower.tokenizer,
+                }
+        folder = place.whole(without=left_out | set(given))
         try:
-            made = made_of.from_pretrained(
-                folder, dtype=self.dtype, local_files_only=True, **absent
-            )
+            made = made_of.from_pretrained(folder, dtype=self.dtype, local_files_only=True, **given)
         except Exception as error:
             raise unloadable(folder, error) from error
         made.set_progress_bar_config(disable=True)
@@ -118,15 +122,19 @@ class DiffusionModel(ModalityModel):
             made.to(self.device)
         return made
 
+    def _pipeline_class(self) -> Any:
+        found = getattr(importlib.import_module(self.kind.module), self.place.pipeline_class, None)
+        if found is None:
+            raise UserError(
+                f"the installed {self.kind.module} has no {self.place.pipeline_class}",
+                f"install a version of {self.kind.module} that has it",
+            )
+        return found
+
     @cached_property
     def _neutral(self) -> Any:
         """``[1, tokens, width]`` for pipelines that want a sequence our space has not."""
-        backbone = getattr(self.pipeline, self.kind.backbone)
-        width = int(backbone.config.joint_attention_dim)
-        where = {"device": self.device, "dtype": self.dtype}
-        if self.place.pipeline_class == "FluxPipeline":
-            return flux_sequence(self.place, width, **where)
-        return sd3_sequence(self._text, width, **where)
+        return None if self.kind.neutral is None else self.kind.neutral(self)
 
     def conditioning(
         self,
@@ -179,16 +187,16 @@ class DiffusionModel(ModalityModel):
         return torch.from_numpy(found)
 
     def _arguments(self, rows: Any, prefix: str) -> dict[str, Any]:
-        pooled, made = rows[:, : self._text.pooled_dim], {}
+        width, sequence = self._text.pooled_dim, None
         if self._text.shape is not None:
-            made[f"{prefix}prompt_embeds"] = rows[:, self._text.pooled_dim :].reshape(
-                len(rows), *self._text.shape
-            )
-        else:
-            made[f"{prefix}prompt_embeds"] = self._neutral.repeat(len(rows), 1, 1)
-        if self._text.pooled_dim:
-            made[f"{prefix}pooled_prompt_embeds"] = pooled.contiguous()
-        return made
+            sequence = rows[:, width:].reshape(len(rows), *self._text.shape)
+        elif self._neutral is not None:
+            sequence = self._neutral.repeat(len(rows), 1, 1)
+        pooled = rows[:, :width].contiguous() if width else None
+        return {
+            f"{prefix}{name}": value
+            for name, value in self.kind.arguments(pooled, sequence).items()
+        }
 
     def generate(
         self,
@@ -204,7 +212,7 @@ class DiffusionModel(ModalityModel):
         progress: Callable[[int, int], None] | None = None,
         **options: Any,
     ) -> list[Any]:
-        """PIL images, ``num_images`` for each row of ``vectors`` in turn.
+        """PIL images or (samples, rate), ``num_images`` for each row of ``vectors`` in turn.
 
         Image k of every prompt starts from noise of ``seed + k``: one meaning in two languages
         starts alike, and a picture does not depend on the prompts beside it. size: pixels, or
@@ -259,31 +267,21 @@ class DiffusionModel(ModalityModel):
                 raise UserError(f"steps must be 1 or more, not {settings['steps']}")
             call["num_inference_steps"] = int(settings["steps"])
         if "size" in settings:
+            if "width" not in known:
+                raise UserError(
+                    f"{self.place.pipeline_class} makes nothing that has a size",
+                    "sounds take audio_length_in_s (--option audio_length_in_s=5)",
+                )
             call["width"], call["height"] = _width_height(settings["size"])
         guidance = settings.get("guidance")
-        if self.place.pipeline_class == "FluxPipeline":
-            return call, self._guide_flux(call, guidance, has_negative)
-        if guidance is not None:
-            call["guidance_scale"] = float(guidance)
-        default = inspect.signature(type(self.pipeline).__call__).parameters["guidance_scale"]
-        return call, float(call.get("guidance_scale", default.default)) > 1
-
-    def _guide_flux(self, call: dict[str, Any], guidance: Any, has_negative: bool) -> bool:
-        """FLUX.1 dev has guidance distilled into it; the others are guided by a negative."""
-        if self.pipeline.transformer.config.guidance_embeds:
-            if guidance is not None:
-                call["guidance_scale"] = float(guidance)
-            if has_negative:
-                call.setdefault("true_cfg_scale", 4.0)
-        elif guidance is not None:
-            call["true_cfg_scale"] = float(guidance)
-        return float(call.get("true_cfg_scale", 1.0)) > 1
+        return call, self.kind.guide(self.pipeline, call, guidance, has_negative)
 
     def _run(self, call: dict[str, Any], generators: Sequence[Any]) -> list[Any]:
         import torch
 
         try:
-            return list(self.pipeline(**call, generator=list(generators)).images)
+            made = self.pipeline(**call, generator=list(generators))
+            return self.kind.results(self.pipeline, made)
         except torch.OutOfMemoryError as error:
             raise UserError(
                 f"{self.device} has not enough memory for this",

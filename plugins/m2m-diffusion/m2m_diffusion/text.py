@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import TextEncoder, Vectors
-from m2m_adapters.towers import load_tokenizer, unloadable
+from m2m_adapters.towers import TEXT, load_half, load_tokenizer, longest_text, unloadable
 from m2m_diffusion.folders import Place
 from m2m_diffusion.kinds import Kind
 
@@ -17,10 +18,25 @@ if TYPE_CHECKING:
     import torch
 
 BATCH = 64
-CLASSES = ("CLIPTextModel", "CLIPTextModelWithProjection")
+CLIP = ("CLIPTextModel", "CLIPTextModelWithProjection")
+CLAP = ("ClapTextModelWithProjection", "ClapModel")
 
 
-class Tower:
+def tower(
+    place: Place, part: str, device: torch.device, dtype: torch.dtype
+) -> ClipTower | ClapTower:
+    """The text model that a pipeline was saved with, and its tokenizer."""
+    name = str(place.index[part][1])
+    if name in CLIP:
+        return ClipTower(place, part, device, dtype)
+    if name in CLAP:
+        return ClapTower(place, part, device, dtype)
+    raise UserError(
+        f"{place.part(part)} is a {name}", f"its text tower must be a {', '.join((*CLIP, *CLAP))}"
+    )
+
+
+class ClipTower:
     """One CLIP text model and its tokenizer, as the pipeline uses them."""
 
     def __init__(self, place: Place, part: str, device: torch.device, dtype: torch.dtype) -> None:
@@ -28,10 +44,6 @@ class Tower:
 
         folder = place.part(part)
         name = str(place.index[part][1])
-        if name not in CLASSES:
-            from m2m_adapters.errors import UserError
-
-            raise UserError(f"{folder} is a {name}", f"its text tower must be a {CLASSES[0]}")
         try:
             self.model = getattr(transformers, name).from_pretrained(
                 folder, dtype=dtype, local_files_only=True
@@ -66,24 +78,64 @@ class Tower:
         return (out.text_embeds if self.projected else out.pooler_output), out
 
 
+class ClapTower:
+    """CLAP's text model with its projection, of AudioLDM and MusicLDM: vectors of length 1."""
+
+    def __init__(self, place: Place, part: str, device: torch.device, dtype: torch.dtype) -> None:
+        import transformers
+
+        folder = place.part(part)
+        made_of = getattr(transformers, str(place.index[part][1]))
+        if made_of is transformers.ClapModel:  # with a tower for sounds, which nothing here needs
+            model = load_half(made_of, folder, TEXT, dtype)
+            config = model.config.text_config
+        else:
+            try:
+                model = made_of.from_pretrained(folder, dtype=dtype, local_files_only=True)
+            except Exception as error:
+                raise unloadable(folder, error) from error
+            config = model.config
+        self.model = model.to(device).eval().requires_grad_(False)
+        self.width = int(config.hidden_size)
+        self.pooled_width = int(model.config.projection_dim)
+        self.tokenizer = load_tokenizer(
+            place.part(part.replace("text_encoder", "tokenizer")), int(config.vocab_size)
+        )
+        self.length = longest_text(self.tokenizer, config)
+        self.device = device
+
+    def read(self, texts: list[str]) -> tuple[torch.Tensor, Any]:
+        """(pooled ``[n, pooled_width]``, None), padded to full length as the pipelines do it."""
+        from torch.nn.functional import normalize
+
+        inputs = self.tokenizer(
+            texts, padding="max_length", max_length=self.length, truncation=True,
+            return_tensors="pt",
+        )  # fmt: skip
+        ids, mask = (inputs[name].to(self.device) for name in ("input_ids", "attention_mask"))
+        if hasattr(self.model, "get_text_features"):
+            found = self.model.get_text_features(ids, attention_mask=mask)
+            return getattr(found, "pooler_output", found), None
+        return normalize(self.model(ids, attention_mask=mask).text_embeds, dim=-1), None
+
+
 class ConditionerText(TextEncoder):
-    """English (or whatever the towers know) -> ``[pooled | sequence]``, magnitude kept.
+    """English (or whatever the towers know) -> ``[pooled | sequence]``, as the pipeline takes it.
 
     pooled_dim: columns of the pooled part; shape: ``(tokens, width)`` of the sequence part,
     None where the space has none.
     """
-
-    normalized = False
 
     def __init__(
         self, place: Place, kind: Kind, *, device: torch.device, dtype: torch.dtype, precision: str
     ) -> None:
         self.place, self.kind = place, kind
         self.device = device
-        self.towers = {part: Tower(place, part, device, dtype) for part in self._present()}
-        self.max_tokens = min(tower.length for tower in self.towers.values())
+        self.normalized = kind.normalized
+        self.towers = {part: tower(place, part, device, dtype) for part in self._present()}
+        self.max_tokens = min(one.length for one in self.towers.values())
         self.pooled_dim = sum(self.towers[p].pooled_width for p in kind.pooled if p in self.towers)
-        self.width = sum(tower.width for tower in self.towers.values())
+        self.width = sum(one.width for one in self.towers.values())
         self.shape = (self.max_tokens, self.width) if kind.sequence else None
         self.dim = self.pooled_dim + (self.max_tokens * self.width if kind.sequence else 0)
         self._precision = precision
@@ -92,8 +144,6 @@ class ConditionerText(TextEncoder):
         # SDXL's refiner, for one, was saved without its first tower.
         found = [part for part in self.kind.towers if self.place.holds(part)]
         if not found:
-            from m2m_adapters.errors import UserError
-
             raise UserError(
                 f"{self.place.name} was saved without its text encoders",
                 "save it with them: they are the space that sources are aligned to",
@@ -119,15 +169,17 @@ class ConditionerText(TextEncoder):
         """(pooled ``[n, pooled_dim]`` or None, sequence ``[n, tokens, width]`` or None)."""
         import torch
 
-        read = {part: tower.read(texts) for part, tower in self.towers.items()}
+        read = {part: one.read(texts) for part, one in self.towers.items()}
         pooled = [read[part][0] for part in self.kind.pooled if part in read]
         wanted = self.kind.sequence if sequence is None else sequence
         layer = self.kind.layer
+        if not wanted:
+            return torch.cat(pooled, 1) if pooled else None, None
         states = [
             out.last_hidden_state if layer == 0 else out.hidden_states[layer]
             for _, out in read.values()
         ]
-        return torch.cat(pooled, 1) if pooled else None, torch.cat(states, 2) if wanted else None
+        return torch.cat(pooled, 1) if pooled else None, torch.cat(states, 2)
 
     @cached_property
     def fingerprint(self) -> str:

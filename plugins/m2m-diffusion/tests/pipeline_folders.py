@@ -174,6 +174,84 @@ def sd() -> df.StableDiffusionPipeline:
     )
 
 
+def clap_text(**more) -> dict:
+    return {
+        "vocab_size": 320, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2,
+        "num_attention_heads": 2, "max_position_embeddings": LENGTH + 2, "pad_token_id": 1,
+        "projection_dim": 16, **more,
+    }  # fmt: skip
+
+
+def clap() -> tf.ClapModel:
+    sounds = {
+        "depths": [1, 1], "num_attention_heads": [2, 2], "hidden_size": 8,
+        "patch_embeds_hidden_size": 4, "window_size": 2, "num_mel_bins": 16, "spec_size": 64,
+    }  # fmt: skip
+    config = tf.ClapConfig(text_config=clap_text(), audio_config=sounds, projection_dim=16)
+    return tf.ClapModel(config).eval()
+
+
+def vocoder() -> tf.SpeechT5HifiGan:
+    config = tf.SpeechT5HifiGanConfig(
+        model_in_dim=8,
+        sampling_rate=16000,
+        upsample_initial_channel=16,
+        upsample_rates=[2, 2],
+        upsample_kernel_sizes=[4, 4],
+        resblock_kernel_sizes=[3, 7],
+        resblock_dilation_sizes=[[1, 3, 5], [1, 3, 5]],
+        normalize_before=False,
+    )
+    made = tf.SpeechT5HifiGan(config).eval()
+    made.conv_post.weight.data.mul_(1e5)  # random weights only whisper
+    return made
+
+
+def sound_parts() -> dict:
+    return {
+        "vae": df.AutoencoderKL(
+            in_channels=1,
+            out_channels=1,
+            down_block_types=("DownEncoderBlock2D",) * 2,
+            up_block_types=("UpDecoderBlock2D",) * 2,
+            block_out_channels=(8, 8),
+            layers_per_block=1,
+            latent_channels=4,
+            norm_num_groups=4,
+        ),
+        "unet": df.UNet2DConditionModel(
+            sample_size=16,
+            in_channels=4,
+            out_channels=4,
+            block_out_channels=(8, 16),
+            layers_per_block=1,
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+            cross_attention_dim=(8, 16),
+            attention_head_dim=2,
+            norm_num_groups=4,
+            class_embed_type="simple_projection",
+            projection_class_embeddings_input_dim=16,
+            class_embeddings_concat=True,
+        ),
+        "scheduler": df.DDIMScheduler(clip_sample=False, steps_offset=1),
+        "vocoder": vocoder(),
+        "tokenizer": tokenizer(),
+    }
+
+
+def audioldm() -> df.AudioLDMPipeline:
+    text = tf.ClapTextModelWithProjection(tf.ClapTextConfig(**clap_text())).eval()
+    return df.AudioLDMPipeline(text_encoder=text, **sound_parts())
+
+
+def musicldm() -> df.MusicLDMPipeline:
+    hears = tf.ClapFeatureExtractor(feature_size=16)
+    return df.MusicLDMPipeline(text_encoder=clap(), feature_extractor=hears, **sound_parts())
+
+
+SOUND_MAKERS = {"audioldm": audioldm, "musicldm": musicldm}
+
 MAKERS = {
     "flux": flux,
     "flux-guided": lambda: flux(guidance=True),
@@ -189,5 +267,5 @@ MAKERS = {
 def folder(name: str) -> Path:
     torch.manual_seed(0)
     made = Path(mkdtemp(prefix="m2m-pipeline-")) / name
-    MAKERS[name]().save_pretrained(made)
+    {**MAKERS, **SOUND_MAKERS}[name]().save_pretrained(made)
     return made

@@ -1,6 +1,7 @@
 """``m2m generate`` on a real adapter and a real (small, random) pipeline."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -131,10 +132,17 @@ def test_killed_it_goes_on_and_makes_nothing_twice(adapter, adapter_folder, tmp_
     assert 20 <= len(kept) < 60
     for path in kept:
         Image.open(path).load()  # whole, whenever the kill came
-    made = generate_files(adapter, prompts, out, Wanted(steps=1, size=(16, 16)))
+    half = out / f".{min(path.name for path in kept)}.abc.part"
+    half.write_bytes(b"PNG")  # what a kill while writing leaves
+    os.utime(half, (0, 0))
+    quick = Wanted(steps=1, size=(16, 16))
+    made = generate_files(adapter, prompts, out, quick)
     assert sum(one.new for one in made) == 60 - len(kept)
     assert len(list(out.glob("*.png"))) == len(list(out.glob("*.json"))) == 60
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in kept.items())
+    assert not list(out.glob(".*"))
+    undisturbed = generate_files(adapter, prompts, tmp_path / "whole", quick)
+    assert all(one.path.read_bytes() == (out / one.path.name).read_bytes() for one in undisturbed)
 
 
 def test_names_tell_apart_what_differs(adapter):
