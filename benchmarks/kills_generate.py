@@ -2,111 +2,143 @@
 
 The pipeline is a FLUX of a small config with random weights. The killed runs must leave what
 one undisturbed run makes, byte for byte; what is there is never painted again; and nothing
-half-written stays.
+half-written stays. Every run is a fork of this process, which has imported everything and
+computed nothing: kills fall into the work and not into the start.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import diffusers
+import torch
+import transformers
+from m2m_cli import main as command_line
 from measure import Report, arguments
 
-FOLDERS = Path(__file__).resolve().parent.parent / "plugins" / "m2m-diffusion" / "tests"
+import m2m_adapters as m2m
+
+sys.path.insert(
+    0, str(Path(__file__).resolve().parent.parent / "plugins" / "m2m-diffusion" / "tests")
+)
+import pipeline_folders
+from m2m_cli import generate  # noqa: F401  (imported before the forks)
+from m2m_diffusion import target  # noqa: F401
+
+IMPORTED = (  # lazily otherwise, in every fork anew
+    diffusers.FluxPipeline, diffusers.FluxTransformer2DModel, diffusers.AutoencoderKL,
+    diffusers.FlowMatchEulerDiscreteScheduler, transformers.CLIPTextModel,
+    transformers.AutoTokenizer,
+)  # fmt: skip
 
 
 def main() -> None:
     told = arguments(__doc__, prompts={"type": int, "default": 1000},
-                     kills={"type": int, "default": 10})  # fmt: skip
-    sys.path.insert(0, str(FOLDERS))
-    from pipeline_folders import folder as pipeline
-
-    import m2m_adapters as m2m
-    from m2m_adapters.testing import toy_sentences
-
+                     kills={"type": int, "default": 50})  # fmt: skip
+    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        adapter = m2m.align(
-            "toy-source", f"diffusion:{pipeline('flux-no-t5')}", list(toy_sentences(400)),
-            recipe="closed-form", store=False, progress=False, model_options={"device": "cpu"},
-        ).save(work / "adapter")  # fmt: skip
+        os.environ["M2M_CACHE"] = str(work / "cache")
         prompts = work / "prompts.txt"
         prompts.write_text("".join(f"prompt number {n}\n" for n in range(told.prompts)))
+        finish(start(lambda: aligned(work / "adapter")))
 
-        def command(out: Path) -> list[str]:
-            return [sys.executable, "-m", "m2m_cli.main", "generate", str(adapter), "--file",
-                    str(prompts), "--out", str(out), "--steps", "1", "--size", "16",
-                    "--device", "cpu", "--json"]  # fmt: skip
+        def run(out: Path) -> int:
+            words = ["generate", work / "adapter", "--file", prompts, "--out", out, "--steps", 1,
+                     "--size", 16, "--device", "cpu"]  # fmt: skip
+            return start(lambda: command_line.run([str(word) for word in words]))
 
-        whole = work / "whole"
-        subprocess.run(command(whole), check=True, stdout=subprocess.DEVNULL)
-        out = work / "killed"
-        kept, killed, touched = killed_runs(command(out), out, told.prompts, told.kills)
-        last = subprocess.run(command(out), check=True, stdout=subprocess.PIPE)
-        made = json.loads(last.stdout)["made"]
-        touched += changed(kept, out)
-        same = sum(
-            file.read_bytes() == (out / file.name).read_bytes()
-            for file in whole.iterdir() if (out / file.name).is_file()
-        )  # fmt: skip
-        extra = len(list(out.iterdir())) - len(list(whole.iterdir()))
+        whole, out = work / "whole", work / "killed"
+        finish(run(whole))
+        killed, again = killed_runs(run, out, told.prompts, told.kills)
+        files = sorted(path.name for path in whole.iterdir())
+        found = sorted(path.name for path in out.iterdir())
+        same = sum((whole / n).read_bytes() == (out / n).read_bytes() for n in files if n in found)
         report = Report("Kills while generating",
                         f"python benchmarks/kills_generate.py --kills {told.kills}",
-                        ("prompts", "kills", "files the same", "made in the last run",
-                         "written twice", "files too many"))  # fmt: skip
-        report.add(told.prompts, killed, f"{same} of {2 * told.prompts}", made, touched, extra)
+                        ("prompts", "kills", "files", "the same bytes", "painted again",
+                         "half-written"))  # fmt: skip
+        report.add(told.prompts, killed, len(files), same, again, len(set(found) - set(files)))
         report.finish(told)
-        if same != 2 * told.prompts or touched or extra:
+        if found != files or same != len(files) or again or len(files) != 2 * told.prompts:
             raise SystemExit(1)
 
 
+def aligned(folder: Path) -> None:
+    from m2m_adapters.testing import toy_sentences
+
+    name = f"diffusion:{pipeline_folders.folder('flux-no-t5')}"
+    m2m.align("toy-source", name, list(toy_sentences(400)), recipe="closed-form", store=False,
+              progress=False, model_options={"device": "cpu"}).save(folder)  # fmt: skip
+
+
+def start(work: Callable[[], object]) -> int:
+    """The process id of a fork that does the work."""
+    if pid := os.fork():
+        return pid
+    code = 1
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+        work()
+        code = 0
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    finally:
+        os._exit(code)
+
+
+def finish(pid: int) -> None:
+    if os.waitpid(pid, 0)[1]:
+        raise SystemExit("a run failed")
+
+
 def killed_runs(
-    command: list[str], out: Path, prompts: int, kills: int, seed: int = 0
-) -> tuple[dict[str, tuple[int, int]], int, int]:
-    """(what is there after the last kill, kills that came in time, files written again)."""
+    run: Callable[[Path], int], out: Path, prompts: int, kills: int, seed: int = 0
+) -> tuple[int, int]:
+    """(kills that came while pictures were made, pictures that were painted again)."""
     rng = random.Random(seed)
     kept: dict[str, tuple[int, int]] = {}
-    touched = killed = 0
+    killed = again = 0
     while killed < kills:
-        running = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ)
-        )
+        pid = run(out)
+        left = prompts - len(kept)
         # After a random number of further pictures, at a random instant of the next.
-        more = rng.randint(1, max(1, (prompts - pictures(out)) // max(2, kills - killed)))
-        enough = pictures(out) + more
-        while pictures(out) < enough and running.poll() is None:
-            time.sleep(0.002)
-        time.sleep(rng.uniform(0, 0.03))
-        in_time = running.poll() is None
-        running.send_signal(signal.SIGKILL)
-        running.wait()
-        touched += changed(kept, out)
-        kept = stamps(out)
-        if not in_time:
+        enough = len(kept) + rng.randint(0, max(1, 2 * left // (kills - killed + 1)))
+        ended = False
+        while not ended and pictures(out) < enough:
+            ended = os.waitpid(pid, os.WNOHANG)[0] != 0
+            time.sleep(0.005)
+        time.sleep(rng.uniform(0, 0.05))
+        if not ended and not os.waitpid(pid, os.WNOHANG)[0]:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            killed += 1
+        now = stamps(out)
+        again += sum(now.get(name) != stamp for name, stamp in kept.items())
+        kept = now
+        if len(kept) == prompts:
             break
-        killed += 1
-    return kept, killed, touched
+    finish(run(out))
+    now = stamps(out)
+    return killed, again + sum(now.get(name) != stamp for name, stamp in kept.items())
 
 
 def pictures(out: Path) -> int:
-    return sum(1 for _ in out.glob("*.png"))
+    return sum(name.endswith(".png") for name in os.listdir(out)) if out.exists() else 0
 
 
 def stamps(out: Path) -> dict[str, tuple[int, int]]:
-    """File -> (inode, time of writing): a file written again has another."""
+    """File -> (inode, time of writing): one that was written again has another."""
     return {p.name: (p.stat().st_ino, p.stat().st_mtime_ns) for p in out.glob("*.png")}
-
-
-def changed(kept: dict[str, tuple[int, int]], out: Path) -> int:
-    now = stamps(out)
-    return sum(now.get(name) != stamp for name, stamp in kept.items())
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import numpy as np
 
 from m2m_adapters.adapter import Adapter
 from m2m_adapters.alignment import align
+from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation import Evaluation, evaluate
 from m2m_adapters.evaluation.find import load_benchmark, load_named
 from m2m_adapters.evaluation.prompts import REFERENCE, Prompts
@@ -22,6 +23,7 @@ from m2m_adapters.files import whole_file, whole_folder
 from m2m_adapters.languages import language
 from m2m_adapters.plugins import catalogue
 from m2m_adapters.progress import Progress
+from m2m_adapters.registry import load_target
 from m2m_adapters.report import sections
 from m2m_adapters.report.generator_page import sheet
 from m2m_adapters.report.page import document
@@ -80,6 +82,10 @@ def painted_sheet(painted: Painted = PAINTED, progress: Progress | None = None) 
     """One row for each scene, one column for each language; nothing where the painter is not."""
     if not painted.there():
         return ""
+    try:
+        load_target(painted.painter)
+    except UserError as missing:  # the painter is there, and what runs it is not
+        return f"<h2>Painting</h2><p class='note'>Left out: {escape(str(missing))}</p>"
     began = time.perf_counter()
     prompts = load_named(painted.benchmark, modality="image")
     assert isinstance(prompts, Prompts), f"{painted.benchmark} is a benchmark of prompts"

@@ -82,6 +82,12 @@ def test_the_sheet_of_the_demo(random_painter, monkeypatch):
     assert 'lang="ar" dir="rtl"' in found
 
 
+def test_a_painter_that_cannot_run_is_told_on_the_page(monkeypatch):
+    offer = Offer("target", "tiny-flux", "no_such_package_here:load", "", "m2m-tiny")
+    monkeypatch.setitem(catalogue().offers, ("target", "tiny-flux"), offer)
+    assert "Left out:" in painted_sheet() and "no_such_package_here" in painted_sheet()
+
+
 def test_no_painter_no_sheet(monkeypatch):
     monkeypatch.delitem(catalogue().offers, ("target", "tiny-flux"), raising=False)
     assert painted_sheet() == ""
