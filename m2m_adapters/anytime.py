@@ -51,7 +51,11 @@ class Stopping:
 
 @dataclass
 class Grown:
-    """Pairs that were encoded, their moments where known, and how the held-out figures went."""
+    """Pairs that were encoded and their moments where known.
+
+    curve: how the held-out figures went until it stopped early. Empty where all sentences were
+    used: a run that was killed after the last one could not tell it again.
+    """
 
     pairs: Pairs
     moments: Moments | None
@@ -145,6 +149,8 @@ class Grower:
                     raise
                 grown.moments = None  # a window may be half in them: the fit sums them again
                 grown.stopped = "interrupted by the user"
+        if used == n:
+            grown.curve = []
         grown.pairs = Pairs(used, self.read, x_held, y_held)
         return grown
 
