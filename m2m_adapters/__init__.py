@@ -17,6 +17,7 @@ _HOMES = {
     "AbilityMissing": "errors",
     "Adapter": "adapter",
     "AdaptedEncoder": "adapter",
+    "ItemTarget": "items",
     "M2MError": "errors",
     "ModalityModel": "interfaces",
     "Space": "interfaces",
@@ -39,12 +40,14 @@ if TYPE_CHECKING:
     from m2m_adapters.errors import AbilityMissing, M2MError, UserError
     from m2m_adapters.hookspecs import hookimpl
     from m2m_adapters.interfaces import ModalityModel, Space, TextEncoder
+    from m2m_adapters.items import ItemTarget
     from m2m_adapters.registry import load_source, load_target
 
 __all__ = [
     "AbilityMissing",
     "AdaptedEncoder",
     "Adapter",
+    "ItemTarget",
     "M2MError",
     "ModalityModel",
     "Space",

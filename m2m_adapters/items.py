@@ -1,23 +1,25 @@
 """Items on their way to a model: decoded ahead on threads, in order, bad ones named.
 
-A plugin gives a function that makes one item ready; :func:`made_ready` runs it ahead of the
-model and hands out batches.
+A target that subclasses :class:`ItemTarget` says how one item is made ready and what its model
+makes of a batch. :func:`made_ready` runs the first ahead of the second.
 """
 
 from __future__ import annotations
 
 import sys
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from m2m_adapters.errors import UserError
-from m2m_adapters.interfaces import Vectors
+from m2m_adapters.interfaces import ModalityModel, Vectors, normalize
 
 Ready = TypeVar("Ready")
 
@@ -33,6 +35,62 @@ class Skipped:
     index: int
     name: str
     reason: str
+
+
+class ItemTarget(ModalityModel):
+    """A target that encodes items: implement two small steps, inherit ``encode_items``.
+
+    batch_size: items in a batch, unless the caller says otherwise.
+    """
+
+    batch_size = 32
+
+    @abstractmethod
+    def ready(self, item: Any, **options: Any) -> Any:
+        """One item as the model wants it; runs on several threads, ahead of the model.
+
+        options: those of ``encode_items`` that it does not know itself, such as ``allow_urls``.
+        Whatever is raised here is told with the item's name.
+        """
+
+    @abstractmethod
+    def forward(self, batch: list[Any]) -> Any:
+        """Items that are ready -> torch tensor ``[b, dim]`` (need not be normalised)."""
+
+    def load_items(self) -> None:
+        """Load what both steps need; called before there are threads that would each load it."""
+
+    def encode_items(
+        self,
+        items: Sequence[Any],
+        *,
+        batch_size: int | None = None,
+        on_error: str = "raise",
+        skipped: list[Skipped] | None = None,
+        workers: int = 4,
+        progress: Any = None,
+        **options: Any,
+    ) -> Vectors:
+        """float32 ``[n, dim]``, rows of length 1 where the space is angular.
+
+        on_error: ``"skip"`` leaves bad items out and appends each to ``skipped``.
+        """
+        items = items if isinstance(items, (list, tuple)) else list(items)
+        if not items:
+            return np.zeros((0, self.text.dim), np.float32)
+        self.load_items()
+        vectors = encode_ready(
+            items,
+            partial(self.ready, **options),
+            self.forward,
+            self.text.dim,
+            batch_size=self.batch_size if batch_size is None else batch_size,
+            on_error=on_error,
+            skipped=skipped,
+            workers=workers,
+            progress=progress,
+        )
+        return normalize(vectors) if self.space.normalized else vectors
 
 
 def item_name(item: Any, index: int) -> str:

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from m2m_adapters.errors import UserError
-from m2m_adapters.items import encode_ready, item_name
+from m2m_adapters.interfaces import ModalityModel
+from m2m_adapters.items import BadItem, ItemTarget, Skipped, encode_ready, item_name
+from m2m_adapters.testing import ToySource
 
 torch = pytest.importorskip("torch")
 
@@ -92,3 +94,63 @@ def test_an_interrupted_caller_leaves_no_thread() -> None:
     assert threading.active_count() == before
     with pytest.raises(UserError, match="on_error"):
         encode_ready(range(2), vector, torch.stack, 2, on_error="")
+
+
+class Numbers(ItemTarget):
+    """A third party's target: two steps of its own, the rest inherited."""
+
+    modality = "numbers"
+    text = ToySource(2)
+    batch_size = 3
+
+    def __init__(self) -> None:
+        self.loaded = 0
+        self.sizes: list[int] = []
+
+    def load_items(self) -> None:
+        assert threading.current_thread() is threading.main_thread()
+        self.loaded += 1
+
+    def ready(self, item: int, *, add: int = 0, **_: Any) -> Any:
+        assert self.loaded
+        if item == 4:
+            raise ValueError("four is odd here")
+        return vector(item + add)
+
+    def forward(self, batch: list[Any]) -> Any:
+        self.sizes.append(len(batch))
+        return torch.stack(batch)
+
+
+def test_a_target_of_two_steps() -> None:
+    target = Numbers()
+    assert target.can("encode_items") and not target.can("generate")
+    assert target.encode_items([]).shape == (0, 2) and not target.loaded
+    found = target.encode_items(iter([0, 1, 2, 3]), add=1, of_no_use=5)
+    np.testing.assert_allclose(found, [[v / np.hypot(v, 1), 1 / np.hypot(v, 1)] for v in (1, 2, 3, 4)],
+                               rtol=1e-6)  # fmt: skip
+    assert target.loaded == 1 and target.sizes == [3, 1]
+    target.encode_items(range(4), batch_size=2)
+    assert target.sizes == [3, 1, 2, 2]
+    with pytest.raises(BadItem, match="four is odd"):
+        target.encode_items(range(6))
+    skipped: list[Skipped] = []
+    assert len(target.encode_items(range(6), on_error="skip", skipped=skipped)) == 5
+    assert [one.index for one in skipped] == [4]
+
+
+def test_lengths_are_kept_where_magnitude_matters() -> None:
+    target = Numbers()
+    target.text = ToySource(2)
+    target.text.normalized = False
+    np.testing.assert_array_equal(target.encode_items([3])[0], [3, 1])
+
+
+def test_the_tower_is_not_optional() -> None:
+    class Half(ItemTarget):
+        modality = "numbers"
+        text = ToySource(2)
+
+    with pytest.raises(TypeError, match="abstract"):
+        Half()  # type: ignore[abstract]
+    assert issubclass(ItemTarget, ModalityModel)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,8 +10,8 @@ import numpy as np
 
 from m2m_adapters.devices import choose_device, choose_dtype
 from m2m_adapters.errors import UserError
-from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors, normalize
-from m2m_adapters.items import Skipped, encode_ready
+from m2m_adapters.interfaces import TextEncoder, Vectors
+from m2m_adapters.items import ItemTarget
 from m2m_adapters.sounds import Samples, mono_samples, window_starts
 from m2m_adapters.towers import ITEMS, DualText, load_half, read_config, unloadable
 from m2m_adapters.weights import Located, locate
@@ -48,10 +47,11 @@ class Windows:
     vectors: Vectors
 
 
-class Clap(ModalityModel):
+class Clap(ItemTarget):
     """Text and sound in one space. Each tower is loaded when it is first needed."""
 
     modality = "audio"
+    batch_size = 16
 
     def __init__(self, located: Located, *, device: str, precision: str) -> None:
         self.located = located
@@ -131,44 +131,19 @@ class Clap(ModalityModel):
                 found.append(getattr(out, "pooler_output", out).float())
         return torch.nn.functional.normalize(torch.cat(found), dim=-1)
 
-    def encode_items(
-        self,
-        items: Sequence[Any],
-        *,
-        batch_size: int = 16,
-        on_error: str = "raise",
-        skipped: list[Skipped] | None = None,
-        workers: int = 4,
-        progress: Any = None,
-        **_: Any,
-    ) -> Vectors:
-        """float32 ``[n, dim]``, rows of length 1, of sounds in any form ``mono_samples`` takes.
+    def load_items(self) -> None:
+        self.extractor  # noqa: B018
 
-        A sound longer than the model hears (10 s) is the mean of its windows' vectors.
-        on_error: ``"skip"`` leaves bad sounds out and appends each to ``skipped``.
-        """
+    def ready(self, item: Any, **_: Any) -> Any:
+        """Any form ``mono_samples`` takes -> spectrograms of its windows."""
+        return self._features(mono_samples(item, int(self.extractor.sampling_rate)))
+
+    def forward(self, batch: list[Any]) -> Any:
+        """A sound longer than the model hears (10 s) is the mean of its windows' vectors."""
         import torch
 
-        def ready(item: Any) -> Any:
-            return self._features(mono_samples(item, int(self.extractor.sampling_rate)))
-
-        def forward(batch: list[Any]) -> Any:
-            vectors = self._forward(torch.cat(batch), batch_size)
-            return torch.stack([v.mean(0) for v in vectors.split([len(one) for one in batch])])
-
-        return normalize(
-            encode_ready(
-                items,
-                ready,
-                forward,
-                self._text.dim,
-                batch_size=batch_size,
-                on_error=on_error,
-                skipped=skipped,
-                workers=workers,
-                progress=progress,
-            )
-        )
+        vectors = self._forward(torch.cat(batch), len(batch))
+        return torch.stack([v.mean(0) for v in vectors.split([len(one) for one in batch])])
 
     def encode_windows(self, item: Any, *, batch_size: int = 16) -> Windows:
         """Each window of one sound by itself, with its times: where in it something is heard."""

@@ -14,8 +14,8 @@ from m2m_adapters.devices import choose_device, choose_dtype
 from m2m_adapters.embedding import TokenEncoder
 from m2m_adapters.errors import UserError
 from m2m_adapters.images import rgb_image
-from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors, normalize
-from m2m_adapters.items import Skipped, encode_ready
+from m2m_adapters.interfaces import ModalityModel, TextEncoder
+from m2m_adapters.items import ItemTarget
 from m2m_adapters.towers import check_vocabulary, padded, unloadable
 from m2m_adapters.weights import Located
 
@@ -72,7 +72,7 @@ class RemoteText(TokenEncoder):
         return self.owner.located.provenance
 
 
-class RemoteDual(ModalityModel):
+class RemoteDual(ItemTarget):
     """Both towers at once: code we do not know cannot be halved safely."""
 
     modality = "image"
@@ -138,41 +138,18 @@ class RemoteDual(ModalityModel):
     def text(self) -> TextEncoder:
         return self._text
 
-    def encode_items(
-        self,
-        items: Sequence[Any],
-        *,
-        batch_size: int = 32,
-        on_error: str = "raise",
-        skipped: list[Skipped] | None = None,
-        allow_urls: bool = False,
-        workers: int = 4,
-        progress: Any = None,
-        **_: Any,
-    ) -> Vectors:
-        """float32 ``[n, dim]``, rows of length 1; see :class:`m2m_clip.target.DualImages`."""
+    def load_items(self) -> None:
+        self.processor  # noqa: B018
+
+    def ready(self, item: Any, *, allow_urls: bool = False, **_: Any) -> Any:
+        """Any form ``rgb_image`` takes -> pixels."""
+        image = rgb_image(item, allow_urls=allow_urls)
+        return self.processor(images=[image], return_tensors="pt")["pixel_values"]
+
+    def forward(self, batch: list[Any]) -> Any:
         import torch
 
-        def ready(item: Any) -> Any:
-            image = rgb_image(item, allow_urls=allow_urls)
-            return self.processor(images=[image], return_tensors="pt")["pixel_values"]
-
-        def forward(batch: list[Any]) -> Any:
-            pixels = torch.cat(batch).to(self.device, self.dtype)
-            with torch.inference_mode():
-                found = self.model.get_image_features(pixel_values=pixels)
-            return getattr(found, "pooler_output", found)
-
-        return normalize(
-            encode_ready(
-                items,
-                ready,
-                forward,
-                self._text.dim,
-                batch_size=batch_size,
-                on_error=on_error,
-                skipped=skipped,
-                workers=workers,
-                progress=progress,
-            )
-        )
+        pixels = torch.cat(batch).to(self.device, self.dtype)
+        with torch.inference_mode():
+            found = self.model.get_image_features(pixel_values=pixels)
+        return getattr(found, "pooler_output", found)

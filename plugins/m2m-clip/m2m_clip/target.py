@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 from m2m_adapters.devices import choose_device, choose_dtype
 from m2m_adapters.errors import UserError
 from m2m_adapters.images import rgb_image
-from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors, normalize
-from m2m_adapters.items import Skipped, encode_ready
+from m2m_adapters.interfaces import ModalityModel, TextEncoder
+from m2m_adapters.items import ItemTarget
 from m2m_adapters.towers import ITEMS, DualText, load_half, read_config, unloadable
 from m2m_adapters.weights import Located, locate
 
@@ -52,7 +51,7 @@ def load(
     return DualImages(located, str(kind), device=device, precision=precision)
 
 
-class DualImages(ModalityModel):
+class DualImages(ItemTarget):
     """Text and images in one space. Each tower is loaded when it is first needed."""
 
     modality = "image"
@@ -98,52 +97,22 @@ class DualImages(ModalityModel):
             self.device
         ), processor
 
-    def encode_items(
-        self,
-        items: Sequence[Any],
-        *,
-        batch_size: int = 32,
-        on_error: str = "raise",
-        skipped: list[Skipped] | None = None,
-        allow_urls: bool = False,
-        workers: int = 4,
-        progress: Any = None,
-        **_: Any,
-    ) -> Vectors:
-        """float32 ``[n, dim]``, rows of length 1, of images in any form ``rgb_image`` takes.
+    def load_items(self) -> None:
+        self._images  # noqa: B018
 
-        on_error: ``"skip"`` leaves bad images out and appends each to ``skipped``.
-        """
+    def ready(self, item: Any, *, allow_urls: bool = False, **_: Any) -> Any:
+        """Any form ``rgb_image`` takes -> what the image processor makes of it."""
+        image = rgb_image(item, allow_urls=allow_urls)
+        return self._images[1](images=[image], return_tensors="pt")
+
+    def forward(self, batch: list[Any]) -> Any:
         import torch
 
-        if len(items) == 0:
-            return self._text.encode([])
-        model, processor = self._images
-
-        def ready(item: Any) -> Any:
-            image = rgb_image(item, allow_urls=allow_urls)
-            return processor(images=[image], return_tensors="pt")
-
-        def forward(batch: list[Any]) -> Any:
-            inputs = {key: torch.cat([one[key] for one in batch]) for key in batch[0]}
-            inputs = {
-                key: value.to(self.device, self.dtype if value.is_floating_point() else None)
-                for key, value in inputs.items()
-            }
-            with torch.inference_mode():
-                found = model.get_image_features(**inputs)
-            return getattr(found, "pooler_output", found)
-
-        return normalize(
-            encode_ready(
-                items,
-                ready,
-                forward,
-                self._text.dim,
-                batch_size=batch_size,
-                on_error=on_error,
-                skipped=skipped,
-                workers=workers,
-                progress=progress,
-            )
-        )
+        inputs = {key: torch.cat([one[key] for one in batch]) for key in batch[0]}
+        inputs = {
+            key: value.to(self.device, self.dtype if value.is_floating_point() else None)
+            for key, value in inputs.items()
+        }
+        with torch.inference_mode():
+            found = self._images[0].get_image_features(**inputs)
+        return getattr(found, "pooler_output", found)

@@ -11,8 +11,8 @@ from m2m_adapters.devices import choose_device, choose_dtype
 from m2m_adapters.embedding import TokenEncoder
 from m2m_adapters.errors import UserError
 from m2m_adapters.images import rgb_image
-from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors, normalize
-from m2m_adapters.items import Skipped, encode_ready
+from m2m_adapters.interfaces import ModalityModel, TextEncoder
+from m2m_adapters.items import ItemTarget
 from m2m_adapters.towers import check_vocabulary
 from m2m_adapters.weights import locate
 from m2m_open_clip.checkpoint import Checkpoint, find, image_tower, text_tower
@@ -30,7 +30,7 @@ def load(
     return OpenClip(find(model, revision), device=device, precision=precision)
 
 
-class OpenClip(ModalityModel):
+class OpenClip(ItemTarget):
     """Text and images in one space. Each tower is loaded when it is first needed."""
 
     modality = "image"
@@ -57,48 +57,18 @@ class OpenClip(ModalityModel):
         transform = image_transform_v2(PreprocessCfg(**told), is_train=False)
         return tower.to(self.device, self.dtype), transform
 
-    def encode_items(
-        self,
-        items: Sequence[Any],
-        *,
-        batch_size: int = 32,
-        on_error: str = "raise",
-        skipped: list[Skipped] | None = None,
-        allow_urls: bool = False,
-        workers: int = 4,
-        progress: Any = None,
-        **_: Any,
-    ) -> Vectors:
-        """float32 ``[n, dim]``, rows of length 1, of images in any form ``rgb_image`` takes.
+    def load_items(self) -> None:
+        self._images  # noqa: B018
 
-        on_error: ``"skip"`` leaves bad images out and appends each to ``skipped``.
-        """
+    def ready(self, item: Any, *, allow_urls: bool = False, **_: Any) -> Any:
+        """Any form ``rgb_image`` takes -> pixels."""
+        return self._images[1](rgb_image(item, allow_urls=allow_urls))
+
+    def forward(self, batch: list[Any]) -> Any:
         import torch
 
-        if len(items) == 0:
-            return self.text.encode([])
-        tower, transform = self._images
-
-        def ready(item: Any) -> Any:
-            return transform(rgb_image(item, allow_urls=allow_urls))
-
-        def forward(batch: list[Any]) -> Any:
-            with torch.inference_mode():
-                return _pooled(tower(torch.stack(batch).to(self.device, self.dtype)))
-
-        return normalize(
-            encode_ready(
-                items,
-                ready,
-                forward,
-                self.text.dim,
-                batch_size=batch_size,
-                on_error=on_error,
-                skipped=skipped,
-                workers=workers,
-                progress=progress,
-            )
-        )
+        with torch.inference_mode():
+            return _pooled(self._images[0](torch.stack(batch).to(self.device, self.dtype)))
 
 
 class OpenClipText(TokenEncoder):
