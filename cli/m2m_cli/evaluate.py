@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -223,29 +223,9 @@ def _suite(
 
 def results_table(found: Evaluation) -> str:
     """A row for each language: R@k from text to item and back, and the baselines' R@10."""
-    told = found.to_dict()["systems"]
-    own, others = told["adapter"], {k: v for k, v in told.items() if k != "adapter"}
+    from m2m_adapters.report.tables import rows_of
 
-    def row(label: str, key: str, code: str) -> list[Any]:
-        there, back = (own[key][code][d] for d in ("text_to_item", "item_to_text"))
-        value, low, high = there["R@10"]
-        return [
-            label,
-            *(f"{there[f'R@{k}'][0]:.1f}" for k in (1, 5)),
-            f"{value:.1f} [{low:.1f}, {high:.1f}]",
-            *(f"{back[f'R@{k}'][0]:.1f}" for k in (1, 5, 10)),
-            *(f"{other[key][code]['text_to_item']['R@10'][0]:.1f}" for other in others.values()),
-        ]
-
-    rows = [row(code, "languages", code) for code in own["languages"]]
-    rows += [
-        row(name, "averages", name)
-        for name in ("all languages", "without English")
-        if name in own["averages"]
-    ]
-    header = ["language", "R@1", "R@5", "R@10 [95%]", "item R@1", "R@5", "R@10"]
-    header += [f"{name} R@10" for name in others]
+    header, rows = rows_of(found, codes=True, back=(1, 5, 10))
     bench = found.benchmark
-    return f"{bench.name}: {len(bench.items):,} items, protocol {found.protocol}\n" + table(
-        rows, header
-    )
+    told = f"{bench.name}: {len(bench.items):,} items, protocol {found.protocol}\n"
+    return told + table(rows, header)

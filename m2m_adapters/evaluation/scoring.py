@@ -23,11 +23,16 @@ from m2m_adapters.progress import Progress
 
 @dataclass
 class Scored:
-    """One system on one benchmark. top: language -> int32 ``[captions, 10]``, items found."""
+    """One system on one benchmark.
+
+    top: language -> int32 ``[captions, 10]``, items found. ranks: language -> int32
+    ``[captions]``, at which rank the right item came.
+    """
 
     system: System
     figures: dict[str, dict[str, Figures]]
     top: dict[str, Ints]
+    ranks: dict[str, Ints]
     vectors: dict[str, Vectors] = field(repr=False)
 
     def averages(self) -> dict[str, dict[str, Figures]]:
@@ -164,7 +169,7 @@ def _score(
     device: str,
     penalties: dict[str, Any] | None = None,
 ) -> Scored:
-    figures, top = {}, {}
+    figures, top, places = {}, {}, {}
     for code, found in vectors.items():
         owners = asked.owners[code]
         penalty = penalties.get(code) if penalties else None
@@ -173,8 +178,8 @@ def _score(
             "text_to_item": resample(text_to_item(ranks, owners)),
             "item_to_text": resample(item_to_text(ranks)),
         }
-        top[code] = ranks.top
-    return Scored(system, figures, top, vectors)
+        top[code], places[code] = ranks.top, ranks.text
+    return Scored(system, figures, top, places, vectors)
 
 
 def _same_modality(adapter: Adapter, benchmark: Benchmark) -> None:
@@ -194,13 +199,10 @@ def _device() -> str:
     return str(choose_device("auto"))
 
 
-def worst_queries(scored: Scored, benchmark: Benchmark, items: Vectors, n: int = 12) -> list[Any]:
+def worst_queries(scored: Scored, n: int = 12) -> list[tuple[str, int, int]]:
     """(language, caption number, rank of its item): the queries that went most wrong."""
-    from m2m_adapters.evaluation.ranking import rank as ranked
-
     found = []
-    for code, vectors in scored.vectors.items():
-        ranks = ranked(vectors, items, benchmark.owners[code]).text
+    for code, ranks in scored.ranks.items():
         for place in np.argsort(-ranks)[:n]:
             found.append((code, int(place), int(ranks[place])))
     return sorted(found, key=lambda row: -row[2])[:n]

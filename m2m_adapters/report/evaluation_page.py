@@ -39,7 +39,7 @@ def write_report(found: Evaluation | GeneratorEvaluation, path: Path) -> None:
 
 def page(found: Evaluation) -> str:
     """Table, bars with intervals, curves, paired differences, and what went most wrong."""
-    worst = worst_queries(found["adapter"], found.benchmark, found.items)
+    worst = worst_queries(found["adapter"])
     return document(
         f"{found.adapter['name']} on {found.benchmark.name}",
         "\n".join(

@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from m2m_adapters.evaluation.scoring import Evaluation
 from m2m_adapters.languages import language
 
 
-def rows_of(found: Evaluation) -> tuple[list[str], list[list[str]]]:
-    """(header, rows): R@1/5/10 of the adapter with the interval of R@10, others' R@10 beside."""
+def rows_of(
+    found: Evaluation, *, codes: bool = False, back: Sequence[int] = (10,)
+) -> tuple[list[str], list[list[str]]]:
+    """(header, rows): R@1/5/10 of the adapter with the interval of R@10, others' R@10 beside.
+
+    codes: languages by their codes instead of their names. back: R@k from item to text.
+    """
     told = found.to_dict()["systems"]
     own = told["adapter"]
     others = {name: value for name, value in told.items() if name != "adapter"}
 
     def row(label: str, key: str, code: str) -> list[str]:
-        there, back = (own[key][code][d] for d in ("text_to_item", "item_to_text"))
+        there, home = (own[key][code][d] for d in ("text_to_item", "item_to_text"))
         value, low, high = there["R@10"]
         return [
             label,
             *(f"{there[f'R@{k}'][0]:.1f}" for k in (1, 5)),
             f"{value:.1f} [{low:.1f}, {high:.1f}]",
-            f"{back['R@10'][0]:.1f}",
+            *(f"{home[f'R@{k}'][0]:.1f}" for k in back),
             *(f"{other[key][code]['text_to_item']['R@10'][0]:.1f}" for other in others.values()),
         ]
 
-    rows = [row(language(code).name, "languages", code) for code in own["languages"]]
+    names = {code: code if codes else language(code).name for code in own["languages"]}
+    rows = [row(name, "languages", code) for code, name in names.items()]
     rows += [
         row(name, "averages", name)
         for name in ("all languages", "without English")
         if name in own["averages"]
     ]
-    header = ["language", "R@1", "R@5", "R@10 [95%]", "item to text R@10"]
+    header = ["language", "R@1", "R@5", "R@10 [95%]", *(f"R@{k}" for k in back)]
+    header[4] = f"item to text {header[4]}"
     return header + [f"{name} R@10" for name in others], rows
 
 
