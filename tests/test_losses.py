@@ -87,7 +87,9 @@ def test_structure_in_blocks_has_the_same_value_and_gradient(
 def test_structure_keeps_no_matrix_for_its_gradient() -> None:
     kept: list[int] = []
     p, y = torch.randn(600, 4, requires_grad=True), torch.randn(600, 4)
-    with torch.autograd.graph.saved_tensors_hooks(lambda v: kept.append(v.numel()) or v, lambda v: v):
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda v: kept.append(v.numel()) or v, lambda v: v
+    ):
         losses.structure(p, y)
     assert kept and max(kept) <= p.numel()
 

@@ -55,7 +55,9 @@ def test_the_command_line_in_two_processes(tmp_path: Path) -> None:
         torch.testing.assert_close(together[name], value, atol=1e-6, rtol=1e-5)
         assert float((value - Projector(alone.projector.shape).state_dict()[name]).abs().max()) > 0
     losses = [row["held_out_loss"] for row in told["curve"]]
-    assert losses == pytest.approx([row["held_out_loss"] for row in alone.record["curve"]], rel=1e-5)
+    assert losses == pytest.approx(
+        [row["held_out_loss"] for row in alone.record["curve"]], rel=1e-5
+    )
     assert len(list(tmp_path.rglob("events.*"))) > 0 if tracked else True
 
 
@@ -133,7 +135,9 @@ def test_what_is_launched(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not launched() and is_first()
 
 
-@pytest.mark.parametrize("change", [{"texts": "-"}, {"level": "token"}, {"model_options": {"device": "cuda:1"}}])
+@pytest.mark.parametrize(
+    "change", [{"texts": "-"}, {"level": "token"}, {"model_options": {"device": "cuda:1"}}]
+)
 def test_what_several_processes_cannot_do(
     change: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
