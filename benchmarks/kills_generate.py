@@ -62,7 +62,8 @@ def main() -> None:
         found = sorted(path.name for path in out.iterdir())
         same = sum((whole / n).read_bytes() == (out / n).read_bytes() for n in files if n in found)
         report = Report("Kills while generating",
-                        f"python benchmarks/kills_generate.py --prompts {told.prompts} --kills {told.kills}",
+                        f"python benchmarks/kills_generate.py --prompts {told.prompts} "
+                        f"--kills {told.kills}",
                         ("prompts", "kills", "files", "the same bytes", "painted again",
                          "half-written"))  # fmt: skip
         report.add(told.prompts, killed, len(files), same, again, len(set(found) - set(files)))
