@@ -11,14 +11,13 @@ TOLD = {
         "Parallel captions of random scenes and sounds, two languages at a time, half the pairs "
         "with an English side; a batch holds near-duplicates, so that details count. A symmetric "
         "ranking loss with likeness by degrees, and a linear read-out of what each caption says. "
-        "It never meets a picture, a sound or another model. The shipped weights were trained in "
-        "several sittings while these settings were found; `make zoo` uses the final ones.",
+        "It never meets a picture, a sound or another model.",
     ),
     "tiny-clip": (
         "transformers' CLIPModel: 40-pixel pictures, patches of 8; text tower of two layers with "
         "an English vocabulary; 128 dimensions.",
         "Rendered scenes and their English captions only, each among near-duplicates; the "
-        "contrastive loss of CLIP.",
+        "contrastive loss of CLIP, with likeness by degrees.",
     ),
     "tiny-open-clip": (
         "open_clip's CLIP from a config of its own, as a `local-dir:` folder: 40-pixel pictures, "
@@ -29,7 +28,8 @@ TOLD = {
         "transformers' ClapModel: an HTSAT of three stages on four seconds at 16 kHz; text tower "
         "of two layers with an English vocabulary; 128 dimensions.",
         "Rendered sounds and their English captions only, each among near-duplicates; the "
-        "contrastive loss of CLAP.",
+        "contrastive loss of CLAP, with likeness by degrees between sounds and captions, and "
+        "among each.",
     ),
 }
 

@@ -18,7 +18,7 @@ from m2m_tiny import sounds
 from m2m_tiny.zoo import dual, training
 from m2m_tiny.zoo.english_tokenizer import make_tokenizer
 
-STEPS = 1500
+STEPS = 1800
 MAX_TOKENS = 48
 FRAMES, MELS = 128, 32
 
@@ -90,7 +90,7 @@ def main(out: Path, steps: int = STEPS, seed: int = 0) -> str:
     told = dual.train(
         model, texts, heard, model.logit_scale_a, sounds, render,
         families=8_000, plan=training.Plan(steps=steps, lr=1.5e-3, seed=seed),
-        work=training.work_folder(out), readout=True, jitter=shifted,
+        work=training.work_folder(out), within=True, jitter=shifted,
     )  # fmt: skip
     training.save_halved(model, processor, out)
     return told

@@ -16,10 +16,11 @@ from torch import Tensor, nn
 from m2m_tiny import scenes
 from m2m_tiny.captions import caption
 from m2m_tiny.zoo import training
-from m2m_tiny.zoo.meaning import DETAILS, TEMPERATURE, Likeness, graded_loss, readout_loss
+from m2m_tiny.zoo.meaning import TEMPERATURE, Likeness, graded_loss, likeness_loss
 
 FAMILY = 4  # a base and three near-duplicates
 BATCH = 240
+CAPTIONS = 4.0  # weight of captions among themselves: they learn likeness first, items follow
 DROPPED = 0.25  # the share of optional details that a caption leaves out
 
 Render = Callable[[list[Any], random.Random], Any]
@@ -77,38 +78,34 @@ def train(
     families: int,
     plan: training.Plan,
     work: Path,
-    readout: bool = False,
+    within: bool = False,
     jitter: Callable[[Any, random.Random], Any] = lambda rows, _: rows,
 ) -> str:
     """Train contrastively on English captions; texts and items give rows of length 1.
 
-    With ``readout`` a linear head, thrown away afterwards, must also tell the details.
+    within: items are also compared with items, and captions with captions.
     """
     scale.requires_grad_(False).fill_(math.log(1 / TEMPERATURE))
     pool = Pool(world, render, families)
     gallery, captions = held_out(world, render)
     likeness = Likeness()
-    trained = nn.ModuleDict({"model": model})
-    if readout:
-        trained["readout"] = nn.LazyLinear(DETAILS)
-        trained["readout"](texts(captions[:1]))
 
     def loss_of(step: int) -> Tensor:
         rng = training.step_rng(plan.seed, step)
         rows, lines, shown, said = pool.batch(rng)
         found, asked = items(jitter(rows, rng)), texts(lines)
         loss = graded_loss(found, asked, likeness(shown, said))
-        if not readout:
-            return loss
-        wanted = torch.cat([likeness.shown(shown), likeness.shown(said)])[:, :DETAILS]
-        return loss + readout_loss(trained["readout"](torch.cat([found, asked])), wanted)
+        if within:
+            loss = loss + likeness_loss(found, likeness(shown, shown))
+            loss = loss + CAPTIONS * likeness_loss(asked, likeness(said, said))
+        return loss
 
     @torch.inference_mode()
     def score() -> str:
         found = torch.cat([items(gallery[i : i + 250]) for i in range(0, len(gallery), 250)])
         return training.both_ways(texts(captions), found)
 
-    training.train(trained, loss_of, plan, work, score=score)
+    training.train(model, loss_of, plan, work, score=score)
     return score()
 
 

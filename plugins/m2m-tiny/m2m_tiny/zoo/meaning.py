@@ -97,6 +97,11 @@ def graded_loss(a: Tensor, b: Tensor, likeness: Tensor) -> Tensor:
     return (there + back) / 2 + GRADES * F.mse_loss(cosines, likeness)
 
 
+def likeness_loss(rows: Tensor, likeness: Tensor) -> Tensor:
+    """How far the cosines of normalised rows among themselves are from their likeness."""
+    return GRADES * F.mse_loss(rows @ rows.T, likeness)
+
+
 def readout_loss(told: Tensor, wanted: Tensor) -> Tensor:
     """How badly details can be read off linearly; rare ones count as much as common ones."""
     spread = wanted.var(0) + 0.01
