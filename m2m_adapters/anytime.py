@@ -116,7 +116,7 @@ class Grower:
 
         n = len(self._texts)
         absent = max(self.source.missing(self._texts), self.target.missing(self._texts))
-        patient = team().agreed(not stopping.use_all and absent > 0)
+        patient = team().agreed(absent > 0)
         with progress.stage("encode", len(self._held) + n) as done:
             x_held, y_held = self._windows(self._held, lambda k: done(k))
             moments = Moments.empty(x_held.shape[1], y_held.shape[1])
@@ -134,11 +134,12 @@ class Grower:
                         used += len(texts)
                         done(len(self._held) + used)
                         progress.note(self._told(grown))
-                    if patient:
+                    if not stopping.use_all:  # also where nothing is left to encode: for the card
                         judged = judge_closed_form(moments, grown.pairs, recipe, self.normalized)
                         grown.curve.append({"sentences": used, **judged})
                         progress.note(self._told(grown))
-                        if team().agreed(used < n and stale(grown.curve, stopping)):
+                        enough = patient and used < n and stale(grown.curve, stopping)
+                        if team().agreed(enough):
                             grown.stopped = (
                                 f"{stopping.patience} stages brought less than "
                                 f"{stopping.tolerance:.1%} each"
@@ -149,8 +150,6 @@ class Grower:
                     raise
                 grown.moments = None  # a window may be half in them: the fit sums them again
                 grown.stopped = "interrupted by the user"
-        if used == n:
-            grown.curve = []
         grown.pairs = Pairs(used, self.read, x_held, y_held)
         return grown
 

@@ -62,9 +62,17 @@ def card(record: dict[str, Any], repo: str = "") -> str:
             "",
             f"{corpus.get('sentences', 0):,} English sentences from "
             f"{', '.join(corpus.get('origins') or ['memory'])}"
-            f" (digest `{str(corpus.get('digest', ''))[:16]}`).",
+            f" (digest `{str(corpus.get('digest', ''))[:16]}`)."
+            + (f" Used: {corpus['used']:,} ({corpus['stopped']})." if "stopped" in corpus else ""),
             "",
         ]
+    if growth := record.get("growth"):
+        lines += ["| sentences fitted on | held-out loss | held-out top-1 |", "|---|---|---|"]
+        lines += [
+            f"| {row['sentences']:,} | {row['held_out_loss']:.5f} | {100 * row['top1']:.1f} % |"
+            for row in growth
+        ]
+        lines += [""]
     if recipe := record.get("recipe"):
         told_recipe = ", ".join(f"{k} {v}" for k, v in recipe.items() if v not in (None, False, ""))
         lines += ["## Recipe", "", told_recipe, ""]

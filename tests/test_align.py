@@ -166,3 +166,14 @@ def test_bad_vectors_are_named(way: str, told: str) -> None:
 def test_bad_arguments(arguments: dict[str, Any], told: str) -> None:
     with pytest.raises(UserError, match=told):
         quick(**{"n": 200, **arguments})
+
+
+def test_the_card_shows_how_the_loss_fell_with_more_sentences() -> None:
+    from m2m_adapters.card import card
+
+    adapter = quick(n=3000)
+    growth = adapter.record["growth"]
+    assert [row["sentences"] for row in growth] == [1024, 1536, 2304, 2700]
+    assert growth[-1]["held_out_loss"] < growth[0]["held_out_loss"]
+    for row in growth:
+        assert f"| {row['sentences']:,} | {row['held_out_loss']:.5f} |" in card(adapter.record)

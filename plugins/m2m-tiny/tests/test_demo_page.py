@@ -64,6 +64,25 @@ def test_what_the_method_promises(demo: tuple[Path, dict[str, Any]]) -> None:
         assert told["native tower on them, % of own"] < 100 / 3, told
 
 
+def test_the_same_through_open_clip() -> None:
+    import m2m_adapters as m2m
+    from m2m_adapters.demo import SENTENCES
+    from m2m_adapters.evaluation import evaluate
+    from m2m_adapters.evaluation.find import load_benchmark
+
+    adapter = m2m.align("tiny-text", "tiny-open-clip", "tiny-scene-captions",
+                        max_sentences=SENTENCES, progress=False)  # fmt: skip
+    found = evaluate(adapter, load_benchmark("tiny-scenes"), baselines=["native"])
+    own = found.value("native", "en")
+    assert 80 <= own <= 98
+    assert 80 <= found.value("native", "en", direction="item_to_text") <= 98
+    others = [code for code in found["adapter"].figures if code != "en"]
+    reached = [found.value("adapter", code) / own for code in others]
+    assert found.value("adapter", "en") / own >= 0.97
+    assert sum(reached) / len(reached) >= 0.94 and min(reached) >= 0.85
+    assert max(found.value("native", code) for code in others) < own / 3
+
+
 def test_the_folder_holds_adapters_results_and_one_page(demo: tuple[Path, dict[str, Any]]) -> None:
     import m2m_adapters as m2m
 
