@@ -23,6 +23,7 @@ lint: $(VENV)/.lint
 # Trains the tiny models again from nothing (each in under 45 minutes on 2 cores).
 zoo: $(VENV)/.demo
 	$(BIN)/python -m m2m_tiny.zoo
+	$(BIN)/python -m m2m_tiny.zoo.diffusion
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

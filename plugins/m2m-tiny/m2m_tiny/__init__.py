@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import m2m_adapters as m2m
@@ -38,19 +37,17 @@ def m2m_register(register: Any) -> None:
         licence="apache-2.0",
         description="CLAP of short sounds, English only",
     )
-    # Painters are trained by `make zoo`; their weights are not part of this release yet.
     for name, factory, what in (
         ("tiny-flux", "tiny_flux", "FLUX-shaped painter of small scenes, pooled conditioning"),
         ("tiny-sd", "tiny_sd", "Stable-Diffusion-shaped painter of small scenes"),
     ):
-        if (Path(__file__).parent / "models" / name).is_dir():
-            register.target(
-                name,
-                f"m2m_tiny.family:{factory}",
-                modality="image",
-                licence="apache-2.0",
-                description=f"{what}, English only",
-            )
+        register.target(
+            name,
+            f"m2m_tiny.family:{factory}",
+            modality="image",
+            licence="apache-2.0",
+            description=f"{what}, English only",
+        )
     register.corpus(
         "tiny-drawable-captions",
         "m2m_tiny.corpora:drawable_captions",

@@ -49,18 +49,14 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
     return out, json.loads(done.stdout)
 
 
-# (aligned English, mean of the others, weakest), in percent of the target's own English R@10.
-# The published ratio for the mean is 94; sounds are not there yet.
-FLOORS = {"tiny-clip": (97, 94, 85), "tiny-clap": (90, 75, 60)}
-
-
 def test_what_the_method_promises(demo: tuple[Path, dict[str, Any]]) -> None:
     for told in demo[1]["pairings"]:
-        english, mean, weakest = FLOORS[told["target"]]
         assert 80 <= told["own English R@10"] <= 98
-        assert told["aligned English, % of own"] >= english, told
-        assert told["mean of other languages, % of own"] >= mean, told
-        assert told["weakest language, % of own"] >= weakest, told
+        assert 80 <= told["own English R@10, item to text"] <= 98
+        assert told["aligned English, % of own"] >= 97, told
+        # The published ratio, M-MPNet and Jina-CLIP on XTD.
+        assert told["mean of other languages, % of own"] >= 94, told
+        assert told["weakest language, % of own"] >= 85, told
         assert told["native tower on them, % of own"] < 100 / 3, told
 
 
