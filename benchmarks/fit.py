@@ -74,8 +74,8 @@ def published_loop(pairs, epochs: int) -> tuple[Projector, float]:
     return projector.eval(), (time.perf_counter() - began) / epochs
 
 
-def as_soon_as(pairs, loss: float) -> tuple[Projector, int, float]:
-    """The closed form on ever more pairs until its held-out loss is as low; (it, pairs, seconds).
+def as_soon_as(pairs, wanted: float) -> tuple[Projector, int, float]:
+    """The closed form on ever more pairs until its held-out top-1 is as good; (it, pairs, seconds).
 
     The judging is part of the time, as in an anytime alignment.
     """
@@ -89,7 +89,7 @@ def as_soon_as(pairs, loss: float) -> tuple[Projector, int, float]:
         some = Pairs(used, pairs.read, pairs.x_held, pairs.y_held)
         fitted = fit(some, recipe("closed-form", loss=LOSS), True, seed=0, progress=Progress(),
                      moments=moments)  # fmt: skip
-        if quality(fitted.projector, pairs)[1] <= loss:
+        if quality(fitted.projector, pairs)[0] >= wanted:
             break
     return fitted.projector, used, time.perf_counter() - began
 
@@ -132,8 +132,8 @@ def main() -> None:
         report.add(name, f"{used:,}", spread(times), f"{ratio:,.0f}x faster", f"{top:.2f}",
                    f"{loss:.5g}")  # fmt: skip
 
-    tries = [as_soon_as(pairs, loss) for _ in range(3)]
-    add("closed form, until as good", tries[0][1], [t for *_, t in tries], tries[0][0])
+    tries = [as_soon_as(pairs, top) for _ in range(3)]
+    add("closed form, until its top-1 is as good", tries[0][1], [t for *_, t in tries], tries[0][0])
     for name in ("closed-form", "auto"):
         times = []
         for _ in range(3 if name == "closed-form" else 1):

@@ -7,7 +7,9 @@ safetensors file the other half's bytes are then never touched.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,25 +48,35 @@ def half_class(whole: type[Any], keep: str) -> type[Any]:
     return type(whole.__name__, (whole,), body)
 
 
+@contextmanager
+def no_bars(library: str = "transformers") -> Iterator[None]:
+    """While ``library`` loads a model it shows no bars of its own beside ours."""
+    logging: Any = importlib.import_module(f"{library}.utils.logging")
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
 def load_half(whole: type[Any], folder: Path, keep: str, dtype: torch.dtype) -> Any:
     """The ``keep`` half of the checkpoint in ``folder``, in eval mode, nothing left random."""
     from transformers.utils import logging
 
     level = logging.get_verbosity()
     logging.set_verbosity_error()  # the other half's keys are "unexpected", as they should be
-    bar = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
     try:
         half: Any = half_class(whole, keep)  # type: ignore[arg-type]
-        model, told = half.from_pretrained(
-            folder, dtype=dtype, local_files_only=True, output_loading_info=True
-        )
+        with no_bars():
+            model, told = half.from_pretrained(
+                folder, dtype=dtype, local_files_only=True, output_loading_info=True
+            )
     except Exception as error:
         raise unloadable(folder, error) from error
     finally:
         logging.set_verbosity(level)
-        if bar:
-            logging.enable_progress_bar()
     missing = sorted(told.get("missing_keys", ()))
     wrong = [str(key[0]) for key in told.get("mismatched_keys", ())]
     if missing or wrong:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from m2m_adapters.errors import UserError
 from m2m_adapters.files import whole_file
 from m2m_adapters.store import default_folder
-from m2m_adapters.towers import unloadable
+from m2m_adapters.towers import no_bars, unloadable
 from m2m_diffusion.folders import NEUTRAL_FILE, Place
 
 if TYPE_CHECKING:
@@ -62,9 +62,10 @@ def _t5_states(place: Place, device: torch.device, dtype: torch.dtype) -> torch.
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(place.part("tokenizer_2"), local_files_only=True)
-        model = T5EncoderModel.from_pretrained(
-            place.part("text_encoder_2"), dtype=dtype, local_files_only=True
-        )
+        with no_bars():
+            model = T5EncoderModel.from_pretrained(
+                place.part("text_encoder_2"), dtype=dtype, local_files_only=True
+            )
     except UserError:
         raise
     except Exception as error:

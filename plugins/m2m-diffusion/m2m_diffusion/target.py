@@ -13,7 +13,7 @@ import numpy as np
 from m2m_adapters.devices import choose_device, choose_dtype
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import ModalityModel, Vectors
-from m2m_adapters.towers import unloadable
+from m2m_adapters.towers import no_bars, unloadable
 from m2m_diffusion.folders import Place, find
 from m2m_diffusion.kinds import Kind, kind_of
 from m2m_diffusion.text import ConditionerText
@@ -110,7 +110,10 @@ class DiffusionModel(ModalityModel):
                 }
         folder = place.whole(without=left_out | set(given))
         try:
-            made = made_of.from_pretrained(folder, dtype=self.dtype, local_files_only=True, **given)
+            with no_bars("diffusers"):
+                made = made_of.from_pretrained(
+                    folder, dtype=self.dtype, local_files_only=True, **given
+                )
         except Exception as error:
             raise unloadable(folder, error) from error
         made.set_progress_bar_config(disable=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import TextEncoder, Vectors
-from m2m_adapters.towers import TEXT, load_half, load_tokenizer, longest_text, unloadable
+from m2m_adapters.towers import TEXT, load_half, load_tokenizer, longest_text, no_bars, unloadable
 from m2m_diffusion.folders import Place
 from m2m_diffusion.kinds import Kind
 
@@ -45,9 +45,10 @@ class ClipTower:
         folder = place.part(part)
         name = str(place.index[part][1])
         try:
-            self.model = getattr(transformers, name).from_pretrained(
-                folder, dtype=dtype, local_files_only=True
-            )
+            with no_bars():
+                self.model = getattr(transformers, name).from_pretrained(
+                    folder, dtype=dtype, local_files_only=True
+                )
         except Exception as error:
             raise unloadable(folder, error) from error
         self.model = self.model.to(device).eval().requires_grad_(False)
@@ -91,7 +92,8 @@ class ClapTower:
             config = model.config.text_config
         else:
             try:
-                model = made_of.from_pretrained(folder, dtype=dtype, local_files_only=True)
+                with no_bars():
+                    model = made_of.from_pretrained(folder, dtype=dtype, local_files_only=True)
             except Exception as error:
                 raise unloadable(folder, error) from error
             config = model.config

@@ -15,7 +15,7 @@ from m2m_adapters.devices import choose_device, choose_dtype
 from m2m_adapters.embedding import TOKENS_PER_BATCH, TokenEncoder, batches
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import TextEncoder, Vectors, normalize
-from m2m_adapters.towers import check_vocabulary, padded, unloadable
+from m2m_adapters.towers import check_vocabulary, no_bars, padded, unloadable
 from m2m_adapters.weights import Located, locate
 from m2m_sentence_transformers.loading_report import missing_weights
 
@@ -144,7 +144,6 @@ def _open(
     truncate_dim: int | None,
 ) -> Any:
     from sentence_transformers import SentenceTransformer
-    from transformers.utils import logging
 
     if not (located.folder / "modules.json").is_file():
         if not (located.folder / "config.json").is_file():
@@ -152,10 +151,8 @@ def _open(
                 f"{located.name} is not a sentence-transformers model: no modules.json in it",
                 "give a folder saved by sentence-transformers, or a model id of the hub",
             )
-    bar = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
     try:
-        with missing_weights() as missing:
+        with no_bars(), missing_weights() as missing:
             made = SentenceTransformer(
                 str(located.folder),
                 device=str(device),
@@ -167,9 +164,6 @@ def _open(
             )
     except Exception as error:
         raise unloadable(located.name, error) from error
-    finally:
-        if bar:
-            logging.enable_progress_bar()
     if missing:
         raise UserError(
             f"{located.name} lacks weights: {', '.join(missing[:3])}"
