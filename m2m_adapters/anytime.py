@@ -38,8 +38,8 @@ class Stopping:
     patience: stages in a row without one. use_all: encode everything, whatever the loss does.
     """
 
-    tolerance: float = 0.01
-    patience: int = 2
+    tolerance: float = 0.015
+    patience: int = 1
     use_all: bool = False
 
     def __post_init__(self) -> None:
@@ -141,8 +141,8 @@ class Grower:
                         enough = patient and used < n and stale(grown.curve, stopping)
                         if team().agreed(enough):
                             grown.stopped = (
-                                f"{stopping.patience} stages brought less than "
-                                f"{stopping.tolerance:.1%} each"
+                                f"half as many again brought less than {stopping.tolerance:.1%}"
+                                + (f", {stopping.patience} times" if stopping.patience > 1 else "")
                             )
                             break
             except KeyboardInterrupt:

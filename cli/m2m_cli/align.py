@@ -47,9 +47,9 @@ def align(
     column: str | None = typer.Option(None, "--column", help="Column that holds the sentences."),
     max_sentences: int | None = typer.Option(None, "--max-sentences", help="Uniform sample."),
     tolerance: float = typer.Option(
-        0.01, "--tolerance", help="Stop when more text lowers the held-out loss by less than this."
+        0.015, "--tolerance", help="Stop when more text lowers the held-out loss by less than this."
     ),
-    patience: int = typer.Option(2, "--patience", help="... so many stages in a row."),
+    patience: int = typer.Option(1, "--patience", help="... so many stages in a row."),
     use_all: bool = typer.Option(False, "--all", help="Use every sentence, helpful or not."),
     no_cache: bool = typer.Option(False, "--no-cache", help="Keep no vectors on disk."),
     grid: list[str] | None = typer.Option(
