@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 """Called with (done, total) after every chunk."""
 
-TOKENS_PER_BATCH = 4096
-"""On a CPU, where larger batches bring nothing."""
+TOKENS_PER_BATCH = 512
+"""On a CPU: what its caches hold. Of a base-sized model larger batches were up to a third slower
+(benchmarks/encode.py)."""
 MOST_TOKENS_ON_GPU = 16_384
 BYTES_PER_TOKEN = 1 << 18
 """Device memory set aside for a token's activations: generous for models of base size."""

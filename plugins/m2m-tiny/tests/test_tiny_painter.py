@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from m2m_tiny.benchmarks import drawables
+
 import m2m_adapters as m2m
 from m2m_adapters.evaluation.generator_evaluation import evaluate_generator
-from m2m_tiny.benchmarks import drawables
 
 
 def test_it_paints_what_other_languages_say() -> None:
