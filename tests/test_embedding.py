@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from m2m_adapters.embedding import TokenEncoder, batches
+from m2m_adapters.embedding import TOKENS_PER_BATCH, TokenEncoder, batches
 from m2m_adapters.errors import UserError
 from m2m_adapters.testing import toy_sentences
 
@@ -66,10 +66,10 @@ def test_a_text_has_its_vector_whatever_stands_beside_it(options: dict[str, int]
 def test_batches_keep_within_the_budget_and_are_nearly_full() -> None:
     encoder = Bytes()
     encoder.encode(SENTENCES)
-    assert max(encoder.sizes) <= 4096
+    assert max(encoder.sizes) <= TOKENS_PER_BATCH
     total = sum(len(t) for t in encoder.tokenize(SENTENCES))
     assert sum(encoder.sizes) < 1.1 * total  # little padding
-    assert len(encoder.sizes) < 1.25 * total / 4096 + 2  # and no needless small batch
+    assert len(encoder.sizes) < 1.25 * total / TOKENS_PER_BATCH + 2  # and no needless small batch
 
 
 def test_texts_are_tokenised_ahead_on_another_thread_but_not_a_lone_query() -> None:
