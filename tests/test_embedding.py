@@ -102,7 +102,7 @@ def test_the_next_piece_is_tokenised_while_the_model_runs() -> None:
 
 
 def test_a_full_device_halves_the_batches_and_that_is_remembered() -> None:
-    encoder = Bytes(most=600)
+    encoder = Bytes(most=300)
     np.testing.assert_allclose(encoder.encode(SENTENCES), ALONE, atol=1e-5)
     assert 0 < encoder.failed <= 4
     before = encoder.failed
