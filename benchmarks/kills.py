@@ -30,7 +30,7 @@ import pyarrow.parquet  # noqa: F401
 import torch
 import torch._dynamo
 from m2m_cli import align, embed, main  # noqa: F401
-from measure import Report, arguments
+from measure import Report, arguments, forked
 
 import m2m_adapters as m2m
 from m2m_adapters import adapter, alignment, bulk, train  # noqa: F401
@@ -122,20 +122,14 @@ def result(kind: str, folder: Path) -> dict[str, bytes]:
 
 def start(kind: str, folder: Path, attempt: int) -> int:
     """The process id of a run."""
-    if pid := os.fork():
-        return pid
-    code = 1
-    try:
+
+    def run() -> None:
         os.environ["M2M_CACHE"] = str(folder / "cache")
         os.environ[LOG] = str(log_of(folder, attempt))
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         torch.set_num_threads(1)
         work(kind, folder)
-        code = 0
-    except SystemExit as ended:
-        code = int(ended.code or 0)
-    finally:
-        os._exit(code)
+
+    return forked(run)
 
 
 def log_of(folder: Path, attempt: int) -> Path:

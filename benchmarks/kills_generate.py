@@ -21,7 +21,7 @@ import diffusers
 import torch
 import transformers
 from m2m_cli import main as command_line
-from measure import Report, arguments
+from measure import Report, arguments, forked
 
 import m2m_adapters as m2m
 
@@ -81,20 +81,13 @@ def aligned(folder: Path) -> None:
 
 
 def start(work: Callable[[], object]) -> int:
-    """The process id of a fork that does the work."""
-    if pid := os.fork():
-        return pid
-    code = 1
-    try:
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, 1)
-        os.dup2(null, 2)
+    """The process id of a fork that does the work; its progress is not shown."""
+
+    def silently() -> None:
+        os.dup2(1, 2)
         work()
-        code = 0
-    except SystemExit as ended:
-        code = int(ended.code or 0)
-    finally:
-        os._exit(code)
+
+    return forked(silently)
 
 
 def finish(pid: int) -> None:

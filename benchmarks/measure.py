@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import time
@@ -94,6 +95,21 @@ def write_section(title: str, text: str) -> None:
     kept.append(text.removeprefix("## "))
     body = "\n## ".join([sections[0].rstrip() + "\n", *(s.rstrip() + "\n" for s in sorted(kept))])
     RESULTS.write_text(body, encoding="utf-8")
+
+
+def forked(work: Callable[[], object]) -> int:
+    """The process id of a fork that does the work in silence, to be waited for or killed."""
+    if pid := os.fork():
+        return pid
+    code = 1
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        work()
+        code = 0
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    finally:
+        os._exit(code)
 
 
 def arguments(doc: str | None, **extra: dict[str, Any]) -> argparse.Namespace:

@@ -53,8 +53,7 @@ class Stopping:
 class Grown:
     """Pairs that were encoded and their moments where known.
 
-    curve: how the held-out figures went until it stopped early. Empty where all sentences were
-    used: a run that was killed after the last one could not tell it again.
+    curve: how the held-out figures went, stage by stage; empty with ``use_all``.
     """
 
     pairs: Pairs

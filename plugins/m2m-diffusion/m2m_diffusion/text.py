@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,7 +37,30 @@ def tower(
     )
 
 
-class ClipTower:
+def load_model(made_of: Any, folder: Path, dtype: torch.dtype) -> Any:
+    """A whole text model of transformers, from the folder alone."""
+    try:
+        with no_bars():
+            return made_of.from_pretrained(folder, dtype=dtype, local_files_only=True)
+    except Exception as error:
+        raise unloadable(folder, error) from error
+
+
+class Tower:
+    """One text model and its tokenizer; texts are padded to full length, as the pipelines do."""
+
+    tokenizer: Any
+    length: int
+
+    def inputs(self, texts: list[str]) -> Any:
+        """Token ids and mask, int64 ``[n, length]`` each."""
+        return self.tokenizer(
+            texts, padding="max_length", max_length=self.length, truncation=True,
+            return_tensors="pt",
+        )  # fmt: skip
+
+
+class ClipTower(Tower):
     """One CLIP text model and its tokenizer, as the pipeline uses them."""
 
     def __init__(self, place: Place, part: str, device: torch.device, dtype: torch.dtype) -> None:
@@ -44,13 +68,7 @@ class ClipTower:
 
         folder = place.part(part)
         name = str(place.index[part][1])
-        try:
-            with no_bars():
-                self.model = getattr(transformers, name).from_pretrained(
-                    folder, dtype=dtype, local_files_only=True
-                )
-        except Exception as error:
-            raise unloadable(folder, error) from error
+        self.model = load_model(getattr(transformers, name), folder, dtype)
         self.model = self.model.to(device).eval().requires_grad_(False)
         self.width = int(self.model.config.hidden_size)
         self.projected = name == "CLIPTextModelWithProjection"
@@ -66,10 +84,7 @@ class ClipTower:
 
     def read(self, texts: list[str]) -> tuple[torch.Tensor, Any]:
         """(pooled ``[n, pooled_width]``, hidden states and all), padded to full length."""
-        inputs = self.tokenizer(
-            texts, padding="max_length", max_length=self.length, truncation=True,
-            return_tensors="pt",
-        )  # fmt: skip
+        inputs = self.inputs(texts)
         mask = None
         if getattr(self.model.config, "use_attention_mask", False):
             mask = inputs["attention_mask"].to(self.device)
@@ -79,7 +94,7 @@ class ClipTower:
         return (out.text_embeds if self.projected else out.pooler_output), out
 
 
-class ClapTower:
+class ClapTower(Tower):
     """CLAP's text model with its projection, of AudioLDM and MusicLDM: vectors of length 1."""
 
     def __init__(self, place: Place, part: str, device: torch.device, dtype: torch.dtype) -> None:
@@ -91,11 +106,7 @@ class ClapTower:
             model = load_half(made_of, folder, TEXT, dtype)
             config = model.config.text_config
         else:
-            try:
-                with no_bars():
-                    model = made_of.from_pretrained(folder, dtype=dtype, local_files_only=True)
-            except Exception as error:
-                raise unloadable(folder, error) from error
+            model = load_model(made_of, folder, dtype)
             config = model.config
         self.model = model.to(device).eval().requires_grad_(False)
         self.width = int(config.hidden_size)
@@ -110,10 +121,7 @@ class ClapTower:
         """(pooled ``[n, pooled_width]``, None), padded to full length as the pipelines do it."""
         from torch.nn.functional import normalize
 
-        inputs = self.tokenizer(
-            texts, padding="max_length", max_length=self.length, truncation=True,
-            return_tensors="pt",
-        )  # fmt: skip
+        inputs = self.inputs(texts)
         ids, mask = (inputs[name].to(self.device) for name in ("input_ids", "attention_mask"))
         if hasattr(self.model, "get_text_features"):
             found = self.model.get_text_features(ids, attention_mask=mask)
