@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from m2m_adapters.losses import Loss
     from m2m_adapters.projector import Projector
-    from m2m_adapters.solve import Moments
+    from m2m_adapters.solve import AffineMap, Moments
     from m2m_adapters.tracking import Track
     from m2m_adapters.train import Resume
 
@@ -143,7 +143,7 @@ def _solve(
 ) -> None:
     import torch
 
-    from m2m_adapters.solve import RIDGES, Moments, procrustes, ridge_path
+    from m2m_adapters.solve import RIDGES, Moments, procrustes, ridge_path, stretched
 
     if fitted.moments is None:
         fitted.moments = Moments.empty(pairs.d_in, pairs.d_out)
@@ -154,20 +154,27 @@ def _solve(
         maps = [procrustes(moments)]
     else:
         maps = list(ridge_path(moments, RIDGES if recipe.ridge is None else [recipe.ridge]))
-    tried = []
     xh, yh = xh[:JUDGES], yh[:JUDGES]
-    for candidate in maps:
+
+    def judged(candidate: AffineMap) -> float:
         fitted.projector.set_affine(candidate.weight, candidate.bias)
         if fitted.projector.norm is not None:
             _match_norm(fitted.projector, pairs)
-        tried.append((held_out_loss(fitted.projector, xh, yh, loss), candidate))
+        return held_out_loss(fitted.projector, xh, yh, loss)
+
+    tried = [(judged(candidate), candidate) for candidate in maps]
     least = min(found for found, _ in tried)
     # Ridges rise: the last one that is as good is the simplest map. English cannot tell such maps
     # apart; what they make of directions English hardly uses, other languages do.
-    chosen = [candidate for found, candidate in tried if found <= least + AS_GOOD * abs(least)][-1]
-    fitted.projector.set_affine(chosen.weight, chosen.bias)
-    if fitted.projector.norm is not None:
-        _match_norm(fitted.projector, pairs)
+    close = [(found, map_) for found, map_ in tried if found <= least + AS_GOOD * abs(least)]
+    reached, chosen = close[-1]
+    near = loss.weight("mse") / pairs.d_out + loss.weight("cosine") / 2
+    if fitted.projector.shape.head == "l2" and not recipe.procrustes:
+        if near and (structure := loss.weight("structure")):
+            suited = stretched(chosen, moments, near, structure)
+            if judged(suited) < reached:
+                chosen = suited
+    judged(chosen)  # leaves the projector with it
     fitted.ridge = chosen.ridge
 
 

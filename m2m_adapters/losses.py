@@ -102,6 +102,9 @@ class Loss:
             total = total + weight * loss_function(name)(p, y)
         return total
 
+    def weight(self, name: str) -> float:
+        return sum(weight for weight, term in self.terms if term == name)
+
     def __str__(self) -> str:
         return " + ".join(f"{weight:g}*{name}" for weight, name in self.terms)
 

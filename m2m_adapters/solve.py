@@ -99,6 +99,37 @@ def procrustes(moments: Moments) -> AffineMap:
     return AffineMap(weight, mean_y - weight @ mean_x, None)
 
 
+def stretched(found: AffineMap, moments: Moments, near: float, structure: float) -> AffineMap:
+    """Least squares, made to suit a head that normalises and a loss that minds structure.
+
+    For p = W x + b with E |p|^2 = 1, ``near * |p - y|^2`` and ``structure * (p_i.p_j - y_i.y_j)^2``
+    have expectations that are functions of second moments alone. They are least for the
+    least-squares map stretched along the principal axes of what it predicts: along an axis of
+    energy e by the root t of ``2 structure e (t^3 - t) + lam t = near``, lam such that the energies
+    e t^2 sum to 1.
+    """
+    mean_x, mean_y, _, cov_xy = _checked(moments)
+    energies, axes = torch.linalg.eigh(found.weight @ cov_xy + torch.outer(mean_y, mean_y))
+    energies = energies.clamp_min(0)
+    if energies.sum() >= 1:  # nothing is missing, or y is not of length 1
+        return found
+
+    def stretches(lam: float) -> Tensor:
+        t = torch.full_like(energies, near / lam)
+        for _ in range(60):  # Newton's way from above, where the cubic is convex: no overshooting
+            excess = 2 * structure * energies * (t**3 - t) + lam * t - near
+            t = t - excess / (2 * structure * energies * (3 * t**2 - 1) + lam)
+        return t
+
+    low, high = 0.0, near
+    for _ in range(60):
+        lam = (low + high) / 2
+        low, high = (lam, high) if (energies * stretches(lam) ** 2).sum() > 1 else (low, lam)
+    stretch = (axes * stretches(high)) @ axes.T
+    weight = stretch @ found.weight
+    return AffineMap(weight, stretch @ mean_y - weight @ mean_x, found.ridge)
+
+
 def _checked(moments: Moments) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     if moments.n < 2:
         raise UserError(f"{moments.n} sentences are too few to fit a map", "give more sentences")

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from m2m_adapters.errors import UserError
-from m2m_adapters.solve import Moments, procrustes, ridge_path
+from m2m_adapters.solve import Moments, procrustes, ridge_path, stretched
 
 
 def pairs(n: int = 400, d_in: int = 7, d_out: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
@@ -34,6 +34,53 @@ def test_ridge_path_is_the_normal_equations() -> None:
         strength = found.ridge * gram.trace() / 7
         direct = torch.linalg.solve(gram + strength * torch.eye(7), centred.T @ wanted / len(x))
         torch.testing.assert_close(found.weight.T, direct, rtol=1e-5, atol=1e-6)
+
+
+def test_stretched_is_the_least_of_the_expected_objective() -> None:
+    """Descent on the objective's expectation, all of W and b free, finds nothing lower."""
+    torch.manual_seed(0)
+    x = torch.nn.functional.normalize(torch.randn(4000, 6).double() + 0.5, dim=1)
+    noisy = x @ torch.randn(6, 5).double() + 0.3 * torch.randn(4000, 5).double()
+    y = torch.nn.functional.normalize(noisy, dim=1)
+    moments = Moments.empty(6, 5).add(x, y)
+    plain = next(ridge_path(moments, [0.0]))
+    near, structure = 0.2, 1.0
+    design = torch.cat([x, torch.ones(len(x), 1)], 1)
+
+    def expected(p: torch.Tensor) -> torch.Tensor:
+        p = p / p.square().sum(1).mean().sqrt()
+        pp, py, yy = (a.T @ b / len(x) for a, b in ((p, p), (p, y), (y, y)))
+        apart = pp.square().sum() + yy.square().sum() - 2 * py.square().sum()
+        return near * (p - y).square().sum(1).mean() + structure * apart
+
+    def of(map_) -> float:
+        return float(expected(x @ map_.weight.T + map_.bias))
+
+    free = torch.cat([plain.weight, plain.bias[:, None]], 1).requires_grad_()
+    search = torch.optim.LBFGS([free], max_iter=500, tolerance_grad=1e-12, tolerance_change=0,
+                               line_search_fn="strong_wolfe")  # fmt: skip
+
+    def step() -> torch.Tensor:
+        search.zero_grad()
+        value = expected(design @ free.T)
+        value.backward()
+        return value
+
+    search.step(step)
+    lowest = expected(design @ free.T).item()
+    found = stretched(plain, moments, near, structure)
+    assert lowest < of(plain) - 5e-4
+    assert of(found) == pytest.approx(lowest, abs=1e-9)
+    produced = x @ found.weight.T + found.bias
+    assert float(produced.square().sum(1).mean()) == pytest.approx(1)
+
+
+def test_nothing_is_stretched_where_nothing_is_missing() -> None:
+    x = torch.nn.functional.normalize(torch.randn(400, 6).double(), dim=1)
+    moments = Moments.empty(6, 6).add(x, x.flip(1))
+    plain = next(ridge_path(moments, [0.0]))
+    found = stretched(plain, moments, 0.1, 1.0)
+    torch.testing.assert_close(found.weight, plain.weight, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("chunk", [1, 13, 1000])
