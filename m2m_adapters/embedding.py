@@ -42,6 +42,7 @@ class TokenEncoder(TextEncoder):
     device: torch.device
     tokens_encoded: int = 0
     _budget: int | None = None
+    _compiled: Callable[[dict[str, torch.Tensor]], torch.Tensor] | None = None
 
     @abstractmethod
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
@@ -54,6 +55,12 @@ class TokenEncoder(TextEncoder):
     @abstractmethod
     def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """The batch on ``device`` -> float ``[b, dim]`` (need not be normalised)."""
+
+    def compile(self) -> None:
+        """Run the model through ``torch.compile`` from now on: late to start, then quicker."""
+        import torch
+
+        self._compiled = torch.compile(self.forward, dynamic=True)
 
     def encode(self, texts: Sequence[str], **options: Any) -> Vectors:
         import torch
@@ -140,7 +147,7 @@ class TokenEncoder(TextEncoder):
                 parts = batches(part, tokens, self._budget) + parts
                 continue
             try:
-                found = self.forward(self._moved(self.collate([tokens[i] for i in part])))
+                found = self._forward(self._moved(self.collate([tokens[i] for i in part])))
             except torch.OutOfMemoryError as error:
                 if len(part) == 1:
                     raise UserError(
@@ -156,6 +163,19 @@ class TokenEncoder(TextEncoder):
             self.tokens_encoded += sum(len(tokens[i]) for i in part)
             done.append(([rows[i] for i in part], found))
         return done
+
+    def _forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        if self._compiled is None:
+            return self.forward(batch)
+        from torch._dynamo.exc import TorchDynamoException
+
+        try:
+            return self._compiled(batch)
+        except TorchDynamoException as error:
+            raise UserError(
+                f"the model cannot be compiled here ({' '.join(str(error).split())[:160]})",
+                "leave --compile out; on a CPU a C++ compiler is needed",
+            ) from error
 
     def _moved(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         if not _is_cuda(self.device):

@@ -227,6 +227,7 @@ def _refine(
         recipe.warmup_steps,
         recipe.patience,
         recipe.precision,
+        recipe.least_gain,
     )
 
     def report(epoch: int, epochs: int, held_out: float) -> None:

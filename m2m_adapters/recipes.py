@@ -21,6 +21,7 @@ class Recipe:
     for angular spaces, ``1*mse`` where magnitude matters.
     head: None means ``l2`` for angular spaces, ``none`` where magnitude matters.
     ridge: a fixed strength, or None to choose by held-out loss. procrustes: a scaled rotation.
+    patience: epochs of refinement in a row that may bring no more than ``least_gain`` of the loss.
     precision: of the projector's arithmetic during refinement; its weights stay fp32.
     """
 
@@ -41,6 +42,7 @@ class Recipe:
     warmup_steps: int = 50
     patience: int | None = None
     precision: str = "fp32"
+    least_gain: float = 0.0
 
     def loss_for(self, normalized: bool) -> str:
         return self.loss or ("48*mse + 1*structure" if normalized else "1*mse")
@@ -55,7 +57,16 @@ class Recipe:
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Recipe("auto", "both", lr=1e-3, weight_decay=0.0, batch_size=1024, epochs=30, patience=2),
+        Recipe(
+            "auto",
+            "both",
+            lr=1e-3,
+            weight_decay=0.0,
+            batch_size=1024,
+            epochs=30,
+            patience=2,
+            least_gain=0.005,
+        ),
         Recipe("closed-form", "closed-form"),
         # arXiv 2601.10096: AdamW, linear schedule with 50 warm-up steps, batch 64, 50 epochs.
         Recipe("paper", "gradient", loss="48*mse + 1*structure", head="l2", layers=2),

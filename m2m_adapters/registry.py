@@ -287,29 +287,46 @@ def resolve(kind: str, name: str, **options: Any) -> Any:
 
 
 def load_source(name: str, **options: Any) -> TextEncoder:
-    """The source called ``name``; ``a+b`` is the fusion of several."""
+    """The source called ``name``; ``a+b`` is the fusion of several.
+
+    options: ``device``, ``precision``, ... of its factory; ``compile=True`` for torch.compile.
+    """
     from m2m_adapters.fusion import fuse, terms
     from m2m_adapters.interfaces import TextEncoder
 
     if isinstance(name, str) and len(terms(name)) > 1:
         return fuse(name, **options)
+    compiled = options.pop("compile", False)
     made = resolve("source", name, **options)
     if not isinstance(made, TextEncoder):
         raise UserError(
             f"the source '{name}' gave a {type(made).__name__}, not a TextEncoder",
             "its factory must return an m2m_adapters.TextEncoder",
         )
+    if compiled:
+        _compile(made)
     return made
 
 
 def load_target(name: str, **options: Any) -> ModalityModel:
-    """The target called ``name``."""
+    """The target called ``name``; options as those of a source, ``compile`` for its text tower."""
     from m2m_adapters.interfaces import ModalityModel
 
+    compiled = options.pop("compile", False)
     made = resolve("target", name, **options)
     if not isinstance(made, ModalityModel):
         raise UserError(
             f"the target '{name}' gave a {type(made).__name__}, not a ModalityModel",
             "its factory must return an m2m_adapters.ModalityModel",
         )
+    if compiled:
+        _compile(made.text)
     return made
+
+
+def _compile(encoder: TextEncoder) -> None:
+    """As far as it can be: an encoder that is no module of torch stays as it is."""
+    from m2m_adapters.embedding import TokenEncoder
+
+    if isinstance(encoder, TokenEncoder):
+        encoder.compile()

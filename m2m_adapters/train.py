@@ -40,6 +40,7 @@ class Schedule:
     """AdamW with linear warm-up and linear decay to zero, as published by default.
 
     batch_size: of all processes together. precision: the projector's arithmetic.
+    patience: epochs in a row that lower the held-out loss by no more than ``least_gain`` of it.
     """
 
     lr: float = 3e-4
@@ -49,6 +50,7 @@ class Schedule:
     warmup_steps: int = 50
     patience: int | None = None
     precision: str = "fp32"
+    least_gain: float = 0.0
 
 
 @dataclass
@@ -131,7 +133,7 @@ def refine(
     objective = Objective(projector, loss, schedule.precision)
     step = fastest(objective, schedule.batch_size, device)
     for epoch in range(first, schedule.epochs + 1):
-        if _enough(result, epoch - 1, schedule):
+        if _enough(result.losses, schedule):
             break
         projector.train()
         for x, y in batches.epoch():
@@ -156,8 +158,14 @@ def refine(
     return result
 
 
-def _enough(result: Refinement, epoch: int, schedule: Schedule) -> bool:
-    return schedule.patience is not None and epoch - result.best_epoch >= schedule.patience
+def _enough(losses: list[float], schedule: Schedule) -> bool:
+    if schedule.patience is None:
+        return False
+    last, reached = 0, losses[0]  # the epoch that last brought something, and its loss
+    for epoch, loss in enumerate(losses):
+        if loss < reached - schedule.least_gain * abs(reached):
+            last, reached = epoch, loss
+    return len(losses) - 1 - last >= schedule.patience
 
 
 def _digest(projector: Projector) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -127,3 +128,35 @@ def test_batches_of_rows() -> None:
     tokens = [[0] * n for n in (5, 5, 4, 1)]
     assert batches([0, 1, 2, 3], tokens, 10) == [[0, 1], [2, 3]]
     assert batches([0, 1, 2, 3], tokens, 100, 3) == [[0, 1, 2], [3]]
+
+
+class Pure(Bytes):
+    """Keeps no account of its batches, which would make every one of them another program."""
+
+    def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        mask = batch["mask"][..., None]
+        return (self.table[batch["ids"]] * mask).sum(1) / mask.sum(1)
+
+
+def compiled() -> Pure:
+    torch._dynamo.reset()
+    encoder = Pure()
+    encoder.compile()
+    return encoder
+
+
+def test_a_compiled_model_gives_the_same_vectors() -> None:
+    texts = list(toy_sentences(40))
+    found = compiled().encode(texts, tokens_per_batch=256)
+    np.testing.assert_allclose(found, Pure().encode(texts), atol=1e-5)
+
+
+def test_without_a_compiler_one_line_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import torch._inductor.config as config
+
+    monkeypatch.setattr(config.cpp, "cxx", (None, "/nonexistent/g++"))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    with pytest.raises(UserError, match=r"cannot be compiled here .*leave --compile out"):
+        compiled().encode(["a", "bc"])

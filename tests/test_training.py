@@ -216,3 +216,15 @@ def test_a_tracker_that_cannot_be_had_is_told_at_once(monkeypatch: pytest.Monkey
     )
     with pytest.raises(UserError, match="pip install"):
         m2m.align("toy-source", "toy-target", ["a"] * 40, track="wandb")
+
+
+def test_patience_counts_epochs_that_bring_too_little() -> None:
+    from m2m_adapters.train import _enough
+
+    losses = [1.0, 0.9, 0.899, 0.898, 0.897]
+    assert not _enough(losses, Schedule(patience=3))
+    assert _enough(losses, Schedule(patience=3, least_gain=0.005))
+    assert not _enough(losses, Schedule(patience=4, least_gain=0.005))
+    assert not _enough(losses, Schedule(patience=None, least_gain=0.005))
+    # Small gains add up to one that counts.
+    assert not _enough([1.0, 0.996, 0.992], Schedule(patience=2, least_gain=0.005))

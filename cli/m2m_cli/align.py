@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from m2m_cli.output import DEVICE, JSON, PRECISION, TRUST, print_json, table
+from m2m_cli.output import COMPILE, DEVICE, JSON, PRECISION, TRUST, print_json, table
 
 if TYPE_CHECKING:
     from m2m_adapters.adapter import Adapter
@@ -61,6 +61,7 @@ def align(
     seed: int = typer.Option(0, "--seed"),
     device: str = DEVICE,
     precision: str = PRECISION,
+    compile: bool = COMPILE,
     trust_remote_code: bool = TRUST,
     json: bool = JSON,
 ) -> None:
@@ -98,6 +99,7 @@ def align(
         "model_options": {
             "device": device,
             "precision": precision,
+            "compile": compile,
             "trust_remote_code": trust_remote_code,
         },
     }

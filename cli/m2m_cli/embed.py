@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from m2m_cli.output import DEVICE, JSON, PRECISION, TRUST, print_json
+from m2m_cli.output import COMPILE, DEVICE, JSON, PRECISION, TRUST, print_json
 
 
 def embed(
@@ -29,6 +29,7 @@ def embed(
     no_cache: bool = typer.Option(False, "--no-cache", help="Keep no vectors in the store."),
     device: str = DEVICE,
     precision: str = PRECISION,
+    compile: bool = COMPILE,
     trust_remote_code: bool = TRUST,
     json: bool = JSON,
 ) -> None:
@@ -41,6 +42,7 @@ def embed(
     options: dict[str, Any] = {
         "device": device,
         "precision": precision,
+        "compile": compile,
         "trust_remote_code": trust_remote_code,
     }
     done = embed_dataset(

@@ -12,6 +12,9 @@ import typer
 JSON = typer.Option(False, "--json", help="Print one JSON value for machines.")
 DEVICE = typer.Option("auto", "--device", help="auto, cpu, cuda, cuda:1, mps.")
 PRECISION = typer.Option("fp32", "--precision", help="fp32, bf16 or fp16, for both towers.")
+COMPILE = typer.Option(
+    False, "--compile", help="torch.compile for the text towers: a late start, for a long corpus."
+)
 TRUST = typer.Option(
     False, "--trust-remote-code", help="Allow models that bring their own code. Your choice alone."
 )
