@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from m2m_adapters.evaluation import Benchmark, LazyItems, PerPicture, PictureJudge, Prompts
 from m2m_tiny import drawable, reader
 from m2m_tiny import scenes as visual
@@ -90,19 +88,7 @@ class AttributeReader(PictureJudge):
         return reader.read(pictures, self._folder)
 
     def figures(self, seen: Any) -> dict[str, PerPicture]:
-        """As :func:`m2m_tiny.reader.accuracy` counts them, picture by picture."""
-        truth = self._truth[: len(seen)]
-        right = (seen == truth).astype(float)
-        there = np.stack([np.ones(len(seen)), truth[:, 3] < len(drawable.SHAPES)], 1)
-        shapes, colors = ((right[:, columns] * there).sum(1) for columns in ([1, 3], [2, 4]))
-        objects = there.sum(1)
-        return {
-            "place": PerPicture.mean(right[:, 0]),
-            "shape": PerPicture(shapes, objects),
-            "color": PerPicture(colors, objects),
-            "attributes": PerPicture(right[:, 0] + shapes + colors, 1 + 2 * objects),
-            "exact": PerPicture.mean(right.all(1)),
-        }
+        return reader.accuracy(seen, self._truth[: len(seen)])
 
     def alike(self, english: Any, seen: Any) -> dict[str, PerPicture]:
         return {"same answers as English": PerPicture.mean((english == seen).mean(1))}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from m2m_adapters.evaluation import PerPicture
 from m2m_tiny.drawable import COLORS, PLACES, SHAPES, Scene, picture
 
 if TYPE_CHECKING:
@@ -76,20 +77,20 @@ def read(pictures: Sequence[Any], folder: Path | None = None) -> Any:
     return np.stack([some.argmax(1).numpy() for some in answers.split(CLASSES, 1)], 1)
 
 
-def accuracy(found: Any, truth: Any) -> dict[str, float]:
+def accuracy(found: Any, truth: Any) -> dict[str, PerPicture]:
     """Shares of right answers: of places, shapes, colours (of objects that are there), and all.
 
-    ``attributes`` is the share over all of them together; ``exact`` of pictures all right.
+    found, truth: int64 ``[n, 5]``. ``attributes`` is the share over all of them together;
+    ``exact`` of pictures all right.
     """
-    right = found == truth
-    there = np.stack([np.ones(len(truth), bool), truth[:, 3] < len(SHAPES)], 1)
-    shapes, colors = right[:, [1, 3]][there], right[:, [2, 4]][there]
-    places = right[:, 0]
-    together = np.concatenate([places, shapes, colors])
+    right = (found == truth).astype(float)
+    there = np.stack([np.ones(len(truth)), truth[:, 3] < len(SHAPES)], 1)
+    shapes, colors = ((right[:, columns] * there).sum(1) for columns in ([1, 3], [2, 4]))
+    objects = there.sum(1)
     return {
-        "place": float(places.mean()),
-        "shape": float(shapes.mean()),
-        "color": float(colors.mean()),
-        "attributes": float(together.mean()),
-        "exact": float(right.all(1).mean()),
+        "place": PerPicture.mean(right[:, 0]),
+        "shape": PerPicture(shapes, objects),
+        "color": PerPicture(colors, objects),
+        "attributes": PerPicture(right[:, 0] + shapes + colors, 1 + 2 * objects),
+        "exact": PerPicture.mean(right.all(1)),
     }

@@ -9,7 +9,7 @@ import pytest
 from m2m_tiny import drawable, family
 from m2m_tiny.benchmarks import DRAWABLE_SEED, DRAWABLES, drawables
 from m2m_tiny.captions import LANGUAGES
-from m2m_tiny.reader import accuracy, labels, new_reader, read
+from m2m_tiny.reader import labels, new_reader
 
 import m2m_adapters as m2m
 from m2m_adapters.demo import Painted, painted_sheet
@@ -29,14 +29,17 @@ def reader_folder(tmp_path_factory):
     return folder
 
 
-def test_the_judge_counts_as_the_reader_does(reader_folder):
+def test_the_judge_counts_against_its_own_scenes(reader_folder):
     prompts = drawables(reader_folder)
     assert len(prompts) == DRAWABLES and set(prompts.languages) == set(LANGUAGES)
     scenes = drawable.draw(drawable.split()[1], DRAWABLES, random.Random(DRAWABLE_SEED))[:9]
     pictures = np.random.default_rng(0).integers(0, 256, (9, 40, 40, 3), np.uint8)
     seen = prompts.judge.look(list(pictures))
-    told = {name: one.value for name, one in prompts.judge.figures(seen).items()}
-    assert told == pytest.approx(accuracy(read(list(pictures), reader_folder), labels(scenes)))
+    right = seen == labels(scenes)
+    assert not right.all()  # a reader that was never trained, shown noise
+    told = prompts.judge.figures(seen)
+    assert told["place"].value == pytest.approx(right[:, 0].mean())
+    assert told["exact"].value == right.all(1).mean()
     perfect = prompts.judge.figures(labels(scenes))
     assert {one.value for one in perfect.values()} == {1.0}
     assert prompts.judge.alike(seen, seen)["same answers as English"].value == 1.0

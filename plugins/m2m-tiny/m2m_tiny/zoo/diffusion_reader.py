@@ -63,10 +63,10 @@ def main(given: argparse.Namespace) -> None:
     unseen = drawable.draw(drawable.split()[1], 500, rng)
     shown = scenes.render_batch(unseen, rng)
     again = through_codec(torch.from_numpy(shown).permute(0, 3, 1, 2), given.work)
-    right = labels(unseen)
-    print("held-out renderings", accuracy(read(list(shown), given.out), right))
-    print("the same through the codec",
-          accuracy(read(list(again.permute(0, 2, 3, 1).numpy()), given.out), right))  # fmt: skip
+    codec = again.permute(0, 2, 3, 1).numpy()
+    for what, made in (("held-out renderings", shown), ("the same through the codec", codec)):
+        found = accuracy(read(list(made), given.out), labels(unseen))
+        print(what, {name: one.value for name, one in found.items()})
 
 
 if __name__ == "__main__":
