@@ -14,7 +14,7 @@ import numpy as np
 from m2m_adapters.adapter import Adapter
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.distances import distances, need_torchmetrics
-from m2m_adapters.evaluation.generators import SYSTEMS, Alignment, score_generator
+from m2m_adapters.evaluation.generators import SYSTEMS, Alignment, make_all
 from m2m_adapters.evaluation.intervals import Resampler
 from m2m_adapters.evaluation.judges import Floats, PerPicture, PictureJudge
 from m2m_adapters.evaluation.prompts import REFERENCE, Prompts
@@ -174,24 +174,20 @@ def evaluate_generator(
             found |= look.judge.alike(look(english), look(pictures))
         return found
 
+    figures: dict[tuple[str, str], dict[str, Any]] = {}
     shown: dict[tuple[str, str], list[Any]] = {}
-
-    def keep(system: str, code: str, pictures: list[Any]) -> None:
-        shown[system, code] = pictures[:SHOWN]
-
     lists = sum(1 if system == "neutral" else len(asked.languages) for system in systems)
+    captions = {code: asked.captions[code] for code in asked.languages}
+    everything = make_all(
+        adapter, captions, reference=REFERENCE, systems=systems, seed=seed, **options
+    )
     with bar.stage("make", lists, "languages") as done:
-        begun = iter(range(lists))
-        found = score_generator(
-            adapter, {code: asked.captions[code] for code in asked.languages}, judged,
-            reference=REFERENCE, systems=systems, alike=alike, keep=keep,
-            progress=lambda system, code: done(next(begun)), seed=seed, **options,
-        )  # fmt: skip
-        done(lists)
-    figures = {("reference", REFERENCE): found["reference"]}
-    for system, languages in found["systems"].items():
-        for code, row in languages.items():
-            figures[system, code] = row
+        for number, (system, code, pictures, english) in enumerate(everything):
+            shown[system, code] = pictures[:SHOWN]
+            figures[system, code] = judged(pictures)
+            if system != "reference":
+                figures[system, code] |= alike(english, pictures)
+            done(number)  # the reference is not among those counted
     return GeneratorEvaluation(
         asked,
         {

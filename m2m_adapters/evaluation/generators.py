@@ -1,4 +1,4 @@
-"""Scores of generators: the same meanings prompted in many languages, the pictures judged.
+"""What generators are scored on: the same meanings prompted in many languages, and a judge.
 
 Judges know the meaning, never the prompt: a CLIP-type model compares a picture with the
 *English reference*, whatever language it was prompted in; a world of known scenes reads shapes
@@ -7,8 +7,8 @@ and colours off it. Every system starts from the same noise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,9 +17,6 @@ from m2m_adapters.embedding import embed
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.judges import PerPicture, PictureJudge
 from m2m_adapters.interfaces import ModalityModel, Vectors, normalize
-
-Judge = Callable[[Sequence[Any]], Mapping[str, Any]]
-"""Pictures, one for each meaning in order -> figures: numbers, or whatever counts as one."""
 
 SYSTEMS = {
     "adapter": "the adapter, fed each language as it is",
@@ -63,69 +60,52 @@ class Alignment(PictureJudge):
     def alike(self, english: Vectors, seen: Vectors) -> dict[str, PerPicture]:
         return {"similarity to English": PerPicture.mean((english * seen).sum(1))}
 
-    def __call__(self, pictures: Sequence[Any]) -> dict[str, float]:
-        return {name: one.value for name, one in self.figures(self.encode(pictures)).items()}
+
+class Made(NamedTuple):
+    """What a system made of one language's prompts.
+
+    system: of SYSTEMS, or ``reference``: the pipeline's native English. english: what the same
+    system made of the reference language, to compare with.
+    """
+
+    system: str
+    language: str
+    pictures: list[Any]
+    english: list[Any]
 
 
-def score_generator(
+def make_all(
     adapter: Adapter,
     captions: Mapping[str, Sequence[str]],
-    judge: Judge,
     *,
     reference: str = "en",
-    systems: Sequence[str] = ("adapter", "native", "neutral"),
-    alike: Callable[[Sequence[Any], Sequence[Any]], float | Mapping[str, Any]] | None = None,
-    progress: Callable[[str, str], None] = lambda system, language: None,
-    keep: Callable[[str, str, list[Any]], None] = lambda system, language, pictures: None,
+    systems: Sequence[str] = tuple(SYSTEMS),
     **options: Any,
-) -> dict[str, Any]:
-    """``{"reference": figures, "systems": {system: {language: figures}}}``.
+) -> Iterator[Made]:
+    """The native reference, then each system's lists, the reference language first.
 
     captions: language -> a caption for each meaning, the same meanings in each.
-    judge: see :data:`Judge`. alike: how much two lists of pictures agree, each language's
-    against the reference's of the same system: a number, reported as ``as_english``, or figures.
-    keep: called with every list of pictures, to show them. options: of the target's ``generate``.
+    options: of the target's ``generate``.
     """
     _check(captions, reference, systems)
     target = adapter.target
-    english = list(captions[reference])
 
     def paint(vectors: Vectors) -> list[Any]:
         return list(target.generate(vectors, **options))
 
-    native = paint(embed(target.text, english, what="target"))
-    keep("reference", reference, native)
-    found: dict[str, Any] = {"reference": dict(judge(native)), "systems": {}}
+    native = paint(embed(target.text, list(captions[reference]), what="target"))
+    yield Made("reference", reference, native, native)
+    languages = [reference, *(code for code in captions if code != reference)]
     for system in systems:
-        told: dict[str, dict[str, Any]] = {}
-        first: list[Any] | None = None
-        languages = [reference, *(code for code in captions if code != reference)]
+        english: list[Any] = []
         for code in languages[:1] if system == "neutral" else languages:
-            progress(system, code)
             pictures = (
                 native
                 if system == "native" and code == reference
                 else paint(_vectors(adapter, system, list(captions[code])))
             )
-            keep(system, code, pictures)
-            first = first or pictures
-            told[code] = dict(judge(pictures))
-            if alike is not None:
-                agreed = alike(first, pictures)
-                told[code] |= (
-                    agreed if isinstance(agreed, Mapping) else {"as_english": float(agreed)}
-                )
-        found["systems"][system] = told
-    return found
-
-
-def relative(found: Mapping[str, Any], figure: str, system: str = "adapter") -> dict[str, float]:
-    """Each language's figure as a share of what the native pipeline reaches in English."""
-    best = found["reference"][figure]
-    return {
-        code: (figures[figure] / best if best else float("nan"))
-        for code, figures in found["systems"][system].items()
-    }
+            english = english or pictures
+            yield Made(system, code, pictures, english)
 
 
 def _vectors(adapter: Adapter, system: str, texts: list[str]) -> Vectors:
