@@ -15,8 +15,9 @@ from m2m_adapters.adapter import Adapter
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.distances import distances, need_torchmetrics
 from m2m_adapters.evaluation.generators import SYSTEMS, Alignment, make_all
-from m2m_adapters.evaluation.intervals import Resampler
-from m2m_adapters.evaluation.judges import Floats, PerPicture, PictureJudge
+from m2m_adapters.evaluation.intervals import Resampler, interval
+from m2m_adapters.evaluation.judges import PerPicture, PictureJudge
+from m2m_adapters.evaluation.metrics import Floats
 from m2m_adapters.evaluation.prompts import REFERENCE, Prompts
 from m2m_adapters.interfaces import ModalityModel
 from m2m_adapters.progress import Progress
@@ -86,7 +87,7 @@ class GeneratorEvaluation:
 
     def _told(self, figures: dict[str, Any]) -> dict[str, Any]:
         return {
-            name: _interval(one.value, one.drawn(self._weights))
+            name: interval(one.value, one.drawn(self._weights))
             if isinstance(one, PerPicture)
             else round(float(one), 5)
             for name, one in figures.items()
@@ -102,7 +103,7 @@ class GeneratorEvaluation:
         told: dict[str, Any] = {}
         for name, one in self.figures[system, codes[0]].items():
             if isinstance(one, PerPicture):
-                told[name] = _interval(*self._over(system, codes, name))
+                told[name] = interval(*self._over(system, codes, name))
             else:
                 values = [self.figures[system, code][name] for code in codes]
                 told[name] = round(float(np.mean(values)), 5)
@@ -116,13 +117,8 @@ class GeneratorEvaluation:
                 value, drawn = self._over(system, codes, name)
                 of = best.drawn(self._weights)
                 # A resample in which native English is never right has no share.
-                told[name] = _interval(value / best.value, drawn[of > 0] / of[of > 0])
+                told[name] = interval(value / best.value, drawn[of > 0] / of[of > 0])
         return told
-
-
-def _interval(value: float, drawn: Floats) -> list[float]:
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return [round(100 * float(one), 2) for one in (value, low, high)]
 
 
 def evaluate_generator(

@@ -42,14 +42,18 @@ class Figures:
 
     def to_dict(self) -> dict[str, object]:
         """figure -> [value, low, high] in percent (all of them), and the median rank."""
-        low, high = np.percentile(self.drawn, [2.5, 97.5], axis=0)
         told: dict[str, object] = {
-            name: [round(100 * float(v), 2) for v in (self.means[i], low[i], high[i])]
-            for i, name in enumerate(FIGURES)
+            name: interval(self.means[i], self.drawn[:, i]) for i, name in enumerate(FIGURES)
         }
         if self.median is not None:
             told["median rank"] = self.median
         return told
+
+
+def interval(value: float, drawn: Floats) -> list[float]:
+    """[value, low, high] in percent: 95% of the resampled values ``[resamples]`` lie between."""
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return [round(100 * float(one), 2) for one in (value, low, high)]
 
 
 def average(figures: list[Figures]) -> Figures:
@@ -62,15 +66,15 @@ def average(figures: list[Figures]) -> Figures:
 def difference(a: Figures, b: Figures) -> dict[str, dict[str, float]]:
     """a minus b, paired by item: value, 95% interval, and a two-sided p from the resamples."""
     drawn = a.drawn - b.drawn
-    low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
     told = {}
     for i, name in enumerate(FIGURES):
         # The share of resamples on the far side of zero, doubled; never below what 1,000 can say.
         beyond = min(float((drawn[:, i] <= 0).mean()), float((drawn[:, i] >= 0).mean()))
+        value, low, high = interval(a.means[i] - b.means[i], drawn[:, i])
         told[name] = {
-            "difference": round(100 * float(a.means[i] - b.means[i]), 2),
-            "low": round(100 * float(low[i]), 2),
-            "high": round(100 * float(high[i]), 2),
+            "difference": value,
+            "low": low,
+            "high": high,
             "p": round(min(1.0, max(2 * beyond, 2 / (len(drawn) + 1))), 4),
         }
     return told

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from m2m_adapters.evaluation.metrics import Floats
 
 
 @dataclass(frozen=True)
