@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 from m2m_adapters.devices import choose_device, choose_dtype
-from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors, normalize
-from m2m_adapters.items import Skipped, encode_ready
+from m2m_adapters.interfaces import TextEncoder
+from m2m_adapters.items import ItemTarget
 from m2m_adapters.sounds import mono_samples, window_starts
 from m2m_laion_clap import sound
 from m2m_laion_clap.checkpoint import Checkpoint, read
@@ -20,10 +19,11 @@ def load(model: str, *, device: str = "auto", precision: str = "fp32") -> LaionC
     return LaionClap(read(model), device=device, precision=precision)
 
 
-class LaionClap(ModalityModel):
+class LaionClap(ItemTarget):
     """Text and sound in one space. Each tower is loaded when it is first needed."""
 
     modality = "audio"
+    batch_size = 8
 
     def __init__(self, checkpoint: Checkpoint, *, device: str, precision: str) -> None:
         self.checkpoint = checkpoint
@@ -45,8 +45,14 @@ class LaionClap(ModalityModel):
     def _told(self) -> dict[str, Any]:
         return sound.settings(self.checkpoint.size)
 
-    def _windows(self, item: Any) -> Any:
-        """float32 ``[windows, samples]`` of any sound; the package itself crops at random."""
+    def load_items(self) -> None:
+        self._told  # noqa: B018
+
+    def ready(self, item: Any, **_: Any) -> Any:
+        """Any form ``mono_samples`` takes -> float32 ``[windows, samples]``.
+
+        The package itself crops long sounds at random.
+        """
         import torch
 
         length = int(self._told["clip_samples"])
@@ -67,39 +73,10 @@ class LaionClap(ModalityModel):
             found = tower(inputs, mixup_lambda=None, device=self.device)["embedding"]
             return torch.nn.functional.normalize(project(found), dim=-1)
 
-    def encode_items(
-        self,
-        items: Sequence[Any],
-        *,
-        batch_size: int = 8,
-        on_error: str = "raise",
-        skipped: list[Skipped] | None = None,
-        workers: int = 4,
-        progress: Any = None,
-        **_: Any,
-    ) -> Vectors:
-        """float32 ``[n, dim]``, rows of length 1, of sounds in any form ``mono_samples`` takes.
-
-        A sound longer than the model hears (10 s) is the mean of its windows' vectors.
-        on_error: ``"skip"`` leaves bad sounds out and appends each to ``skipped``.
-        """
+    def forward(self, batch: list[Any]) -> Any:
+        """A sound longer than the model hears (10 s) is the mean of its windows' vectors."""
         import torch
 
-        def forward(batch: list[Any]) -> Any:
-            waves = torch.cat(batch)
-            vectors = torch.cat([self._forward(some) for some in waves.split(batch_size)])
-            return torch.stack([v.mean(0) for v in vectors.split([len(one) for one in batch])])
-
-        return normalize(
-            encode_ready(
-                items,
-                self._windows,
-                forward,
-                self.text.dim,
-                batch_size=batch_size,
-                on_error=on_error,
-                skipped=skipped,
-                workers=workers,
-                progress=progress,
-            )
-        )
+        waves = torch.cat(batch).split(len(batch))
+        vectors = torch.cat([self._forward(some) for some in waves])
+        return torch.stack([v.mean(0) for v in vectors.split([len(one) for one in batch])])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pickle
 import shutil
@@ -176,6 +177,18 @@ def test_bad_sounds_are_named_or_skipped(file: Path, tmp_path: Path) -> None:
     skipped: list[Skipped] = []
     vectors = target.encode_items(items, on_error="skip", skipped=skipped)
     assert vectors.shape == (1, 512) and [s.index for s in skipped] == [1, 2]
+
+
+def test_without_the_package_no_sound_is_called_bad(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "laion_clap" else found(name)
+    )
+    items = [(laion_files.sound(0.5), RATE)]
+    with pytest.raises(UserError, match=r"^encoding sounds needs the Python package 'laion-clap'"):
+        load(str(file), device="cpu").encode_items(items, on_error="skip")
 
 
 def test_from_the_shell(file: Path, tmp_path: Path) -> None:
