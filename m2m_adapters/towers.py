@@ -61,6 +61,15 @@ def no_bars(library: str = "transformers") -> Iterator[None]:
             logging.enable_progress_bar()
 
 
+def load_model(made_of: Any, folder: Path, dtype: torch.dtype) -> Any:
+    """A whole model of transformers, from the folder alone."""
+    try:
+        with no_bars():
+            return made_of.from_pretrained(folder, dtype=dtype, local_files_only=True)
+    except Exception as error:
+        raise unloadable(folder, error) from error
+
+
 def load_half(whole: type[Any], folder: Path, keep: str, dtype: torch.dtype) -> Any:
     """The ``keep`` half of the checkpoint in ``folder``, in eval mode, nothing left random."""
     from transformers.utils import logging

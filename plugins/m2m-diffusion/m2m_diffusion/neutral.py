@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from m2m_adapters.errors import UserError
 from m2m_adapters.files import whole_file
 from m2m_adapters.store import default_folder
-from m2m_adapters.towers import no_bars, unloadable
+from m2m_adapters.towers import load_model, load_tokenizer
 from m2m_diffusion.folders import NEUTRAL_FILE, Place
 
 if TYPE_CHECKING:
@@ -58,18 +58,10 @@ def flux_sequence(
 def _t5_states(place: Place, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
     """As FluxPipeline computes them; T5 is let go afterwards."""
     import torch
-    from transformers import AutoTokenizer, T5EncoderModel
+    from transformers import T5EncoderModel
 
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(place.part("tokenizer_2"), local_files_only=True)
-        with no_bars():
-            model = T5EncoderModel.from_pretrained(
-                place.part("text_encoder_2"), dtype=dtype, local_files_only=True
-            )
-    except UserError:
-        raise
-    except Exception as error:
-        raise unloadable(place.folder / "text_encoder_2", error) from error
+    model = load_model(T5EncoderModel, place.part("text_encoder_2"), dtype)
+    tokenizer = load_tokenizer(place.part("tokenizer_2"), int(model.config.vocab_size))
     inputs = tokenizer(
         [PROMPT], padding="max_length", max_length=TOKENS, truncation=True, return_tensors="pt"
     )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import TextEncoder, Vectors
-from m2m_adapters.towers import TEXT, load_half, load_tokenizer, longest_text, no_bars, unloadable
+from m2m_adapters.towers import TEXT, load_half, load_model, load_tokenizer, longest_text
 from m2m_diffusion.folders import Place
 from m2m_diffusion.kinds import Kind
 
@@ -35,15 +34,6 @@ def tower(
     raise UserError(
         f"{place.part(part)} is a {name}", f"its text tower must be a {', '.join((*CLIP, *CLAP))}"
     )
-
-
-def load_model(made_of: Any, folder: Path, dtype: torch.dtype) -> Any:
-    """A whole text model of transformers, from the folder alone."""
-    try:
-        with no_bars():
-            return made_of.from_pretrained(folder, dtype=dtype, local_files_only=True)
-    except Exception as error:
-        raise unloadable(folder, error) from error
 
 
 class Tower:
