@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 VENV := .venv
+# That share the tests; each computes in one thread.
+PROCESSES ?= 2
 BIN := $(VENV)/bin
 PLUGINS := sentence-transformers clip open-clip clap diffusion tiny
 PLUGIN_PATHS := $(foreach p,$(PLUGINS),-e plugins/m2m-$(p))
@@ -13,7 +15,7 @@ demo: $(VENV)/.demo
 	$(BIN)/m2m demo --out demo-page
 
 test: $(VENV)/.test
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
