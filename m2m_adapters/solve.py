@@ -17,6 +17,9 @@ from m2m_adapters.errors import UserError
 
 RIDGES = tuple(10.0**power for power in (-9, -7, -6, -5, -4, -3.5, -3, -2.5, -2, -1.5, -1, 0))
 
+BLOCK = 256
+"""Columns of X'X that are summed at once."""
+
 
 @dataclass
 class Moments:
@@ -51,9 +54,12 @@ class Moments:
             self.n += len(a)
             self.sum_x += a.sum(0)
             self.sum_y += b.sum(0)
-            self.xx.addmm_(a.T, a)
+            for row in range(0, a.shape[1], BLOCK):  # what is below the diagonal is above it, too
+                self.xx[row : row + BLOCK, row:].addmm_(a[:, row : row + BLOCK].T, a[:, row:])
             self.xy.addmm_(a.T, b)
             self.yy += (b * b).sum()
+        for row in range(BLOCK, len(self.xx), BLOCK):
+            self.xx[row:, row - BLOCK : row] = self.xx[row - BLOCK : row, row:].T
         return self
 
     def centred(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -118,7 +124,10 @@ def stretched(found: AffineMap, moments: Moments, near: float, structure: float)
         t = torch.full_like(energies, near / lam)
         for _ in range(60):  # Newton's way from above, where the cubic is convex: no overshooting
             excess = 2 * structure * energies * (t**3 - t) + lam * t - near
-            t = t - excess / (2 * structure * energies * (3 * t**2 - 1) + lam)
+            step = excess / (2 * structure * energies * (3 * t**2 - 1) + lam)
+            t = t - step
+            if step.max() < 1e-14:
+                break
         return t
 
     low, high = 0.0, near
