@@ -61,13 +61,15 @@ def align(
         check_tracker(track)
     chosen = named_recipe(recipe, **changes)
     bar = progress if isinstance(progress, Progress) else progress_for(progress)
+    if not 0 <= seed < 1 << 63:
+        raise UserError(f"seed {seed} is not a whole number from 0 to 2^63", "e.g. 0")
+    with bar.stage("read", None):
+        corpus = read_corpus(texts, column=column, max_sentences=max_sentences, seed=seed)
+    held_out_size(len(corpus))  # too few sentences: say so before the long work
     with bar.stage("load", None):
         encoder = load_source(source, **options) if isinstance(source, str) else source
         model = load_target(target, **options) if isinstance(target, str) else target
     _check_kinds(encoder, model)
-    with bar.stage("read", None):
-        corpus = read_corpus(texts, column=column, max_sentences=max_sentences, seed=seed)
-    held_out_size(len(corpus))  # too few sentences: say so before the long work
     if names is None:
         names = tuple(given if isinstance(given, str) else None for given in (source, target))
     if level != "sentence":

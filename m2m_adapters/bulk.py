@@ -186,11 +186,13 @@ def _locally(work: Work, store: Store | None, bar: Progress) -> tuple[int, int, 
     with bar.stage("load", None):
         embedder = Embedder(work, store)
     dataset = Dataset(work.out)
-    dataset.begin(embedder.about)
-    parts = dataset.parts()
+    parts: dict[int, str] | None = None
     rows = encoded = 0
     with bar.stage("encode", None, "rows") as done:
         for block in work.blocks():
+            if parts is None:  # not before there is a row: nothing is left by a bad corpus
+                dataset.begin(embedder.about)
+                parts = dataset.parts()
             if not dataset.has(block, parts):
                 dataset.write(block, embedder.encode(block.rows), work.kind)
                 encoded += len(block.rows)

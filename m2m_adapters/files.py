@@ -39,7 +39,13 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 def whole_folder(path: str | Path) -> Iterator[Path]:
     """A temporary folder beside ``path`` that takes its place if the block succeeds."""
     path = Path(path)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=_folder(path)))
+    folder = _folder(path)
+    try:
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=folder))
+    except OSError as error:
+        raise UserError(
+            f"cannot write in {folder}: {error.strerror or error}", "choose another place"
+        ) from error
     try:
         yield temporary
         temporary.chmod(0o777 & ~_umask())

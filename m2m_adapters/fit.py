@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -104,6 +105,17 @@ def fit(
                 fitted, pairs, xh, yh, loss, recipe, seed, done, progress, device, resume, track
             )
     fitted.projector.eval()
+    if not math.isfinite(reached := held_out_loss(fitted.projector, xh, yh, loss)):
+        raise UserError(
+            f"the held-out loss, {reached}, is not finite",
+            "use smaller weights in --loss, or a lower --lr",
+        )
+    if recipe.fit == "gradient" and fitted.epochs and not fitted.best_epoch:
+        raise UserError(
+            f"{fitted.epochs} epochs at learning rate {recipe.lr:g} brought nothing: the training "
+            "diverged",
+            "lower --lr",
+        )
     return fitted
 
 

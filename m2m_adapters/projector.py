@@ -42,7 +42,10 @@ class Shape:
                     "e.g. layers=1",
                 )
         if self.hidden is not None and not (type(self.hidden) is int and 0 < self.hidden < 1 << 20):
-            raise UserError(f"projector hidden width must be positive, not {self.hidden!r}")
+            raise UserError(
+                f"projector hidden must be from 1 to {(1 << 20) - 1:,}, not {self.hidden!r}",
+                "e.g. hidden=768",
+            )
         if not isinstance(self.residual, bool):
             raise UserError(f"projector residual must be true or false, not {self.residual!r}")
         if self.layers > 64:

@@ -9,6 +9,8 @@ from m2m_adapters.errors import UnknownName, UserError
 
 FITS = ("closed-form", "gradient", "both")
 PRECISIONS = ("fp32", "bf16")
+MOST_RIDGE = 1e6
+"""Beyond it nothing is left of the map but its mean."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,9 @@ class Recipe:
     least_gain: float = 0.0
 
     def loss_for(self, normalized: bool) -> str:
-        return self.loss or ("48*mse + 1*structure" if normalized else "1*mse")
+        if self.loss is not None:
+            return self.loss
+        return "48*mse + 1*structure" if normalized else "1*mse"
 
     def head_for(self, normalized: bool) -> str:
         return self.head or ("l2" if normalized else "none")
@@ -100,8 +104,11 @@ def recipe(name: str, **changes: Any) -> Recipe:
             f"'{chosen.precision}' is not a precision to refine in",
             f"use {' or '.join(PRECISIONS)}",
         )
-    if chosen.ridge is not None and not 0 <= chosen.ridge < float("inf"):
-        raise UserError(f"ridge must be zero or above, not {chosen.ridge}", "e.g. 0.001")
+    if chosen.ridge is not None and not 0 <= chosen.ridge <= MOST_RIDGE:
+        raise UserError(
+            f"ridge must be from 0 to {MOST_RIDGE:,.0f}, not {chosen.ridge}",
+            "it is in units of the mean variance; e.g. 0.001",
+        )
     if chosen.procrustes and chosen.fit == "gradient":
         raise UserError("Procrustes is a closed form", "use it with --recipe closed-form or auto")
     return chosen

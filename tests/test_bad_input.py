@@ -53,6 +53,11 @@ BAD = [
     (ALIGN + " --activation sine", "activation"),
     (ALIGN + " --layers 2 --activation relu", "closed form"),
     (ALIGN + " --ridge=-1", "ridge"),
+    (ALIGN + " --ridge 1e300", "ridge must be from 0"),
+    (ALIGN + " --seed=-1", "--seed"),
+    (ALIGN + " --loss +", "cannot read the loss"),
+    (ALIGN + " --loss 1e300*structure", "not finite"),
+    (ALIGN + " --recipe paper --epochs 1 --lr 1e30", "lower --lr"),
     (ALIGN + " --lr 0", "lr"),
     (ALIGN + " --epochs=-3", "epochs"),
     ("align -s toy-source -t toy-target --texts {d}/good.txt --out {d}/good.txt", "is a file"),
@@ -67,6 +72,7 @@ BAD = [
     ("encode {d}/broken hello", "JSON"),
     ("encode {d}/future hello", "format 99"),
     ("encode {d}/swapped hello", "digest"),
+    ("embed toy-source {d}/void.txt --out {d}/vectors --no-cache", "no row"),
     ("list --sorces", "--sorces"),
     ("new-plugin Bad_Name", "Bad_Name"),
     ("new-plugin fine --out {d}/nothing/../good.txt", "exists"),
@@ -81,6 +87,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (d / "good.txt").write_text("\n".join(sentences))
     (d / "few.txt").write_text("one\ntwo\n")
     (d / "empty.txt").write_text("\n\n")
+    (d / "void.txt").write_text("")
     (d / "latin1.txt").write_bytes("fine\ncafé\n".encode("latin-1"))
     (d / "binary.bin").write_bytes(bytes(range(32)) * 9)
     (d / "utf16.txt").write_bytes("hello".encode("utf-16"))

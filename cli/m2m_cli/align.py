@@ -58,7 +58,7 @@ def align(
     track: str | None = typer.Option(
         None, "--track", help="Show the losses in tensorboard (runs/), wandb or trackio."
     ),
-    seed: int = typer.Option(0, "--seed"),
+    seed: int = typer.Option(0, "--seed", help="Of sampling and training.", min=0),
     device: str = DEVICE,
     precision: str = PRECISION,
     compile: bool = COMPILE,

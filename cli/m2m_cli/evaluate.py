@@ -65,7 +65,9 @@ def evaluate(
     limit: int | None = typer.Option(None, "--limit", help="Only the first prompts."),
     steps: int | None = typer.Option(None, "--steps", help="Of a generator."),
     batch_size: int | None = typer.Option(None, "--batch-size", help="Prompts at once."),
-    seed: int = typer.Option(0, "--seed", help="Of the bootstrap, and of a generator's noise."),
+    seed: int = typer.Option(
+        0, "--seed", help="Of the bootstrap, and of a generator's noise.", min=0
+    ),
     device: str = DEVICE,
     trust_remote_code: bool = TRUST,
     json: bool = JSON,

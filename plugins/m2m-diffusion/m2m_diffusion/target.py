@@ -19,6 +19,7 @@ from m2m_diffusion.kinds import Kind, kind_of
 from m2m_diffusion.text import ConditionerText
 
 OFFLOADS = ("none", "model", "sequential")
+MOST_PIXELS = 16_384  # a side: a mistake would fill all memory before anything complains
 OURS = {
     "generator", "num_images_per_prompt", "num_waveforms_per_prompt", "output_type",
     "return_dict", "prompt", "latents",
@@ -305,4 +306,8 @@ def _width_height(size: Any) -> tuple[int, int]:
         raise UserError(f"'{size}' is not a size", "give pixels, or (width, height)") from error
     if width < 8 or height < 8:
         raise UserError(f"{width} x {height} is too small", "give at least 8 pixels a side")
+    if max(width, height) > MOST_PIXELS:
+        raise UserError(
+            f"{width} x {height} is too large", f"give at most {MOST_PIXELS:,} pixels a side"
+        )
     return width, height
