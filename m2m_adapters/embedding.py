@@ -57,7 +57,7 @@ class TokenEncoder(TextEncoder):
         """The batch on ``device`` -> float ``[b, dim]`` (need not be normalised)."""
 
     def compile(self) -> None:
-        """Run the model through ``torch.compile`` from now on: late to start, then quicker."""
+        """Run the model through ``torch.compile`` from now on; the first batches wait for it."""
         import torch
 
         self._compiled = torch.compile(self.forward, dynamic=True)

@@ -105,11 +105,7 @@ def fit(
                 fitted, pairs, xh, yh, loss, recipe, seed, done, progress, device, resume, track
             )
     fitted.projector.eval()
-    if not math.isfinite(reached := held_out_loss(fitted.projector, xh, yh, loss)):
-        raise UserError(
-            f"the held-out loss, {reached}, is not finite",
-            "use smaller weights in --loss, or a lower --lr",
-        )
+    _check_finite(held_out_loss(fitted.projector, xh, yh, loss))
     if recipe.fit == "gradient" and fitted.epochs and not fitted.best_epoch:
         raise UserError(
             f"{fitted.epochs} epochs at learning rate {recipe.lr:g} brought nothing: the training "
@@ -117,6 +113,14 @@ def fit(
             "lower --lr",
         )
     return fitted
+
+
+def _check_finite(loss: float) -> None:
+    if not math.isfinite(loss):
+        raise UserError(
+            f"the held-out loss, {loss}, is not finite",
+            "use smaller weights in --loss, or a lower --lr",
+        )
 
 
 def judge_closed_form(
@@ -176,6 +180,7 @@ def _solve(
 
     tried = [(judged(candidate), candidate) for candidate in maps]
     least = min(found for found, _ in tried)
+    _check_finite(least)
     # Ridges rise: the last one that is as good is the simplest map. English cannot tell such maps
     # apart; what they make of directions English hardly uses, other languages do.
     close = [(found, map_) for found, map_ in tried if found <= least + AS_GOOD * abs(least)]
