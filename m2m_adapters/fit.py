@@ -172,10 +172,13 @@ def _solve(
         maps = list(ridge_path(moments, RIDGES if recipe.ridge is None else [recipe.ridge]))
     xh, yh = xh[:JUDGES], yh[:JUDGES]
 
-    def judged(candidate: AffineMap) -> float:
+    def take(candidate: AffineMap) -> None:
         fitted.projector.set_affine(candidate.weight, candidate.bias)
         if fitted.projector.norm is not None:
             _match_norm(fitted.projector, pairs)
+
+    def judged(candidate: AffineMap) -> float:
+        take(candidate)
         return held_out_loss(fitted.projector, xh, yh, loss)
 
     tried = [(judged(candidate), candidate) for candidate in maps]
@@ -191,7 +194,7 @@ def _solve(
             suited = stretched(chosen, moments, near, structure)
             if judged(suited) < reached:
                 chosen = suited
-    judged(chosen)  # leaves the projector with it
+    take(chosen)
     fitted.ridge = chosen.ridge
 
 
