@@ -43,7 +43,7 @@ class Shape:
                 )
         if self.hidden is not None and not (type(self.hidden) is int and 0 < self.hidden < 1 << 20):
             raise UserError(
-                f"projector hidden width must be positive and below {1 << 20:,}, not {self.hidden!r}",
+                f"hidden width of a projector: 1 to {(1 << 20) - 1:,}, not {self.hidden!r}",
                 "e.g. hidden=768",
             )
         if not isinstance(self.residual, bool):
