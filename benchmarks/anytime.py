@@ -15,12 +15,12 @@ import numpy as np
 from measure import Report, arguments
 
 import m2m_adapters as m2m
-from m2m_adapters.adapter import Adapter
-from m2m_adapters.anytime import Stopping
+from m2m_adapters.alignment.anytime import Stopping
+from m2m_adapters.artifact.adapter import Adapter
+from m2m_adapters.embeddings.store import Store
 from m2m_adapters.evaluation.find import load_benchmark
 from m2m_adapters.evaluation.metrics import text_to_item
 from m2m_adapters.evaluation.ranking import rank
-from m2m_adapters.store import Store
 
 SIZES = (100, 300, 1_000, 3_000, 10_000, 50_000)
 PAIRINGS = (

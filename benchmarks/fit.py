@@ -16,14 +16,14 @@ import numpy as np
 import torch
 from measure import Report, arguments, spread
 
-from m2m_adapters.anytime import stages
-from m2m_adapters.fit import fit, top1
-from m2m_adapters.losses import parse_loss
-from m2m_adapters.pairs import Pairs, in_memory
-from m2m_adapters.progress import Progress
-from m2m_adapters.projector import Projector, Shape
-from m2m_adapters.recipes import recipe
-from m2m_adapters.solve import Moments
+from m2m_adapters._internal.progress import Progress
+from m2m_adapters.alignment.anytime import stages
+from m2m_adapters.alignment.closed_form import Moments
+from m2m_adapters.alignment.fit import fit, top1
+from m2m_adapters.alignment.losses import parse_loss
+from m2m_adapters.alignment.pairs import Pairs, in_memory
+from m2m_adapters.alignment.recipes import recipe
+from m2m_adapters.projectors.affine import Projector, Shape
 
 LOSS = "48*mse + 1*structure"
 FEW = 30_000

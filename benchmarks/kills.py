@@ -33,11 +33,12 @@ from m2m_cli import align, embed, main  # noqa: F401
 from measure import Report, arguments, forked
 
 import m2m_adapters as m2m
-from m2m_adapters import adapter, alignment, bulk, train  # noqa: F401
-from m2m_adapters.plugins import Register, catalogue
-from m2m_adapters.registry import registry
-from m2m_adapters.store import Store
-from m2m_adapters.stored import StoredEncoder
+from m2m_adapters.alignment import train  # noqa: F401
+from m2m_adapters.embeddings.store import Store
+from m2m_adapters.embeddings.stored import StoredEncoder
+from m2m_adapters.hookspecs import Register
+from m2m_adapters.registry.names import registry
+from m2m_adapters.registry.plugins import catalogue
 
 KINDS = ("align", "embed", "cache")
 LOG = "M2M_BENCHMARK_LOG"

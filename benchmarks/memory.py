@@ -54,7 +54,7 @@ def child(corpus: str) -> None:
         modality = "image"
         text = encoder("target")
 
-    from m2m_adapters.anytime import Stopping
+    from m2m_adapters.alignment.anytime import Stopping
 
     began = time.perf_counter()
     m2m.align(encoder("source"), Target(), corpus, recipe="closed-form", progress=False,

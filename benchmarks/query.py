@@ -11,7 +11,7 @@ import torch
 from encode import build, captions
 from measure import Report, arguments, seconds, spread
 
-from m2m_adapters.projector import Projector, Shape
+from m2m_adapters.projectors.affine import Projector, Shape
 
 
 def main() -> None:

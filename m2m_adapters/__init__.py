@@ -15,33 +15,34 @@ __version__ = "0.1.0"
 # Names are imported on first use, so that `m2m --help` never waits for torch.
 _HOMES = {
     "AbilityMissing": "errors",
-    "Adapter": "adapter",
-    "AdaptedEncoder": "adapter",
-    "ItemTarget": "items",
+    "Adapter": "artifact.adapter",
+    "AdaptedEncoder": "artifact.adapter",
+    "ItemTarget": "models.items",
     "M2MError": "errors",
     "ModalityModel": "interfaces",
     "Space": "interfaces",
     "TextEncoder": "interfaces",
-    "TokenEncoder": "embedding",
+    "TokenEncoder": "models.text_encoder",
     "UserError": "errors",
-    "align": "alignment",
+    "align": "alignment.align",
     "hookimpl": "hookspecs",
-    "load_adapter": "adapter",
-    "load_source": "registry",
-    "load_target": "registry",
-    "read_corpus": "corpus",
+    "load_adapter": "artifact.load",
+    "load_source": "registry.names",
+    "load_target": "registry.names",
+    "read_corpus": "corpus.sentences",
 }
 
 if TYPE_CHECKING:
-    from m2m_adapters.adapter import AdaptedEncoder, Adapter, load_adapter
-    from m2m_adapters.alignment import align
-    from m2m_adapters.corpus import read_corpus
-    from m2m_adapters.embedding import TokenEncoder
+    from m2m_adapters.alignment.align import align
+    from m2m_adapters.artifact.adapter import AdaptedEncoder, Adapter
+    from m2m_adapters.artifact.load import load_adapter
+    from m2m_adapters.corpus.sentences import read_corpus
     from m2m_adapters.errors import AbilityMissing, M2MError, UserError
     from m2m_adapters.hookspecs import hookimpl
     from m2m_adapters.interfaces import ModalityModel, Space, TextEncoder
-    from m2m_adapters.items import ItemTarget
-    from m2m_adapters.registry import load_source, load_target
+    from m2m_adapters.models.items import ItemTarget
+    from m2m_adapters.models.text_encoder import TokenEncoder
+    from m2m_adapters.registry.names import load_source, load_target
 
 __all__ = [
     "AbilityMissing",

@@ -70,6 +70,9 @@ class TextEncoder(ABC):
             "choose a sentence-transformers source, or align at the level of sentences",
         )
 
+    def compile(self) -> None:  # noqa: B027  optional: most encoders have nothing to compile
+        """Run the model through ``torch.compile`` from now on, where it has one."""
+
     @cached_property
     def fingerprint(self) -> str:
         """Identifies the function texts -> vectors; stored vectors are filed under it.

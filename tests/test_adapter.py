@@ -134,7 +134,7 @@ def test_a_failed_save_leaves_the_old_one(
     adapter: m2m.Adapter, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = {p.name: p.read_bytes() for p in folder.iterdir()}
-    monkeypatch.setattr("m2m_adapters.adapter.card", lambda record: 1 / 0)
+    monkeypatch.setattr("m2m_adapters.artifact.adapter.card", lambda record: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         adapter.save(folder)
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == before

@@ -169,7 +169,7 @@ def test_bad_arguments(arguments: dict[str, Any], told: str) -> None:
 
 
 def test_the_card_shows_how_the_loss_fell_with_more_sentences() -> None:
-    from m2m_adapters.card import card
+    from m2m_adapters.artifact.card import card
 
     adapter = quick(n=3000)
     growth = adapter.record["growth"]

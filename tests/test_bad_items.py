@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from m2m_adapters.errors import UserError
-from m2m_adapters.images import rgb_image
-from m2m_adapters.items import BadItem, Skipped, encode_ready
-from m2m_adapters.sounds import mono_samples
+from m2m_adapters.models.images import rgb_image
+from m2m_adapters.models.items import BadItem, Skipped, encode_ready
+from m2m_adapters.models.sounds import mono_samples
 
 Image = pytest.importorskip("PIL.Image", reason="images need Pillow")
 soundfile = pytest.importorskip("soundfile", reason="sounds need soundfile")

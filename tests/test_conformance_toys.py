@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from m2m_adapters.fusion import Fusion, fuse
 from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors
+from m2m_adapters.registry.fusion import Fusion, fuse
 from m2m_adapters.testing import AffineTarget, ModalityModelSuite, TextEncoderSuite, ToySource
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from m2m_adapters.corpus import read_corpus
+from m2m_adapters.corpus.sentences import read_corpus
 from m2m_adapters.errors import UserError
 
 LINES = ["a dog barks", "two cats", "rain on a roof"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from m2m_adapters import diagnosis
+from m2m_adapters.registry import doctor as diagnosis
 
 
 def told(monkeypatch: pytest.MonkeyPatch, **versions: str) -> dict[str, diagnosis.Finding]:

@@ -18,10 +18,10 @@ import pytest
 from fake_dist import fake_dist, run_m2m
 
 import m2m_adapters as m2m
-from m2m_adapters.bulk import add_to_store, embed_dataset
-from m2m_adapters.dataset import BLOCK, Dataset, Place, open_dataset
+from m2m_adapters.embeddings.bulk import add_to_store, embed_dataset
+from m2m_adapters.embeddings.dataset import BLOCK, Dataset, Place, open_dataset
+from m2m_adapters.embeddings.store import Store
 from m2m_adapters.errors import UserError
-from m2m_adapters.store import Store
 from m2m_adapters.testing import AffineTarget, ToySource, toy_sentences
 
 pytest.importorskip("pyarrow", reason="datasets are parquet files")
@@ -334,7 +334,7 @@ def test_mistakes_that_ray_workers_notice(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
 def test_how_a_cluster_is_shared_out() -> None:
-    from m2m_adapters.embed_ray import READER_CPUS, shares
+    from m2m_adapters.embeddings.ray import READER_CPUS, shares
 
     for cores in (1, 2, 4, 16, 96):
         for workers in (None, 1, 2, 7):

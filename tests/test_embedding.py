@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from m2m_adapters.embedding import TOKENS_PER_BATCH, TokenEncoder, batches
 from m2m_adapters.errors import UserError
+from m2m_adapters.models.text_encoder import TOKENS_PER_BATCH, TokenEncoder, batches
 from m2m_adapters.testing import toy_sentences
 
 SENTENCES = [*toy_sentences(1500), "", "a", "long " * 60]

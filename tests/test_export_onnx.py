@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import m2m_adapters as m2m
-from m2m_adapters.adapter import Adapter
+from m2m_adapters.artifact.adapter import Adapter
 from m2m_adapters.errors import UserError
 from m2m_adapters.export import export
 from m2m_adapters.export.numpy import apply
@@ -39,7 +39,7 @@ def random_adapter(normalize: bool = True, d_out: int = 48, **shape: Any) -> Ada
     """A projector of any shape with random weights, between the toys."""
     import torch
 
-    from m2m_adapters.projector import Projector, Shape
+    from m2m_adapters.projectors.affine import Projector, Shape
 
     torch.manual_seed(7)
     record = json.loads(toy_record())

@@ -11,12 +11,12 @@ import pytest
 from toy_media import RATE, Pictures, Sounds, picture, sound
 
 import m2m_adapters as m2m
+from m2m_adapters._internal.languages import iso3
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation import Benchmark, evaluate
 from m2m_adapters.evaluation.clip_benchmark_model import Pack, load_m2m, register, tokenize, wrap
 from m2m_adapters.evaluation.clip_benchmark_model import unpack as unpacked
 from m2m_adapters.evaluation.mteb_model import MtebModel, run
-from m2m_adapters.languages import iso3
 from m2m_adapters.testing import toy_sentences
 
 N = 30

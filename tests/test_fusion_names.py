@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from m2m_adapters.fusion import terms
+from m2m_adapters.registry.fusion import terms
 
 
 def test_a_plus_separates_sources_and_not_the_name_of_a_folder(tmp_path: Path) -> None:

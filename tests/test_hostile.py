@@ -290,7 +290,7 @@ def test_an_adapter_cannot_switch_on_remote_code(
         seen.update(options)
         return m2m.load_source(name)
 
-    monkeypatch.setattr("m2m_adapters.adapter.load_source", watch)
+    monkeypatch.setattr("m2m_adapters.artifact.adapter.load_source", watch)
     m2m.load_adapter(folder).encode(["a dog"])
     assert seen == {"revision": "a"}
     m2m.load_adapter(folder, trust_remote_code=True).encode(["a dog"])

@@ -15,9 +15,10 @@ from fake_dist import run_m2m
 from hub_stand_in import TOKEN, Hub, Repo, hub_stand_in
 
 import m2m_adapters as m2m
-from m2m_adapters.card import card, card_data, result_files
+from m2m_adapters.artifact.card import card, card_data, result_files
+from m2m_adapters.artifact.hub import find
+from m2m_adapters.artifact.publish import pull, push
 from m2m_adapters.errors import UserError
-from m2m_adapters.hub import find, pull, push
 
 pytest.importorskip("huggingface_hub")
 
@@ -214,7 +215,7 @@ def test_what_cannot_be_published(
 
 
 def test_the_hubs_own_methods(hub: Hub, folder: Path, tmp_path: Path) -> None:
-    from m2m_adapters.hub_mixin import HubAdapter
+    from m2m_adapters.artifact.publish import HubAdapter
 
     made = HubAdapter.from_pretrained(folder)
     made.save_pretrained(tmp_path / "saved")

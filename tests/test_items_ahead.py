@@ -10,7 +10,7 @@ import pytest
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import ModalityModel
-from m2m_adapters.items import BadItem, ItemTarget, Skipped, encode_ready, item_name
+from m2m_adapters.models.items import BadItem, ItemTarget, Skipped, encode_ready, item_name
 from m2m_adapters.testing import ToySource
 
 torch = pytest.importorskip("torch")

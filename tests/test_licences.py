@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from m2m_adapters.licences import compose, terms_of
+from m2m_adapters.artifact.licences import compose, terms_of
 
 
 def of(source: str | None, target: str | None, corpus: str | None = "cc0-1.0"):  # type: ignore[no-untyped-def]

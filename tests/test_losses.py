@@ -7,9 +7,9 @@ import math
 import pytest
 import torch
 
-from m2m_adapters import losses
+from m2m_adapters.alignment import losses
+from m2m_adapters.alignment.losses import parse_loss
 from m2m_adapters.errors import UserError
-from m2m_adapters.losses import parse_loss
 
 Rows = list[list[float]]
 

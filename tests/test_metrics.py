@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import m2m_adapters as m2m
+from m2m_adapters._internal.languages import language, normalise
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation import Benchmark, LazyItems, System, evaluate
 from m2m_adapters.evaluation.consistency import consistency
@@ -17,7 +18,6 @@ from m2m_adapters.evaluation.corrections import csls, inverted_softmax, without_
 from m2m_adapters.evaluation.intervals import Resampler, average, difference
 from m2m_adapters.evaluation.metrics import FIGURES, item_to_text, text_to_item
 from m2m_adapters.evaluation.ranking import Penalty, rank
-from m2m_adapters.languages import language, normalise
 from m2m_adapters.testing import toy_sentences
 
 EPSILON = 1e-6  # the documented width of a tie

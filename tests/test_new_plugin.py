@@ -13,7 +13,7 @@ import pytest
 from fake_dist import run_m2m
 
 from m2m_adapters.errors import UserError
-from m2m_adapters.new_plugin import write_plugin
+from m2m_adapters.testing.new_plugin import write_plugin
 
 
 def run(command: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:

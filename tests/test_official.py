@@ -15,8 +15,8 @@ import torch
 from torch import nn
 
 import m2m_adapters as m2m
+from m2m_adapters.artifact.import_m2m import import_checkpoint
 from m2m_adapters.errors import UserError
-from m2m_adapters.official import import_checkpoint
 from m2m_adapters.testing import AffineTarget, ToySource
 
 REFERENCE = Path(

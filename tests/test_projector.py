@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from m2m_adapters.errors import UserError
-from m2m_adapters.projector import Projector, Shape, build
+from m2m_adapters.projectors.affine import Projector, Shape, build
 
 
 @pytest.mark.parametrize("residual", [False, True])

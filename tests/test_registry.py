@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from m2m_adapters.errors import UserError
-from m2m_adapters.registry import read, registry, resolve, shipped_text
+from m2m_adapters.registry.names import read, registry, resolve, shipped_text
 
 REQUIRED = {
     "source": ["mpnet", "minilm", "labse", "jina-v3", "e5-small", "e5-base", "e5-large", "bge-m3",
@@ -77,8 +77,8 @@ def test_unknown_names_answer_with_close_matches() -> None:
 
 
 def test_a_missing_plugin_answers_with_the_install_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    from m2m_adapters import plugins
-    from m2m_adapters import registry as home
+    from m2m_adapters.registry import names as home
+    from m2m_adapters.registry import plugins
 
     monkeypatch.setenv("M2M_PLUGINS", "")
     monkeypatch.setattr(home, "catalogue", plugins.load_plugins)

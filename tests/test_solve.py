@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from m2m_adapters.alignment.closed_form import Moments, procrustes, ridge_path, stretched
 from m2m_adapters.errors import UserError
-from m2m_adapters.solve import Moments, procrustes, ridge_path, stretched
 
 
 def pairs(n: int = 400, d_in: int = 7, d_out: int = 5) -> tuple[torch.Tensor, torch.Tensor]:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 import m2m_adapters as m2m
+from m2m_adapters._internal.progress import Progress
+from m2m_adapters.embeddings.store import Store
+from m2m_adapters.embeddings.stored import Speed
 from m2m_adapters.interfaces import Vectors
-from m2m_adapters.progress import Progress
-from m2m_adapters.store import Store
-from m2m_adapters.stored import Speed
 from m2m_adapters.testing import AffineTarget, ToySource, toy_sentences
 
 SENTENCES = list(toy_sentences(300))

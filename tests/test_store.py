@@ -17,11 +17,11 @@ import pytest
 from fake_dist import run_m2m
 
 import m2m_adapters as m2m
+from m2m_adapters.embeddings.shard import Shard, damage, keys_of, write_shard
+from m2m_adapters.embeddings.store import Store
+from m2m_adapters.embeddings.stored import WINDOW, StoredEncoder
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import TextEncoder, Vectors
-from m2m_adapters.shard import Shard, damage, keys_of, write_shard
-from m2m_adapters.store import Store
-from m2m_adapters.stored import WINDOW, StoredEncoder
 from m2m_adapters.testing import ToySource, toy_sentences
 
 SENTENCES = list(toy_sentences(6000))
@@ -143,8 +143,8 @@ FILL = """
 import sys, random
 sys.path.insert(0, {tests!r})
 from test_store import Counting, SENTENCES
-from m2m_adapters.store import Store
-from m2m_adapters.stored import StoredEncoder
+from m2m_adapters.embeddings.store import Store
+from m2m_adapters.embeddings.stored import StoredEncoder
 some = SENTENCES[:]
 random.Random(int(sys.argv[2])).shuffle(some)
 for start in range(0, len(some), 500):

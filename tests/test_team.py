@@ -14,11 +14,11 @@ import pytest
 import torch
 
 import m2m_adapters as m2m
+from m2m_adapters._internal.processes import Team, is_first, launched
+from m2m_adapters.alignment.losses import parse_loss
+from m2m_adapters.alignment.objective import Objective, fastest
 from m2m_adapters.errors import UserError
-from m2m_adapters.losses import parse_loss
-from m2m_adapters.objective import Objective, fastest
-from m2m_adapters.projector import Projector, Shape
-from m2m_adapters.team import Team, is_first, launched
+from m2m_adapters.projectors.affine import Projector, Shape
 from m2m_adapters.testing import AffineTarget, toy_sentences
 
 needs_accelerate = pytest.mark.skipif(
@@ -64,8 +64,10 @@ def test_the_command_line_in_two_processes(tmp_path: Path) -> None:
 SCRIPT = """
 import functools, os, sys
 import m2m_adapters as m2m
-from m2m_adapters import stored, anytime, train
-from m2m_adapters.team import is_first
+from m2m_adapters.embeddings import stored
+from m2m_adapters.alignment import anytime
+from m2m_adapters.alignment import train
+from m2m_adapters._internal.processes import is_first
 from m2m_adapters.testing import AffineTarget, ToySource
 stored.WINDOW = anytime.WINDOW = 100
 train.Checkpoint = functools.partial(train.Checkpoint, every=0)
@@ -141,7 +143,7 @@ def test_what_is_launched(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_several_processes_cannot_do(
     change: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from m2m_adapters import team
+    from m2m_adapters._internal import processes as team
 
     several = Team()
     several.size = 2

@@ -15,15 +15,15 @@ import pytest
 import torch
 
 import m2m_adapters as m2m
-from m2m_adapters import pairs as pairs_module
-from m2m_adapters import train
-from m2m_adapters.checkpoint import Checkpoint
+from m2m_adapters.alignment import pairs as pairs_module
+from m2m_adapters.alignment import train
+from m2m_adapters.alignment.checkpoint import Checkpoint
+from m2m_adapters.alignment.losses import parse_loss
+from m2m_adapters.alignment.pairs import Pairs, in_memory
+from m2m_adapters.alignment.train import Refinement, Resume, Schedule, refine
 from m2m_adapters.errors import UserError
-from m2m_adapters.losses import parse_loss
-from m2m_adapters.pairs import Pairs, in_memory
-from m2m_adapters.projector import Projector, Shape
+from m2m_adapters.projectors.affine import Projector, Shape
 from m2m_adapters.testing import toy_sentences
-from m2m_adapters.train import Refinement, Resume, Schedule, refine
 
 SCHEDULE = Schedule(epochs=6, batch_size=32, warmup_steps=5, patience=None)
 
@@ -144,10 +144,10 @@ def test_a_full_disk_does_not_end_the_training(
 SCRIPT = """
 import functools, sys, time
 import m2m_adapters as m2m
-from m2m_adapters import train
+from m2m_adapters.alignment import train
 train.Checkpoint = functools.partial(train.Checkpoint, every=0)
 from m2m_adapters.testing import ToySource, toy_sentences
-from m2m_adapters.progress import Progress
+from m2m_adapters._internal.progress import Progress
 class Told(Progress):
     def _begin(self, name, total, unit):
         self.name = name
@@ -219,7 +219,7 @@ def test_a_tracker_that_cannot_be_had_is_told_at_once(monkeypatch: pytest.Monkey
 
 
 def test_patience_counts_epochs_that_bring_too_little() -> None:
-    from m2m_adapters.train import _enough
+    from m2m_adapters.alignment.train import _enough
 
     losses = [1.0, 0.9, 0.899, 0.898, 0.897]
     assert not _enough(losses, Schedule(patience=3))

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from m2m_adapters.images import rgb_image
 from m2m_adapters.interfaces import Vectors
-from m2m_adapters.sounds import mono_samples
+from m2m_adapters.models.images import rgb_image
+from m2m_adapters.models.sounds import mono_samples
 from m2m_adapters.testing import AffineTarget
 
 SIDE, RATE = 24, 8000

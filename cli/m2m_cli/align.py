@@ -10,7 +10,7 @@ import typer
 from m2m_cli.output import COMPILE, DEVICE, JSON, PRECISION, TRUST, print_json, table
 
 if TYPE_CHECKING:
-    from m2m_adapters.adapter import Adapter
+    from m2m_adapters.artifact.adapter import Adapter
 
 
 def align(
@@ -70,8 +70,8 @@ def align(
     [dim]m2m align --source mpnet --target clap --texts captions.txt --out mpnet-clap[/dim]
     """
     import m2m_adapters as m2m
-    from m2m_adapters.anytime import Stopping
-    from m2m_adapters.team import is_first
+    from m2m_adapters._internal.processes import is_first
+    from m2m_adapters.alignment.anytime import Stopping
 
     changes: dict[str, Any] = {
         "recipe": recipe,
@@ -105,7 +105,7 @@ def align(
     }
     given = texts[0] if len(texts) == 1 else [Path(t) if Path(t).exists() else t for t in texts]
     if grid:
-        from m2m_adapters.sweep import sweep
+        from m2m_adapters.alignment.sweep import sweep
 
         tried = sweep(source, target, given, grid, changes=changes, **common)
         adapter = tried[0].adapter

@@ -19,7 +19,7 @@ def path(folder: Path | None = FOLDER) -> None:
 
     [dim]m2m cache path[/dim]
     """
-    from m2m_adapters.store import Store
+    from m2m_adapters.embeddings.store import Store
 
     typer.echo(Store(folder).folder)
 
@@ -30,7 +30,7 @@ def ls(folder: Path | None = FOLDER, json: bool = JSON) -> None:
 
     [dim]m2m cache ls[/dim]
     """
-    from m2m_adapters.store import Store
+    from m2m_adapters.embeddings.store import Store
 
     rows = [
         {
@@ -59,7 +59,7 @@ def info(folder: Path | None = FOLDER, json: bool = JSON) -> None:
 
     [dim]m2m cache info --json[/dim]
     """
-    from m2m_adapters.store import Store
+    from m2m_adapters.embeddings.store import Store
 
     store = Store(folder)
     shelves = list(store.shelves())
@@ -86,8 +86,8 @@ def add(
 
     [dim]m2m cache add captions-mpnet captions-clip[/dim]
     """
-    from m2m_adapters.bulk import add_to_store
-    from m2m_adapters.store import Store
+    from m2m_adapters.embeddings.bulk import add_to_store
+    from m2m_adapters.embeddings.store import Store
 
     told = []
     for dataset in datasets:
@@ -109,7 +109,7 @@ def verify(
 
     [dim]m2m cache verify --mend[/dim]
     """
-    from m2m_adapters.store import Store
+    from m2m_adapters.embeddings.store import Store
 
     found = Store(folder).verify(mend=mend)
     if json:
@@ -133,8 +133,8 @@ def prune(
 
     [dim]m2m cache prune --max-size 20G[/dim]
     """
+    from m2m_adapters.embeddings.store import Store
     from m2m_adapters.errors import UserError
-    from m2m_adapters.store import Store
 
     if max_size is None and older_than is None:
         raise UserError("nothing says what to drop", "give --max-size or --older-than")

@@ -53,8 +53,8 @@ def list_names(
 
 def rows(kind: str) -> list[dict[str, Any]]:
     """Every name of a kind, from plugins and from the registry."""
-    from m2m_adapters.plugins import catalogue
-    from m2m_adapters.registry import registry
+    from m2m_adapters.registry.names import registry
+    from m2m_adapters.registry.plugins import catalogue
 
     found, known = catalogue(), registry()
     result = []
@@ -99,7 +99,7 @@ def rows(kind: str) -> list[dict[str, Any]]:
                 | {"notes": reader.told}
             )
     if kind == "loss":
-        from m2m_adapters.losses import LOSSES
+        from m2m_adapters.alignment.losses import LOSSES
 
         for name, function in LOSSES.items():
             result.append(
@@ -119,7 +119,7 @@ def plugins(
 
     [dim]m2m plugins[/dim]
     """
-    from m2m_adapters.plugins import catalogue
+    from m2m_adapters.registry.plugins import catalogue
 
     found = catalogue()
     shown: list[dict[str, Any]] = []

@@ -20,8 +20,8 @@ def demo(
 
     [dim]m2m demo --out demo-page[/dim]
     """
-    from m2m_adapters.demo import painted_sheet, run_demo, summary
-    from m2m_adapters.progress import progress_for
+    from m2m_adapters._internal.progress import progress_for
+    from m2m_adapters.report.demo import painted_sheet, run_demo, summary
 
     bar = progress_for()
     shown = run_demo(

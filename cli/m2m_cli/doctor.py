@@ -12,7 +12,7 @@ def doctor(json: bool = JSON) -> None:
 
     [dim]m2m doctor[/dim]  (exit code 1 when something is wrong)
     """
-    from m2m_adapters.diagnosis import diagnose
+    from m2m_adapters.registry.doctor import diagnose
 
     findings = diagnose()
     if json:

@@ -37,7 +37,7 @@ def embed(
 
     [dim]m2m embed mpnet captions.txt --out captions-mpnet[/dim]
     """
-    from m2m_adapters.bulk import embed_dataset
+    from m2m_adapters.embeddings.bulk import embed_dataset
 
     options: dict[str, Any] = {
         "device": device,

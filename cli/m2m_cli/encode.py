@@ -61,16 +61,16 @@ def encode(
 
 
 def _vectors(name: str, wanted: list[str], items: bool, options: dict[str, Any]) -> Any:
-    from m2m_adapters.adapter import load_adapter
-    from m2m_adapters.embedding import embed
+    from m2m_adapters.artifact.load import load_adapter
     from m2m_adapters.errors import UserError
-    from m2m_adapters.registry import known_names, load_source, load_target
+    from m2m_adapters.models.text_encoder import embed
+    from m2m_adapters.registry.names import known_names, load_source, load_target
 
     if (Path(name) / "adapter.json").is_file() or name in known_names("adapter"):
         adapter = load_adapter(name, **options)
         return adapter.encode_items(wanted) if items else adapter.encode(wanted)
     scheme = name.split(":", 1)[0]
-    from m2m_adapters.plugins import catalogue
+    from m2m_adapters.registry.plugins import catalogue
 
     is_target = name in known_names("target") or catalogue().find("target", scheme) is not None
     if is_target:
@@ -89,7 +89,7 @@ def _vectors(name: str, wanted: list[str], items: bool, options: dict[str, Any])
 
 
 def _read_lines(file: Path | None) -> list[str]:
-    from m2m_adapters.corpus_files import expand, read_file, read_stdin
+    from m2m_adapters.corpus.files import expand, read_file, read_stdin
 
     if file is None and sys.stdin.isatty():
         from m2m_adapters.errors import UserError
@@ -104,8 +104,8 @@ def write_vectors(out: Path, texts: list[str], vectors: Any) -> None:
     """Vectors (and their texts where the format has room) in one whole file."""
     import numpy as np
 
+    from m2m_adapters._internal.files import whole_file
     from m2m_adapters.errors import UserError
-    from m2m_adapters.files import whole_file
 
     with whole_file(out) as temporary:
         if out.suffix == ".npy":

@@ -18,7 +18,7 @@ from m2m_cli.evaluate_generator import (
 from m2m_cli.output import DEVICE, JSON, TRUST, print_json, table
 
 if TYPE_CHECKING:
-    from m2m_adapters.adapter import Adapter
+    from m2m_adapters.artifact.adapter import Adapter
     from m2m_adapters.evaluation import Evaluation, GeneratorEvaluation
 
 
@@ -84,13 +84,13 @@ def evaluate(
 
     [dim]m2m evaluate mpnet-flux --benchmark prompts.csv --scorer clip --report out.html[/dim]
     """
-    from m2m_adapters.adapter import load_adapter
+    from m2m_adapters._internal.progress import progress_for
+    from m2m_adapters.artifact.load import load_adapter
     from m2m_adapters.errors import UserError
     from m2m_adapters.evaluation import BASELINES, Prompts
     from m2m_adapters.evaluation import evaluate as measure
     from m2m_adapters.evaluation.find import load_benchmark
     from m2m_adapters.evaluation.systems import beside
-    from m2m_adapters.progress import progress_for
     from m2m_adapters.report.evaluation_page import check_format
 
     for path in report or ():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from m2m_cli.output import table
 
 if TYPE_CHECKING:
-    from m2m_adapters.adapter import Adapter
+    from m2m_adapters.artifact.adapter import Adapter
     from m2m_adapters.evaluation import Benchmark, GeneratorEvaluation, Prompts
 
 
@@ -65,11 +65,11 @@ def paint(
     seed: int,
     device: str,
 ) -> GeneratorEvaluation:
+    from m2m_adapters._internal.progress import progress_for
     from m2m_adapters.errors import UserError
     from m2m_adapters.evaluation import evaluate_generator
     from m2m_adapters.evaluation.generator_evaluation import reference_files
-    from m2m_adapters.progress import progress_for
-    from m2m_adapters.registry import load_target
+    from m2m_adapters.registry.names import load_target
 
     if told.reference_items is not None and told.scorer is None:
         raise UserError(

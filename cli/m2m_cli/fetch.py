@@ -32,8 +32,8 @@ def fetch(
             shown = [[r["name"], "yes" if r["here"] else None, r["notes"]] for r in rows]
             typer.echo(table(shown, ("name", "here", "notes")))
         return
+    from m2m_adapters._internal.progress import progress_for
     from m2m_adapters.evaluation.datasets.fetch import fetch as fetch_data
-    from m2m_adapters.progress import progress_for
 
     if name in SOURCES:
         typer.echo(f"{name}: {SOURCES[name].told}", err=True)

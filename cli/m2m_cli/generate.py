@@ -12,7 +12,7 @@ import typer
 from m2m_cli.output import DEVICE, JSON, PRECISION, print_json
 
 if TYPE_CHECKING:
-    from m2m_adapters.adapter import Adapter
+    from m2m_adapters.artifact.adapter import Adapter
 
 
 KEYS = {"image": "pictures", "audio": "sounds"}
@@ -48,10 +48,10 @@ def generate(
 
     [dim]m2m generate mpnet-flux "ein roter Würfel" "赤い立方体" --seed 7 --grid sheet.html[/dim]
     """
-    from m2m_adapters.contact_sheet import check_sheet, write_sheet
+    from m2m_adapters._internal.progress import Bars, Progress
     from m2m_adapters.errors import UserError
-    from m2m_adapters.generation import Wanted, check_prompts, generate_files
-    from m2m_adapters.progress import Bars, Progress
+    from m2m_adapters.generation.files import Wanted, check_prompts, generate_files
+    from m2m_adapters.report.contact_sheet import check_sheet, write_sheet
 
     if grid is not None:
         check_sheet(grid)
@@ -88,9 +88,9 @@ def generate(
 
 
 def _load(name: str, device: str, precision: str | None, offload: str) -> Adapter:
-    from m2m_adapters.adapter import load_adapter
+    from m2m_adapters.artifact.load import load_adapter
     from m2m_adapters.errors import UserError
-    from m2m_adapters.registry import load_target
+    from m2m_adapters.registry.names import load_target
 
     options: dict[str, Any] = {"device": device}
     if precision is not None:

@@ -27,9 +27,9 @@ def push(
 
     [dim]m2m push mpnet-clip our-org/mpnet-clip[/dim]
     """
-    from m2m_adapters.card import licence
-    from m2m_adapters.hub import push as publish
-    from m2m_adapters.record import read_record
+    from m2m_adapters.artifact.card import licence
+    from m2m_adapters.artifact.publish import push as publish
+    from m2m_adapters.artifact.record import read_record
 
     done = publish(
         adapter, repo, private=private, branch=branch, create_pr=pull_request, message=message
@@ -55,7 +55,7 @@ def pull(
 
     [dim]m2m pull our-org/mpnet-clip --out mpnet-clip[/dim]
     """
-    from m2m_adapters.hub import pull as fetch
+    from m2m_adapters.artifact.publish import pull as fetch
 
     done = fetch(name, out, digest)
     if json:

@@ -27,7 +27,7 @@ def import_checkpoint(
 
     [dim]m2m import checkpoint.pth --source mpnet --target jina-clip --out mpnet-jina[/dim]
     """
-    from m2m_adapters.official import import_checkpoint as read
+    from m2m_adapters.artifact.import_m2m import import_checkpoint as read
 
     adapter = read(checkpoint, source, target, residual=residual)
     adapter.save(out)

@@ -68,7 +68,7 @@ def _command(name: str, made: Any) -> Any:
 
 def _plugin_commands() -> dict[str, Any]:
     """Commands of plugins; looked up only when no command of ours has the name."""
-    from m2m_adapters.plugins import catalogue
+    from m2m_adapters.registry.plugins import catalogue
 
     found = catalogue()
     commands: dict[str, Any] = {}

@@ -18,7 +18,7 @@ def new_plugin(
 
     [dim]m2m new-plugin my-encoder[/dim]
     """
-    from m2m_adapters.new_plugin import write_plugin
+    from m2m_adapters.testing.new_plugin import write_plugin
 
     folder = write_plugin(name, out)
     if json:

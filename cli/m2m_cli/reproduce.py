@@ -37,8 +37,8 @@ def reproduce(
 
     [dim]m2m reproduce xtd --trust-remote-code[/dim]
     """
+    from m2m_adapters._internal.progress import progress_for
     from m2m_adapters.evaluation.reproduce import reproduce as measure
-    from m2m_adapters.progress import progress_for
 
     found = measure(
         result,

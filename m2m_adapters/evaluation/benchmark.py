@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from m2m_adapters._internal.languages import language, normalise
 from m2m_adapters.errors import UserError
-from m2m_adapters.languages import language, normalise
 
 Owners = npt.NDArray[np.int64]
 """int64 ``[m]``: the index of the item that each of m captions describes."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from m2m_adapters.adapter import Adapter
+    from m2m_adapters.artifact.adapter import Adapter
 
 CANVAS = 1024
 """Side in pixels. Larger pictures are scaled down first; the benchmarks' are smaller."""
@@ -27,7 +27,7 @@ class Pack:
     def __call__(self, image: Any) -> Any:
         import torch
 
-        from m2m_adapters.images import rgb_image
+        from m2m_adapters.models.images import rgb_image
 
         picture = rgb_image(image)
         if max(picture.size) > self.side:
@@ -91,7 +91,7 @@ def load_m2m(
     model_name: str, pretrained: str = "", cache_dir: str | None = None, device: Any = "cpu"
 ) -> tuple[Any, Any, Any]:
     """A loader as CLIP_benchmark wants it; ``model_name`` is an adapter's folder or name."""
-    from m2m_adapters.adapter import load_adapter
+    from m2m_adapters.artifact.load import load_adapter
 
     return wrap(load_adapter(model_name, device=str(device)), device)
 

@@ -19,7 +19,7 @@ from m2m_adapters.evaluation.systems import System, corpus_of
 from m2m_adapters.interfaces import Vectors, normalize
 
 if TYPE_CHECKING:
-    from m2m_adapters.adapter import Adapter
+    from m2m_adapters.artifact.adapter import Adapter
     from m2m_adapters.evaluation.scoring import Scored
 
 CORRECTIONS = {
@@ -57,7 +57,7 @@ def corrected(
 
 def query_bank(adapter: Adapter, texts: Any = None) -> Vectors:
     """English sentences through the adapter; the alignment corpus unless told otherwise."""
-    from m2m_adapters.corpus import read_corpus
+    from m2m_adapters.corpus.sentences import read_corpus
 
     corpus = read_corpus(texts if texts is not None else corpus_of(adapter), max_sentences=BANK)
     return adapter.encode(corpus.sentences)

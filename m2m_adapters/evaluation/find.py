@@ -9,7 +9,7 @@ from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.benchmark import Benchmark
 from m2m_adapters.evaluation.datasets import READERS, read
 from m2m_adapters.evaluation.prompts import Prompts, read_prompts
-from m2m_adapters.registry import resolve
+from m2m_adapters.registry.names import resolve
 
 
 def load_named(name: str, *, modality: str) -> Prompts | Benchmark | None:

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from m2m_adapters.adapter import Adapter
+from m2m_adapters._internal.progress import Progress
+from m2m_adapters.artifact.adapter import Adapter
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.distances import distances, need_torchmetrics
 from m2m_adapters.evaluation.generators import SYSTEMS, Alignment, make_all
@@ -20,7 +21,6 @@ from m2m_adapters.evaluation.judges import PerPicture, PictureJudge
 from m2m_adapters.evaluation.metrics import Floats
 from m2m_adapters.evaluation.prompts import REFERENCE, Prompts
 from m2m_adapters.interfaces import ModalityModel
-from m2m_adapters.progress import Progress
 
 SHOWN = 8
 

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from m2m_adapters.adapter import Adapter
-from m2m_adapters.embedding import embed
+from m2m_adapters.artifact.adapter import Adapter
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.judges import PerPicture, PictureJudge
 from m2m_adapters.interfaces import ModalityModel, Vectors, normalize
+from m2m_adapters.models.text_encoder import embed
 
 SYSTEMS = {
     "adapter": "the adapter, fed each language as it is",

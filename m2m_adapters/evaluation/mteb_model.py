@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from m2m_adapters._internal.languages import iso3
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import Vectors, normalize
-from m2m_adapters.languages import iso3
 
 if TYPE_CHECKING:
-    from m2m_adapters.adapter import Adapter
+    from m2m_adapters.artifact.adapter import Adapter
 
 HITS = tuple(f"hit_rate_at_{k}" for k in (1, 5, 10))
 """What CLIP papers call R@k; MTEB's ``recall_at_k`` is another figure where items have several
@@ -37,7 +37,7 @@ class MtebModel:
     ) -> None:
         """model_name: an adapter, or its folder (so that MTEB can load it by name)."""
         if isinstance(model_name, str):
-            from m2m_adapters.adapter import load_adapter
+            from m2m_adapters.artifact.load import load_adapter
 
             model_name = load_adapter(model_name, digest=revision, device=device or "auto")
         self.adapter: Adapter = model_name

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from m2m_adapters._internal.languages import language, normalise
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.judges import PictureJudge
-from m2m_adapters.languages import language, normalise
 
 REFERENCE = "en"
 

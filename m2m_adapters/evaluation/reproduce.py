@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from m2m_adapters.alignment import align
-from m2m_adapters.anytime import Stopping
-from m2m_adapters.corpus import clean, read_corpus
+from m2m_adapters._internal.progress import Progress
+from m2m_adapters.alignment.align import align
+from m2m_adapters.alignment.anytime import Stopping
+from m2m_adapters.corpus.sentences import clean, read_corpus
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.benchmark import Benchmark
 from m2m_adapters.evaluation.datasets import fetched_folder, read
@@ -25,8 +26,7 @@ from m2m_adapters.evaluation.published import ADAPTERS, PAPER, TOWERS, Published
 from m2m_adapters.evaluation.scoring import Evaluation, evaluate
 from m2m_adapters.evaluation.systems import SourceOnce, System
 from m2m_adapters.interfaces import ModalityModel, TextEncoder
-from m2m_adapters.progress import Progress
-from m2m_adapters.registry import load_source, load_target
+from m2m_adapters.registry.names import load_source, load_target
 
 RECIPES = ("paper", "auto")
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from m2m_adapters.adapter import Adapter
+from m2m_adapters._internal.languages import language
+from m2m_adapters._internal.progress import Progress
+from m2m_adapters.artifact.adapter import Adapter
 from m2m_adapters.evaluation.benchmark import Benchmark
 from m2m_adapters.evaluation.consistency import consistency
 from m2m_adapters.evaluation.intervals import Figures, Resampler, average, difference
@@ -17,8 +19,6 @@ from m2m_adapters.evaluation.metrics import DIRECTIONS, item_to_text, text_to_it
 from m2m_adapters.evaluation.ranking import Ints, rank
 from m2m_adapters.evaluation.systems import System, systems
 from m2m_adapters.interfaces import Vectors
-from m2m_adapters.languages import language
-from m2m_adapters.progress import Progress
 
 
 @dataclass
@@ -194,7 +194,7 @@ def _same_modality(adapter: Adapter, benchmark: Benchmark) -> None:
 
 
 def _device() -> str:
-    from m2m_adapters.devices import choose_device
+    from m2m_adapters.models.devices import choose_device
 
     return str(choose_device("auto"))
 

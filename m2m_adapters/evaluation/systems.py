@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from m2m_adapters.adapter import Adapter
-from m2m_adapters.embedding import embed
+from m2m_adapters.artifact.adapter import Adapter
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import Vectors, normalize
+from m2m_adapters.models.text_encoder import embed
 
 Encode = Callable[[Sequence[str]], Vectors]
 
@@ -76,7 +76,7 @@ def _baseline(name: str, adapter: Adapter, source: SourceOnce, texts: Any) -> En
         return lambda t: embed(adapter.target.text, t, what="target")
     if name == "unaligned":
         return lambda t: resized(normalize(source(t)), adapter.dim)
-    from m2m_adapters.alignment import align
+    from m2m_adapters.alignment.align import align
 
     fitted = align(
         adapter.source,

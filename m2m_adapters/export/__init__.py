@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from m2m_adapters.errors import UserError
 
 if TYPE_CHECKING:
-    from m2m_adapters.adapter import Adapter
+    from m2m_adapters.artifact.adapter import Adapter
     from m2m_adapters.export.verify import Exported
 
 # format -> (module, function, what it makes)
@@ -43,7 +43,7 @@ def export(adapter: Adapter, to: str, out: str | Path, **options: Any) -> Export
 
     options: ``precision`` (fp32, fp16, int8) for the ONNX formats.
     """
-    from m2m_adapters.registry import close
+    from m2m_adapters.registry.names import close
 
     to = SHORT.get(to, to)
     if to not in FORMATS:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from m2m_adapters._internal.files import whole_file
 from m2m_adapters.export.verify import Exported, compare, source_probes
-from m2m_adapters.files import whole_file
 from m2m_adapters.interfaces import Vectors
 
 if TYPE_CHECKING:
-    from m2m_adapters.adapter import Adapter
+    from m2m_adapters.artifact.adapter import Adapter
 
 TOLERANCE = 1e-5
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from m2m_adapters._internal.files import whole_file, whole_folder
 from m2m_adapters.errors import UserError
 from m2m_adapters.export.onnx_precision import PRECISIONS, check_precision, lower
 from m2m_adapters.export.source import (
@@ -20,11 +21,10 @@ from m2m_adapters.export.source import (
     unit_source,
 )
 from m2m_adapters.export.verify import PROBES, Exported, compare, source_probes
-from m2m_adapters.files import whole_file, whole_folder
 from m2m_adapters.interfaces import Vectors
 
 if TYPE_CHECKING:
-    from m2m_adapters.adapter import Adapter
+    from m2m_adapters.artifact.adapter import Adapter
 
 OPSET = 20
 TINY = 1e-12

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from m2m_adapters._internal.files import whole_folder
 from m2m_adapters.errors import UserError
 from m2m_adapters.export.source import (
     library,
@@ -18,10 +19,9 @@ from m2m_adapters.export.source import (
 )
 from m2m_adapters.export.stages import stages
 from m2m_adapters.export.verify import PROBES, Exported, compare
-from m2m_adapters.files import whole_folder
 
 if TYPE_CHECKING:
-    from m2m_adapters.adapter import Adapter
+    from m2m_adapters.artifact.adapter import Adapter
 
 TOLERANCE = 1e-5
 FULL = "align with precision fp32, which is what the folder computes in"

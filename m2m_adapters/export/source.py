@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from m2m_adapters.errors import UserError
 
 if TYPE_CHECKING:
-    from m2m_adapters.adapter import Adapter
+    from m2m_adapters.artifact.adapter import Adapter
 
 INSTALL = 'pip install "m2m-adapters[sentence-transformers]"'
 REMEDY = "export the projector alone: --to onnx-projector or --to numpy"

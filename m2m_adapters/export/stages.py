@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from torch import Tensor, eye, nn, no_grad
 
 if TYPE_CHECKING:
-    from m2m_adapters.projector import Projector
+    from m2m_adapters.projectors.affine import Projector
 
 
 @no_grad()

@@ -6,10 +6,10 @@ import json
 from html import escape
 from pathlib import Path
 
+from m2m_adapters._internal.files import whole_file
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.generator_evaluation import GeneratorEvaluation
 from m2m_adapters.evaluation.scoring import Evaluation, worst_queries
-from m2m_adapters.files import whole_file
 from m2m_adapters.report import generator_page, sections
 from m2m_adapters.report.page import document
 from m2m_adapters.report.tables import caption_of, latex, markdown

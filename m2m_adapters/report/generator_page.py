@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from m2m_adapters._internal.languages import language
 from m2m_adapters.evaluation.generator_evaluation import GeneratorEvaluation
 from m2m_adapters.evaluation.prompts import REFERENCE
-from m2m_adapters.languages import language
 from m2m_adapters.report import charts
 from m2m_adapters.report.media import media
 from m2m_adapters.report.page import document, html_table

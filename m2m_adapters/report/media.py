@@ -14,12 +14,12 @@ import numpy as np
 def media(item: Any, modality: str, label: str = "") -> str:
     """An item as the targets take it (path, pixels, samples) as an HTML element."""
     if modality == "image":
-        from m2m_adapters.images import rgb_image
+        from m2m_adapters.models.images import rgb_image
 
         uri = image_uri(rgb_image(item))
         return f'<img src="{uri}" alt="{escape(label, quote=True)}" width="96" height="96">'
     if modality == "audio":
-        from m2m_adapters.sounds import mono_samples
+        from m2m_adapters.models.sounds import mono_samples
 
         samples = mono_samples(item, SOUND_RATE)
         return f'<audio controls preload="metadata" src="{sound_uri(samples, SOUND_RATE)}"></audio>'

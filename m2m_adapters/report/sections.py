@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from m2m_adapters._internal.languages import language
 from m2m_adapters.evaluation.scoring import Evaluation
 from m2m_adapters.interfaces import Vectors, normalize
-from m2m_adapters.languages import language
 from m2m_adapters.report import charts
 from m2m_adapters.report.media import image_uri, media
 from m2m_adapters.report.page import html_table

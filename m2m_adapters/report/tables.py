@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from m2m_adapters._internal.languages import language
 from m2m_adapters.evaluation.scoring import Evaluation
-from m2m_adapters.languages import language
 
 
 def rows_of(

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from m2m_adapters._internal.languages import normalise
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.benchmark import Benchmark
-from m2m_adapters.languages import normalise
 
 Row = tuple[str, str, str]
 """(name of the item, language as the file writes it, caption)."""

@@ -19,13 +19,13 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from m2m_adapters._internal.files import whole_file, whole_folder
+from m2m_adapters._internal.progress import Progress
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.datasets import fetched_folder
 from m2m_adapters.evaluation.datasets.assemble import lines_of
 from m2m_adapters.evaluation.datasets.sources import SOURCES, Each, File, Hub
-from m2m_adapters.files import whole_file, whole_folder
-from m2m_adapters.progress import Progress
-from m2m_adapters.registry import close
+from m2m_adapters.registry.names import close
 
 RECORD = "fetched.json"
 BLOCK = 1 << 20

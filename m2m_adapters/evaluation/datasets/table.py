@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from m2m_adapters._internal.languages import is_known
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.benchmark import Benchmark
 from m2m_adapters.evaluation.datasets.assemble import SUFFIXES, Items, Row, assemble, below
 from m2m_adapters.evaluation.datasets.table_files import KINDS, records
-from m2m_adapters.languages import is_known
 
 ITEM = ("item", "file_name", "filename", "file", "path", "image", "audio", "image_name",
         "audio_name", "image_path", "audio_path", "image_id", "audio_id", "key", "id")  # fmt: skip

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from m2m_adapters.corpus_files import kind_of
+from m2m_adapters.corpus.files import kind_of
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.datasets.assemble import lines_of
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from m2m_adapters.hookspecs import hookimpl
-from m2m_adapters.plugins import Register
+from m2m_adapters.hookspecs import Register, hookimpl
 
 
 @hookimpl

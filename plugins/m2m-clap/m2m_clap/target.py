@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from m2m_adapters.devices import choose_device, choose_dtype
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import TextEncoder, Vectors
-from m2m_adapters.items import ItemTarget
-from m2m_adapters.sounds import Samples, mono_samples, window_starts
-from m2m_adapters.towers import ITEMS, DualText, load_half, read_config, unloadable
-from m2m_adapters.weights import Located, locate
+from m2m_adapters.models.devices import choose_device, choose_dtype
+from m2m_adapters.models.dual_encoders import ITEMS, DualText, load_half, read_config, unloadable
+from m2m_adapters.models.items import ItemTarget
+from m2m_adapters.models.sounds import Samples, mono_samples, window_starts
+from m2m_adapters.models.weights import Located, locate
 
 
 def load(

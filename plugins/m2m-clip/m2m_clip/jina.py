@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from m2m_adapters.devices import choose_device, choose_dtype
-from m2m_adapters.embedding import TokenEncoder
 from m2m_adapters.errors import UserError
-from m2m_adapters.images import rgb_image
 from m2m_adapters.interfaces import ModalityModel, TextEncoder
-from m2m_adapters.items import ItemTarget
-from m2m_adapters.towers import check_vocabulary, padded, unloadable
-from m2m_adapters.weights import Located
+from m2m_adapters.models.devices import choose_device, choose_dtype
+from m2m_adapters.models.dual_encoders import check_vocabulary, padded, unloadable
+from m2m_adapters.models.images import rgb_image
+from m2m_adapters.models.items import ItemTarget
+from m2m_adapters.models.text_encoder import TokenEncoder
+from m2m_adapters.models.weights import Located
 
 
 def load_remote(

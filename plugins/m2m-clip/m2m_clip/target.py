@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from m2m_adapters.devices import choose_device, choose_dtype
 from m2m_adapters.errors import UserError
-from m2m_adapters.images import rgb_image
 from m2m_adapters.interfaces import ModalityModel, TextEncoder
-from m2m_adapters.items import ItemTarget
-from m2m_adapters.towers import ITEMS, DualText, load_half, read_config, unloadable
-from m2m_adapters.weights import Located, locate
+from m2m_adapters.models.devices import choose_device, choose_dtype
+from m2m_adapters.models.dual_encoders import ITEMS, DualText, load_half, read_config, unloadable
+from m2m_adapters.models.images import rgb_image
+from m2m_adapters.models.items import ItemTarget
+from m2m_adapters.models.weights import Located, locate
 
 # model_type of the config -> class in transformers
 CLASSES = {

@@ -20,7 +20,7 @@ from PIL import Image
 
 import m2m_adapters as m2m
 from m2m_adapters.errors import UserError
-from m2m_adapters.items import Skipped
+from m2m_adapters.models.items import Skipped
 from m2m_adapters.testing import ToySource, toy_sentences
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
@@ -200,7 +200,7 @@ def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatc
         stuck.wait(60)
 
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
-    monkeypatch.setattr("m2m_adapters.weights.HUB_SECONDS", 0.2)
+    monkeypatch.setattr("m2m_adapters.models.weights.HUB_SECONDS", 0.2)
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", hang)
     try:
         with pytest.raises(UserError, match="the hub cannot be reached"):

@@ -10,10 +10,9 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+from m2m_adapters._internal.files import cache_folder, whole_file
 from m2m_adapters.errors import UserError
-from m2m_adapters.files import whole_file
-from m2m_adapters.store import default_folder
-from m2m_adapters.towers import load_model, load_tokenizer
+from m2m_adapters.models.dual_encoders import load_model, load_tokenizer
 from m2m_diffusion.folders import NEUTRAL_FILE, Place
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def flux_sequence(
         return torch.zeros(1, TOKENS_WITHOUT_T5, width, device=device, dtype=dtype)
     key = f"{place.fingerprint(['text_encoder_2', 'tokenizer_2'])}:{PROMPT}:{TOKENS}:{dtype}"
     name = f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
-    filed = default_folder() / "neutral" / name
+    filed = cache_folder() / "neutral" / name
     if not filed.is_file():
         states = _t5_states(place, device, dtype)
         with whole_file(filed) as temporary:

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from m2m_adapters.devices import choose_device, choose_dtype
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import ModalityModel, Vectors
-from m2m_adapters.towers import no_bars, unloadable
+from m2m_adapters.models.devices import choose_device, choose_dtype
+from m2m_adapters.models.dual_encoders import no_bars, unloadable
 from m2m_diffusion.folders import Place, find
 from m2m_diffusion.kinds import Kind, kind_of
 from m2m_diffusion.text import ConditionerText

@@ -10,7 +10,13 @@ import numpy as np
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import TextEncoder, Vectors
-from m2m_adapters.towers import TEXT, load_half, load_model, load_tokenizer, longest_text
+from m2m_adapters.models.dual_encoders import (
+    TEXT,
+    load_half,
+    load_model,
+    load_tokenizer,
+    longest_text,
+)
 from m2m_diffusion.folders import Place
 from m2m_diffusion.kinds import Kind
 

@@ -8,7 +8,7 @@ from PIL import Image
 from pipeline_folders import folder
 
 import m2m_adapters as m2m
-from m2m_adapters.card import card
+from m2m_adapters.artifact.card import card
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation import PerPicture, PictureJudge, Prompts, evaluate_generator
 from m2m_adapters.evaluation.distances import distances

@@ -13,9 +13,9 @@ from PIL import Image
 from pipeline_folders import folder
 
 import m2m_adapters as m2m
-from m2m_adapters.contact_sheet import write_sheet
 from m2m_adapters.errors import UserError
-from m2m_adapters.generation import Wanted, file_name, generate_files, read_record, records
+from m2m_adapters.generation.files import Wanted, file_name, generate_files, read_record, records
+from m2m_adapters.report.contact_sheet import write_sheet
 from m2m_adapters.testing.toys import toy_sentences
 
 QUICK = ["--steps", "1", "--size", "16", "--device", "cpu"]

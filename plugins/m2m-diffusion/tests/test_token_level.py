@@ -8,8 +8,8 @@ from pipeline_folders import folder
 
 import m2m_adapters as m2m
 from m2m_adapters.errors import UserError
+from m2m_adapters.projectors.tokens import TokenProjector, TokenShape
 from m2m_adapters.testing.toys import ToySource, _word, toy_sentences
-from m2m_adapters.token_projector import TokenProjector, TokenShape
 
 
 class WordSource(ToySource):

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from m2m_adapters.errors import UserError
-from m2m_adapters.sounds import Samples
-from m2m_adapters.towers import unloadable
+from m2m_adapters.models.dual_encoders import unloadable
+from m2m_adapters.models.sounds import Samples
 from m2m_laion_clap.checkpoint import Checkpoint
 
 

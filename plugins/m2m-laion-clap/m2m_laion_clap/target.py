@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from m2m_adapters.devices import choose_device, choose_dtype
 from m2m_adapters.interfaces import TextEncoder
-from m2m_adapters.items import ItemTarget
-from m2m_adapters.sounds import mono_samples, window_starts
+from m2m_adapters.models.devices import choose_device, choose_dtype
+from m2m_adapters.models.items import ItemTarget
+from m2m_adapters.models.sounds import mono_samples, window_starts
 from m2m_laion_clap import sound
 from m2m_laion_clap.checkpoint import Checkpoint, read
 from m2m_laion_clap.text import LaionText, projection

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from m2m_adapters.embedding import TokenEncoder
 from m2m_adapters.errors import UserError
-from m2m_adapters.towers import load_tokenizer, padded, unloadable
-from m2m_adapters.weights import digest_file, locate
+from m2m_adapters.models.dual_encoders import load_tokenizer, padded, unloadable
+from m2m_adapters.models.text_encoder import TokenEncoder
+from m2m_adapters.models.weights import digest_file, locate
 from m2m_laion_clap.checkpoint import Checkpoint
 
 MAX_TOKENS = 77  # as the package truncates

@@ -7,14 +7,14 @@ from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
-from m2m_adapters.devices import choose_device, choose_dtype
-from m2m_adapters.embedding import TokenEncoder
 from m2m_adapters.errors import UserError
-from m2m_adapters.images import rgb_image
 from m2m_adapters.interfaces import ModalityModel, TextEncoder
-from m2m_adapters.items import ItemTarget
-from m2m_adapters.towers import check_vocabulary
-from m2m_adapters.weights import locate
+from m2m_adapters.models.devices import choose_device, choose_dtype
+from m2m_adapters.models.dual_encoders import check_vocabulary
+from m2m_adapters.models.images import rgb_image
+from m2m_adapters.models.items import ItemTarget
+from m2m_adapters.models.text_encoder import TokenEncoder
+from m2m_adapters.models.weights import locate
 from m2m_open_clip.checkpoint import Checkpoint, find, image_tower, text_tower
 
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from m2m_adapters.devices import choose_device, choose_dtype
-from m2m_adapters.embedding import TOKENS_PER_BATCH, TokenEncoder, batches
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import TextEncoder, Vectors, normalize
-from m2m_adapters.towers import check_vocabulary, no_bars, padded, unloadable
-from m2m_adapters.weights import Located, locate
+from m2m_adapters.models.devices import choose_device, choose_dtype
+from m2m_adapters.models.dual_encoders import check_vocabulary, no_bars, padded, unloadable
+from m2m_adapters.models.text_encoder import TOKENS_PER_BATCH, TokenEncoder, batches
+from m2m_adapters.models.weights import Located, locate
 from m2m_sentence_transformers.loading_report import missing_weights
 
 BACKENDS = {"torch": "", "onnx": "onnxruntime", "openvino": "openvino"}

@@ -62,9 +62,9 @@ def test_what_the_method_promises(demo: tuple[Path, dict[str, Any]]) -> None:
 
 def test_the_same_through_open_clip() -> None:
     import m2m_adapters as m2m
-    from m2m_adapters.demo import SENTENCES
     from m2m_adapters.evaluation import evaluate
     from m2m_adapters.evaluation.find import load_benchmark
+    from m2m_adapters.report.demo import SENTENCES
 
     adapter = m2m.align("tiny-text", "tiny-open-clip", "tiny-scene-captions",
                         max_sentences=SENTENCES, progress=False)  # fmt: skip

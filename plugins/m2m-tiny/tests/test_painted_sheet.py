@@ -12,10 +12,11 @@ from m2m_tiny.captions import LANGUAGES
 from m2m_tiny.reader import labels, new_reader
 
 import m2m_adapters as m2m
-from m2m_adapters.demo import Painted, painted_sheet
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.find import load_benchmark, load_named
-from m2m_adapters.plugins import Offer, catalogue
+from m2m_adapters.hookspecs import Offer
+from m2m_adapters.registry.plugins import catalogue
+from m2m_adapters.report.demo import Painted, painted_sheet
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,4 @@
+"""Small parts that every package needs: files, progress, languages, processes.
+
+Imports errors only.
+"""

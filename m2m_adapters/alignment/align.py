@@ -1,0 +1,197 @@
+"""The engine: corpus -> embeddings -> fit -> Adapter; the one place that ties them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from m2m_adapters._internal.processes import team
+from m2m_adapters._internal.progress import Progress, progress_for
+from m2m_adapters.alignment.anytime import Grower, Grown, Stopping
+from m2m_adapters.alignment.fit import Fitted, fit, held_out_loss, top1
+from m2m_adapters.alignment.pairs import Pairs, held_out_size
+from m2m_adapters.alignment.recipes import Recipe
+from m2m_adapters.alignment.recipes import recipe as named_recipe
+from m2m_adapters.alignment.tracking import check_tracker, tracking
+from m2m_adapters.corpus.sentences import Corpus, TextsLike, read_corpus
+from m2m_adapters.embeddings.store import Store
+from m2m_adapters.embeddings.stored import StoredEncoder
+from m2m_adapters.errors import UserError
+from m2m_adapters.interfaces import ModalityModel, TextEncoder
+from m2m_adapters.registry.names import load_source, load_target
+
+if TYPE_CHECKING:
+    from m2m_adapters.artifact.adapter import Adapter
+
+
+def align(
+    source: str | TextEncoder,
+    target: str | ModalityModel,
+    texts: TextsLike,
+    *,
+    recipe: str = "auto",
+    level: str = "sentence",
+    seed: int = 0,
+    column: str | None = None,
+    max_sentences: int | None = None,
+    stopping: Stopping | None = None,
+    store: Store | bool = True,
+    progress: Progress | bool | None = None,
+    model_options: dict[str, Any] | None = None,
+    names: tuple[str | None, ...] | None = None,
+    track: str | None = None,
+    **changes: Any,
+) -> Adapter:
+    """Learn the projector from ``source`` to ``target`` from English sentences alone.
+
+    source, target: names (see ``m2m list``) or objects of your own.
+    texts: sentences, a path, a folder, a glob, a corpus name, or several of these.
+    recipe: ``auto``, ``closed-form``, ``paper`` or ``paper-generation``; further keyword
+    arguments change its parameters (``loss``, ``layers``, ``ridge``, ``epochs``, ...).
+    level: ``sentence``, or ``token`` for targets whose space holds a token sequence.
+    stopping: when to stop encoding; by default as soon as more text no longer helps.
+    store: where vectors are kept for other alignments; False keeps none.
+    names: under which the adapter finds its models again, where objects are given.
+    model_options: handed to the models' factories (``device``, ``precision``, ...).
+    track: ``tensorboard``, ``wandb`` or ``trackio`` shows the loss of every epoch.
+    """
+    options = model_options or {}
+    if team(str(options.get("device") or "auto")).size > 1:
+        _check_shareable(texts, level)
+    if track is not None:
+        check_tracker(track)
+    chosen = named_recipe(recipe, **changes)
+    bar = progress if isinstance(progress, Progress) else progress_for(progress)
+    if not 0 <= seed < 1 << 63:
+        raise UserError(f"seed {seed} is not a whole number from 0 to 2^63", "e.g. 0")
+    with bar.stage("read", None):
+        corpus = read_corpus(texts, column=column, max_sentences=max_sentences, seed=seed)
+    held_out_size(len(corpus))  # too few sentences: say so before the long work
+    with bar.stage("load", None):
+        encoder = load_source(source, **options) if isinstance(source, str) else source
+        model = load_target(target, **options) if isinstance(target, str) else target
+    _check_kinds(encoder, model)
+    if names is None:
+        names = tuple(given if isinstance(given, str) else None for given in (source, target))
+    if level != "sentence":
+        from m2m_adapters.alignment.tokens import align_tokens
+
+        return align_tokens(
+            encoder, model, names, corpus, level, recipe, changes, seed, bar, options
+        )
+    kept = store if isinstance(store, Store) else Store() if store else None
+    normalized = model.space.normalized
+    towers = (StoredEncoder(encoder, kept, "source"), StoredEncoder(model.text, kept, "target"))
+    grower = Grower(*towers, corpus.sentences, normalized, seed)
+    grown = grower.grow(chosen, stopping or Stopping(), bar)
+    with tracking(track, chosen.to_dict()) as tracker:
+        fitted = fit(
+            grown.pairs,
+            chosen,
+            normalized,
+            seed=seed,
+            progress=bar,
+            moments=grown.moments,
+            device=str(options.get("device") or "auto"),
+            resume=_resume(kept, encoder, model, corpus, grown),
+            track=tracker,
+        )
+    made = _assemble(encoder, model, names, corpus, grown, fitted, chosen, seed, options)
+    made.seconds = dict(bar.seconds)
+    made.encoding = {tower.what: tower.speed.to_dict() for tower in towers}
+    return made
+
+
+def _resume(
+    store: Store | None, encoder: TextEncoder, model: ModalityModel, corpus: Corpus, grown: Grown
+) -> Any:
+    """Where gradient refinement keeps checkpoints, if anything may be kept."""
+    from m2m_adapters.alignment.train import Resume
+
+    if store is None:
+        return None
+    towers = (encoder.fingerprint, model.text.fingerprint)
+    return Resume(store.folder / "training", f"{towers} {corpus.digest} {grown.pairs.n}")
+
+
+def _check_shareable(texts: TextsLike, level: str) -> None:
+    """What several processes cannot do together."""
+    if texts == "-":
+        raise UserError("several processes cannot read one standard input", "give a file")
+    if level != "sentence":
+        raise UserError("alignment of tokens is the work of one process", "start `m2m align` alone")
+
+
+def _check_kinds(encoder: Any, model: Any) -> None:
+    if not isinstance(encoder, TextEncoder):
+        raise UserError(
+            f"the source is a {type(encoder).__name__}, not a TextEncoder",
+            "subclass m2m_adapters.TextEncoder, or give a name",
+        )
+    if not isinstance(model, ModalityModel):
+        raise UserError(
+            f"the target is a {type(model).__name__}, not a ModalityModel",
+            "subclass m2m_adapters.ModalityModel, or give a name",
+        )
+
+
+def _assemble(
+    encoder: TextEncoder,
+    model: ModalityModel,
+    names: tuple[str | None, ...],
+    corpus: Corpus,
+    grown: Grown,
+    fitted: Fitted,
+    chosen: Recipe,
+    seed: int,
+    options: dict[str, Any],
+) -> Adapter:
+    from m2m_adapters.artifact.adapter import Adapter
+    from m2m_adapters.artifact.record import describe_source, describe_target
+
+    record: dict[str, Any] = {
+        "source": describe_source(encoder, names[0], model.space.normalized, options),
+        "target": describe_target(model, names[1], options),
+        "recipe": {
+            **chosen.to_dict(),
+            "seed": seed,
+            "loss": chosen.loss_for(model.space.normalized),
+            "head": chosen.head_for(model.space.normalized),
+            "ridge": fitted.ridge,
+        },
+        "corpus": {
+            **corpus.describe(),
+            "used": grown.pairs.n + len(grown.pairs.x_held),
+            "stopped": grown.stopped,
+        },
+        "held_out": held_out_results(grown.pairs, fitted, chosen, model.space.normalized),
+        "curve": fitted.curve,
+        "growth": grown.curve,
+    }
+    return Adapter(fitted.projector, record, source=encoder, target=model)
+
+
+def held_out_results(
+    pairs: Pairs, fitted: Fitted, chosen: Recipe, normalized: bool
+) -> dict[str, Any]:
+    """Loss and top-1 text-to-text accuracy in the target's space, on pairs never fitted on."""
+    import torch
+
+    from m2m_adapters.alignment.losses import parse_loss
+
+    projector = fitted.projector
+    loss = parse_loss(chosen.loss_for(normalized))
+    xh, yh = torch.from_numpy(pairs.x_held), torch.from_numpy(pairs.y_held)
+    with torch.inference_mode():
+        projected = projector(xh).numpy()
+    linear = projector.shape.activation == "none" or projector.shape.layers == 1
+    same_width = pairs.d_in == pairs.d_out
+    return {
+        "sentences": len(pairs.x_held),
+        "loss": held_out_loss(projector, xh, yh, loss),
+        "top1": top1(projected, pairs.y_held),
+        "top1_before": top1(pairs.x_held, pairs.y_held) if same_width else None,
+        "orthogonality_deviation": projector.orthogonality_deviation(xh) if linear else None,
+        "parameters": projector.parameter_count,
+        "epochs": fitted.epochs,
+        "best_epoch": fitted.best_epoch,
+    }

@@ -1,0 +1,76 @@
+"""Where a training was, in one file: written now and then, gone when the training is done."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from m2m_adapters._internal.files import whole_file
+from m2m_adapters.errors import UserError
+
+EVERY_SECONDS = 30.0
+FORGOTTEN_DAYS = 30
+DIGEST_BYTES = 16
+
+
+class Checkpoint:
+    """The state of one training, named by all that decides its result.
+
+    identity: text that differs whenever the result could. every: seconds between two writes.
+    """
+
+    def __init__(self, folder: Path, identity: str, every: float = EVERY_SECONDS) -> None:
+        name = hashlib.sha256(identity.encode()).hexdigest()[:32]
+        self.path = folder / f"{name}.pt"
+        self.every = every
+        self._last = time.monotonic()
+
+    def load(self) -> dict[str, Any] | None:
+        """The state that was saved last; None where there is none, or none that is whole."""
+        import torch
+
+        try:
+            data = self.path.read_bytes()
+        except OSError:
+            return None
+        told, state = data[:DIGEST_BYTES], data[DIGEST_BYTES:]
+        if hashlib.blake2b(state, digest_size=DIGEST_BYTES).digest() != told:
+            return None
+        found = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
+        return found if isinstance(found, dict) else None
+
+    def save(self, state: Callable[[], dict[str, Any]]) -> None:
+        """Write the state if the last write is long enough ago."""
+        import torch
+
+        if time.monotonic() - self._last < self.every:
+            return
+        stream = io.BytesIO()
+        torch.save(state(), stream)
+        data = stream.getvalue()
+        try:
+            with whole_file(self.path) as temporary:
+                digest = hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest()
+                temporary.write_bytes(digest + data)
+            self._sweep()
+        except UserError as error:  # no reason to lose the training itself
+            warnings.warn(f"the training is not saved on its way: {error}", stacklevel=2)
+        self._last = time.monotonic()
+
+    def drop(self) -> None:
+        """The training is done."""
+        self.path.unlink(missing_ok=True)
+
+    def _sweep(self) -> None:
+        """Trainings that nobody came back to."""
+        for other in self.path.parent.glob("*.pt"):
+            try:
+                if time.time() - other.stat().st_mtime > FORGOTTEN_DAYS * 86_400:
+                    other.unlink()
+            except OSError:
+                pass

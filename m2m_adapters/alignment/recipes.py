@@ -1,0 +1,114 @@
+"""How a projector is fitted: named recipes and their parameters."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from m2m_adapters.errors import UnknownName, UserError
+
+FITS = ("closed-form", "gradient", "both")
+PRECISIONS = ("fp32", "bf16")
+MOST_RIDGE = 1e6
+"""Beyond it nothing is left of the map but its mean."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a fit besides the data.
+
+    fit: ``closed-form``, ``gradient`` (from random weights) or ``both`` (refine the closed form
+    while the held-out loss falls).
+    loss: the objective; None means the published one for the space: ``48*mse + 1*structure``
+    for angular spaces, ``1*mse`` where magnitude matters.
+    head: None means ``l2`` for angular spaces, ``none`` where magnitude matters.
+    ridge: a fixed strength, or None to choose by held-out loss. procrustes: a scaled rotation.
+    patience: epochs of refinement in a row that may bring no more than ``least_gain`` of the loss.
+    precision: of the projector's arithmetic during refinement; its weights stay fp32.
+    """
+
+    name: str
+    fit: str
+    loss: str | None = None
+    head: str | None = None
+    layers: int = 1
+    hidden: int | None = None
+    residual: bool = False
+    activation: str = "none"
+    ridge: float | None = None
+    procrustes: bool = False
+    lr: float = 3e-4
+    weight_decay: float = 0.01
+    batch_size: int = 64
+    epochs: int = 50
+    warmup_steps: int = 50
+    patience: int | None = None
+    precision: str = "fp32"
+    least_gain: float = 0.0
+
+    def loss_for(self, normalized: bool) -> str:
+        if self.loss is not None:
+            return self.loss
+        return "48*mse + 1*structure" if normalized else "1*mse"
+
+    def head_for(self, normalized: bool) -> str:
+        return self.head or ("l2" if normalized else "none")
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            "auto",
+            "both",
+            lr=1e-3,
+            weight_decay=0.0,
+            batch_size=1024,
+            epochs=30,
+            patience=2,
+            least_gain=0.005,
+        ),
+        Recipe("closed-form", "closed-form"),
+        # arXiv 2601.10096: AdamW, linear schedule with 50 warm-up steps, batch 64, 50 epochs.
+        Recipe("paper", "gradient", loss="48*mse + 1*structure", head="l2", layers=2),
+        Recipe("paper-generation", "gradient", loss="1*mse", head="layernorm", layers=2, epochs=10),
+    )
+}
+
+
+def recipe(name: str, **changes: Any) -> Recipe:
+    """A named recipe with some parameters changed; None leaves one as it is."""
+    from m2m_adapters.registry.names import close
+
+    if name not in RECIPES:
+        raise UnknownName(
+            f"no recipe is called '{name}'{close(name, list(RECIPES))}",
+            f"one of {', '.join(RECIPES)}",
+        )
+    known = {f.name for f in fields(Recipe)} - {"name", "fit"}
+    for key in changes:
+        if key not in known:
+            raise UserError(
+                f"a recipe has no '{key}'{close(key, sorted(known))}",
+                f"it has {', '.join(sorted(known))}",
+            )
+    chosen = replace(RECIPES[name], **{k: v for k, v in changes.items() if v is not None})
+    for key in ("lr", "batch_size", "epochs", "layers"):
+        if not getattr(chosen, key) > 0:
+            raise UserError(f"{key} must be above zero, not {getattr(chosen, key)}")
+    if chosen.precision not in PRECISIONS:
+        raise UserError(
+            f"'{chosen.precision}' is not a precision to refine in",
+            f"use {' or '.join(PRECISIONS)}",
+        )
+    if chosen.ridge is not None and not 0 <= chosen.ridge <= MOST_RIDGE:
+        raise UserError(
+            f"ridge must be from 0 to {MOST_RIDGE:,.0f}, not {chosen.ridge}",
+            "it is in units of the mean variance; e.g. 0.001",
+        )
+    if chosen.procrustes and chosen.fit == "gradient":
+        raise UserError("Procrustes is a closed form", "use it with --recipe closed-form or auto")
+    return chosen

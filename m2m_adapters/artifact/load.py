@@ -1,0 +1,74 @@
+"""Read an adapter from a folder, the hub or the registry, without trusting a byte of it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from m2m_adapters.artifact.adapter import Adapter
+from m2m_adapters.artifact.hub import find, origin
+from m2m_adapters.artifact.record import RECORD, WEIGHTS, read_record
+from m2m_adapters.artifact.untrusted import AGAIN, check_safetensors, read_file
+from m2m_adapters.errors import UserError
+from m2m_adapters.interfaces import ModalityModel, TextEncoder
+
+
+def load_adapter(
+    folder: str | Path,
+    *,
+    source: TextEncoder | str | None = None,
+    target: ModalityModel | str | None = None,
+    digest: str | None = None,
+    **options: Any,
+) -> Adapter:
+    """Read an adapter; strict about version, digest, names, dtypes and shapes.
+
+    folder: a folder, ``org/name`` or ``org/name@revision`` on the hub, or a registry name.
+    source, target: objects or names to use instead of the recorded names (a source with
+    another fingerprint than the recorded one is refused). digest: the sha256 the weights must
+    have. options: ``device``, ... for the models.
+    """
+    from safetensors.torch import load
+
+    from m2m_adapters.projectors.affine import build, shape_of
+
+    path, hub = Path(folder), None
+    if not path.exists():
+        path = find(str(folder), digest=digest)
+        hub = origin(path)
+    record = read_record(path)
+    if hub is not None:
+        record["hub"] = hub
+    try:
+        shape = shape_of(record["projector"].get("name"), record["projector"].get("arguments"))
+    except UserError as error:
+        raise UserError(f"{path / RECORD}: {error.what}", error.remedy or AGAIN) from error
+    weights = read_file(path / WEIGHTS, record["weights"]["bytes"])
+    found = hashlib.sha256(weights).hexdigest()
+    if found != record["weights"]["sha256"]:
+        raise UserError(
+            f"{path / WEIGHTS} is not the file that {RECORD} describes (its digest differs)", AGAIN
+        )
+    if digest is not None and found != digest.lower().removeprefix("sha256:"):
+        raise UserError(
+            f"{path / WEIGHTS} has the digest {found}, not {digest}",
+            "do not use it: it is another adapter than the one you asked for",
+        )
+    told = f"the projector that {RECORD} describes"
+    check_safetensors(weights, shape.tensors(), path / WEIGHTS, told)
+    for side, width in (("source", shape.d_in), ("target", shape.d_out)):
+        # A model may pool its token states into vectors of another width.
+        token_level = side == "source" and not hasattr(shape, "residual")
+        if record[side]["dim"] != width and not token_level:
+            raise UserError(
+                f"{path / RECORD}: the {side} has dimension {record[side]['dim']}, "
+                f"the projector {width}",
+                "make the adapter again",
+            )
+    state = load(weights)
+    if not all(bool(v.isfinite().all()) for v in state.values()):
+        raise UserError(f"{path / WEIGHTS} holds NaN or infinity", "make the adapter again")
+    projector = build(record["projector"]["name"], record["projector"]["arguments"])
+    projector.load_state_dict(state)
+    return Adapter(projector, record, source=source, target=target, options=options)

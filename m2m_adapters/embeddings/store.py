@@ -1,0 +1,236 @@
+"""Embeddings on disk, filed by what made them and by what they are of.
+
+One *shelf* for each encoder fingerprint (which covers its prompt, precision and length) and
+number format. On it lie shards of vectors keyed by a digest of the text, so that one pass over
+a corpus serves every later alignment. Which row of a corpus a text was never enters a shelf.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from m2m_adapters._internal.files import cache_folder, whole_file
+from m2m_adapters.embeddings.shard import Keys, Shard, damage, drop, keys_of, write_shard
+from m2m_adapters.errors import UserError
+from m2m_adapters.interfaces import TextEncoder, Vectors
+
+ABOUT, USED, LOCK = "about.json", "used", "lock"
+DTYPES = {"fp32": np.float32, "fp16": np.float16}
+Rows = npt.NDArray[np.int64]
+
+
+class Store:
+    """All shelves under one folder."""
+
+    def __init__(self, folder: str | Path | None = None, dtype: str = "fp32") -> None:
+        if dtype not in DTYPES:
+            raise UserError(f"'{dtype}' is not a format of the store", "use fp32 or fp16")
+        self.folder = Path(folder) if folder is not None else cache_folder()
+        self.dtype = dtype
+
+    def shelf(self, encoder: TextEncoder) -> Shelf | None:
+        """The encoder's shelf; None when it cannot be told exactly from others."""
+        return self.shelf_of(encoder.fingerprint, encoder.dim)
+
+    def shelf_of(self, fingerprint: str, dim: int) -> Shelf | None:
+        """The shelf of the encoder with this fingerprint."""
+        if fingerprint.startswith("probe:"):
+            return None
+        about: dict[str, object] = {"fingerprint": fingerprint, "dim": dim, "dtype": self.dtype}
+        return Shelf(self._vectors / _name(about), about)
+
+    @property
+    def _vectors(self) -> Path:
+        return self.folder / "vectors"
+
+    def shelves(self) -> Iterator[Shelf]:
+        """Every readable shelf there is."""
+        for folder in sorted(self._vectors.glob("*/")):
+            try:
+                text = (folder / ABOUT).read_text(encoding="utf-8")
+                about = json.loads(text)
+            except (OSError, ValueError):
+                continue
+            if isinstance(about, dict) and _told(about) == text and _name(about) == folder.name:
+                yield Shelf(folder, about)
+
+    def verify(self, *, mend: bool = False) -> list[tuple[Path, str]]:
+        """Every damaged file and what is wrong with it; ``mend`` removes them."""
+        found: list[tuple[Path, str]] = []
+        good = {shelf.folder for shelf in self.shelves()}
+        for folder in sorted(self._vectors.glob("*/")):
+            if folder not in good:
+                found.append((folder / ABOUT, "does not describe its shelf"))
+            for path in sorted(folder.glob("*.shard")):
+                if wrong := damage(path):
+                    found.append((path, wrong))
+        if mend:
+            for path, _ in found:
+                if path.name == ABOUT:
+                    shutil.rmtree(path.parent, ignore_errors=True)
+                else:
+                    drop(path)
+        return found
+
+    def prune(self, *, max_bytes: int | None = None, older_than_days: float | None = None) -> int:
+        """Drop whole shelves, least recently used first; the bytes that were freed."""
+        shelves = sorted(self.shelves(), key=lambda shelf: shelf.last_used)
+        total, freed = sum(shelf.size for shelf in shelves), 0
+        for shelf in shelves:
+            old = (
+                older_than_days is not None
+                and time.time() - shelf.last_used > older_than_days * 86_400
+            )
+            if old or (max_bytes is not None and total - freed > max_bytes):
+                freed += shelf.size
+                shutil.rmtree(shelf.folder, ignore_errors=True)
+        return freed
+
+
+def _told(about: dict[str, object]) -> str:
+    return json.dumps(about, sort_keys=True, ensure_ascii=False)
+
+
+def _name(about: dict[str, object]) -> str:
+    return hashlib.sha256(_told(about).encode()).hexdigest()[:32]
+
+
+@dataclass
+class _Index:
+    """Sorted keys with the shard and row of each."""
+
+    keys: Keys
+    shard: npt.NDArray[np.int32]
+    row: npt.NDArray[np.int64]
+
+    @classmethod
+    def sorted(cls, keys: Keys, shard: npt.NDArray[np.int32], row: Rows) -> _Index:
+        order = np.argsort(keys[:, 0], kind="stable")
+        return cls(keys[order], shard[order], row[order])
+
+    def find(self, keys: Keys) -> Rows:
+        """Places in the index, -1 for keys that are not there."""
+        place = np.searchsorted(self.keys[:, 0], keys[:, 0])
+        place = np.minimum(place, len(self.keys) - 1).astype(np.int64)
+        return np.where((self.keys[place] == keys).all(1), place, -1)
+
+
+class Shelf:
+    """The stored vectors of one encoder."""
+
+    def __init__(self, folder: Path, about: dict[str, object]) -> None:
+        self.folder, self.about = folder, about
+        self.dim = int(str(about["dim"]))
+        self._shards: dict[str, Shard] = {}  # in the order they were met; indices stay valid
+        self._numbered: list[Shard] = []
+        self._indices: list[_Index] = []
+
+    @property
+    def last_used(self) -> float:
+        path = self.folder / USED
+        return path.stat().st_mtime if path.exists() else 0.0
+
+    @property
+    def size(self) -> int:
+        return sum(path.stat().st_size for path in self.folder.glob("*.shard"))
+
+    def __len__(self) -> int:
+        self._refresh()
+        return sum(len(index.keys) for index in self._indices)
+
+    def _refresh(self) -> None:
+        """Take in shards that have appeared; begin anew when some have gone."""
+        names = {path.name for path in self.folder.glob("*.shard")}
+        if self._shards.keys() - names:
+            self._shards, self._numbered, self._indices = {}, [], []
+        for name in sorted(names - self._shards.keys()):
+            shard = Shard(self.folder / name)
+            if shard.rows.shape[1] != self.dim:
+                raise UserError(
+                    f"{shard.path} has another width than its shelf",
+                    "run `m2m cache verify --mend`",
+                )
+            number = np.full(len(shard), len(self._numbered), np.int32)
+            self._shards[name] = shard
+            self._numbered.append(shard)
+            if len(shard):
+                self._indices.append(
+                    _Index.sorted(np.array(shard.keys), number, np.arange(len(shard)))
+                )
+            # Few indices of growing size: a new shard costs its own length, now and then more.
+            while len(self._indices) > 1 and 2 * len(self._indices[-1].keys) >= len(
+                self._indices[-2].keys
+            ):
+                b, a = self._indices.pop(), self._indices.pop()
+                self._indices.append(
+                    _Index.sorted(
+                        np.concatenate([a.keys, b.keys]),
+                        np.concatenate([a.shard, b.shard]),
+                        np.concatenate([a.row, b.row]),
+                    )
+                )
+
+    def find(self, texts: Sequence[str]) -> Rows:
+        """int64 ``[n, 2]``: shard and row of each text for :meth:`read`, -1 where not stored."""
+        self._refresh()
+        return self._find(keys_of(texts))
+
+    def _find(self, keys: Keys) -> Rows:
+        out = np.full((len(keys), 2), -1, np.int64)
+        for index in self._indices:
+            place = index.find(keys)
+            there = place >= 0
+            out[there, 0] = index.shard[place[there]]
+            out[there, 1] = index.row[place[there]]
+        return out
+
+    def read(self, places: Rows) -> Vectors:
+        """float32 ``[n, dim]`` of places that :meth:`find` gave."""
+        out = np.empty((len(places), self.dim), np.float32)
+        for which in np.unique(places[:, 0]):
+            mine = np.flatnonzero(places[:, 0] == which)
+            out[mine] = self._numbered[which].rows[places[mine, 1]]
+            self._numbered[which].release()
+        return out
+
+    def add(self, texts: Sequence[str], vectors: Vectors) -> None:
+        """Store rows of new texts in one shard; what another process stored meanwhile stays."""
+        from filelock import FileLock
+
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.folder / LOCK):
+                if not (self.folder / ABOUT).exists():
+                    with whole_file(self.folder / ABOUT) as temporary:
+                        temporary.write_text(_told(self.about), encoding="utf-8")
+                (self.folder / USED).touch()
+                keys = keys_of(texts)
+                _, first = np.unique(keys, axis=0, return_index=True)
+                self._refresh()
+                new = np.sort(first[self._find(keys[first])[:, 0] < 0])
+                if len(new):
+                    kind = DTYPES[str(self.about["dtype"])]
+                    name = f"{len(self._shards):08d}-{uuid.uuid4().hex[:12]}.shard"
+                    write_shard(self.folder / name, keys[new], vectors[new].astype(kind))
+        except OSError as error:
+            raise UserError(
+                f"cannot store vectors in {self.folder}: {error.strerror or error}",
+                "set M2M_CACHE to a writable folder, or use --no-cache",
+            ) from error
+
+    def touch(self) -> None:
+        """Remember that the shelf was of use, for `m2m cache prune`."""
+        try:
+            (self.folder / USED).touch()
+        except OSError:
+            pass

@@ -1,0 +1,236 @@
+"""Items on their way to a model: decoded ahead on threads, in order, bad ones named.
+
+A target that subclasses :class:`ItemTarget` says how one item is made ready and what its model
+makes of a batch. :func:`made_ready` runs the first ahead of the second.
+"""
+
+from __future__ import annotations
+
+import sys
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from m2m_adapters.errors import UserError
+from m2m_adapters.interfaces import ModalityModel, Vectors, normalize
+
+Ready = TypeVar("Ready")
+
+
+class BadItem(UserError):
+    """One item cannot be used: *what* is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """An item left out under ``on_error="skip"``: its place, its name, and why."""
+
+    index: int
+    name: str
+    reason: str
+
+
+class ItemTarget(ModalityModel):
+    """A target that encodes items: implement two small steps, inherit ``encode_items``.
+
+    batch_size: items in a batch, unless the caller says otherwise.
+    """
+
+    batch_size = 32
+
+    @abstractmethod
+    def ready(self, item: Any, **options: Any) -> Any:
+        """One item as the model wants it; runs on several threads, ahead of the model.
+
+        options: those of ``encode_items`` that it does not know itself, such as ``allow_urls``.
+        Whatever is raised here is told with the item's name.
+        """
+
+    @abstractmethod
+    def forward(self, batch: list[Any]) -> Any:
+        """Items that are ready -> torch tensor ``[b, dim]`` (need not be normalised)."""
+
+    def load_items(self) -> None:
+        """Load what both steps need; called before there are threads that would each load it."""
+
+    def encode_items(
+        self,
+        items: Sequence[Any],
+        *,
+        batch_size: int | None = None,
+        on_error: str = "raise",
+        skipped: list[Skipped] | None = None,
+        workers: int = 4,
+        progress: Any = None,
+        **options: Any,
+    ) -> Vectors:
+        """float32 ``[n, dim]``, rows of length 1 where the space is angular.
+
+        on_error: ``"skip"`` leaves bad items out and appends each to ``skipped``.
+        """
+        items = items if isinstance(items, (list, tuple)) else list(items)
+        if not items:
+            return np.zeros((0, self.text.dim), np.float32)
+        self.load_items()
+        vectors = encode_ready(
+            items,
+            partial(self.ready, **options),
+            self.forward,
+            self.text.dim,
+            batch_size=self.batch_size if batch_size is None else batch_size,
+            on_error=on_error,
+            skipped=skipped,
+            workers=workers,
+            progress=progress,
+        )
+        return normalize(vectors) if self.space.normalized else vectors
+
+
+def item_name(item: Any, index: int) -> str:
+    """How messages call an item: its path or URL, else what and which it is."""
+    if isinstance(item, (str, Path)):
+        text = str(item)
+        return text if len(text) <= 200 else f"{text[:80]}...{text[-60:]}"
+    return f"item {index} ({type(item).__name__})"
+
+
+def made_ready(
+    items: Sequence[Any],
+    ready: Callable[[Any], Ready],
+    *,
+    batch_size: int,
+    on_error: str = "raise",
+    skipped: list[Skipped] | None = None,
+    workers: int = 4,
+) -> Iterator[list[tuple[int, Ready]]]:
+    """Batches of (index, ready item), in order, decoded ahead on ``workers`` threads.
+
+    on_error: ``"raise"`` names the first bad item and stops; ``"skip"`` leaves bad items out,
+        appends a :class:`Skipped` for each to ``skipped`` and tells how many on stderr.
+    """
+    if on_error not in ("raise", "skip"):
+        raise UserError(f"on_error is '{on_error}'", "use 'raise' or 'skip'")
+    if batch_size < 1 or workers < 1:
+        raise UserError("batch_size and workers must be at least 1", "choose a larger number")
+    left_out: list[Skipped] = [] if skipped is None else skipped
+    before = len(left_out)
+    batch: list[tuple[int, Ready]] = []
+    # Far enough ahead to keep the model busy, not so far that memory fills with pictures.
+    ahead = max(2 * workers, batch_size + workers)
+    with ThreadPoolExecutor(workers, thread_name_prefix="m2m-items") as pool:
+        waiting: deque[tuple[int, Future[Ready]]] = deque()
+        coming = iter(enumerate(items))
+        try:
+            while True:
+                while len(waiting) < ahead and (following := next(coming, None)) is not None:
+                    index, item = following
+                    waiting.append((index, pool.submit(ready, item)))
+                if not waiting:
+                    break
+                index, future = waiting.popleft()
+                try:
+                    batch.append((index, future.result()))
+                except MemoryError:
+                    raise
+                except Exception as error:
+                    name = item_name(items[index], index)
+                    what = error.what if isinstance(error, UserError) else _told(error)
+                    if on_error == "raise":
+                        remedy = error.remedy if isinstance(error, UserError) else ""
+                        raise BadItem(
+                            f"{name}: {what}", remedy or "remove it, or pass on_error='skip'"
+                        ) from error
+                    left_out.append(Skipped(index, name, what))
+                    continue
+                if len(batch) == batch_size:
+                    yield batch
+                    batch = []
+            if batch:
+                yield batch
+        finally:
+            for _, future in waiting:
+                future.cancel()
+    if count := len(left_out) - before:
+        first = left_out[before]
+        print(
+            f"m2m: skipped {count} of {len(items)} items; the first: {first.name}: {first.reason}",
+            file=sys.stderr,
+        )
+
+
+def _told(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:160]}" if text else type(error).__name__
+
+
+def encode_ready(
+    items: Sequence[Any],
+    ready: Callable[[Any], Ready],
+    forward: Callable[[list[Ready]], Any],
+    dim: int,
+    *,
+    batch_size: int = 32,
+    on_error: str = "raise",
+    skipped: list[Skipped] | None = None,
+    workers: int = 4,
+    progress: Any = None,
+) -> Vectors:
+    """float32 ``[items that were used, dim]``: ``forward`` of batches of ready items.
+
+    forward: ready items -> torch tensor ``[b, dim]``.
+    progress: a function called with (done, total), or True for a bar on stderr.
+    """
+    items = items if isinstance(items, (list, tuple)) else list(items)
+    rows: list[Vectors] = []
+    tell, close = _teller(progress, len(items))
+    try:
+        for batch in made_ready(
+            items,
+            ready,
+            batch_size=batch_size,
+            on_error=on_error,
+            skipped=skipped,
+            workers=workers,
+        ):
+            vectors = forward([item for _, item in batch]).detach().float().cpu().numpy()
+            if vectors.shape[1:] != (dim,):
+                raise UserError(
+                    f"the model gave items {vectors.shape[1]} columns, its text tower has {dim}",
+                    "its two towers do not share a space; fetch the model again",
+                )
+            bad = ~np.isfinite(vectors).all(axis=1)
+            if bad.any():
+                index = batch[int(np.flatnonzero(bad)[0])][0]
+                raise UserError(
+                    f"the model gave NaN or infinity for {item_name(items[index], index)}",
+                    "use precision fp32",
+                )
+            rows.append(vectors.astype(np.float32, copy=False))
+            tell(batch[-1][0] + 1, len(items))
+    finally:
+        close()
+    return np.concatenate(rows) if rows else np.zeros((0, dim), np.float32)
+
+
+def _teller(progress: Any, total: int) -> tuple[Callable[[int, int], Any], Callable[[], None]]:
+    if callable(progress):
+        return progress, lambda: None
+    if not progress:
+        return lambda done, whole: None, lambda: None
+    from m2m_adapters._internal.progress import Bars
+
+    bars = Bars()
+    stage = bars.stage("encoding", total, "items")
+    update = stage.__enter__()
+    return lambda done, whole: update(done), lambda: _close(stage)
+
+
+def _close(stage: Any) -> None:
+    stage.__exit__(None, None, None)

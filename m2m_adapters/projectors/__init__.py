@@ -1,0 +1,4 @@
+"""The learned maps: affine for sentence vectors, attention for token states.
+
+Imports interfaces, _internal and errors only.
+"""

@@ -1,0 +1,93 @@
+"""Several sources as one: their vectors side by side.
+
+No single source serves every language. One linear projector over the concatenation of
+several lets each contribute where it is strong, at no cost but the encoding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from m2m_adapters.errors import UserError
+from m2m_adapters.interfaces import TextEncoder, Vectors, normalize
+
+
+class Fusion(TextEncoder):
+    """Concatenation of normalised encoders, each scaled by its weight; rows have length 1."""
+
+    def __init__(self, parts: Sequence[TextEncoder], weights: Sequence[float] | None = None):
+        if len(parts) < 2:
+            raise UserError("a fusion needs at least two sources", "write e.g. mpnet+labse")
+        scale = np.asarray(weights if weights is not None else [1.0] * len(parts), np.float64)
+        if len(scale) != len(parts) or not np.all(np.isfinite(scale)) or np.any(scale <= 0):
+            raise UserError(
+                "fusion weights must be positive, one for each source",
+                "write e.g. 0.7*mpnet+0.3*labse",
+            )
+        self.parts = list(parts)
+        # Normalised so that scaling all weights alike changes nothing.
+        self.weights = (scale / np.linalg.norm(scale)).astype(np.float32)
+        self.dim = sum(part.dim for part in parts)
+        limits = [part.max_tokens for part in parts if part.max_tokens is not None]
+        self.max_tokens = min(limits) if limits else None
+
+    def encode(self, texts: Sequence[str], **options: Any) -> Vectors:
+        columns = [
+            normalize(np.asarray(part.encode(texts, **options), np.float32)) * weight
+            for part, weight in zip(self.parts, self.weights, strict=True)
+        ]
+        return np.concatenate(columns, axis=1).astype(np.float32, copy=False)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        told = "+".join(
+            f"{weight:.6f}*{part.fingerprint}"
+            for part, weight in zip(self.parts, self.weights, strict=True)
+        )
+        return f"fusion:{hashlib.sha256(told.encode()).hexdigest()[:32]}"
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        return {"parts": [part.provenance for part in self.parts]}
+
+
+def terms(expression: str) -> list[str]:
+    """``a+b`` -> ``["a", "b"]``; a ``+`` inside the name of an existing folder does not split."""
+    pieces = expression.split("+")
+    found: list[str] = []
+    while pieces:
+        # The longest run of pieces that is a folder's name, else one piece.
+        for end in range(len(pieces), 1, -1):
+            scheme, _, folder = "+".join(pieces[:end]).partition(":")
+            if "+" not in scheme and folder and Path(folder).expanduser().exists():
+                break
+        else:
+            end = 1
+        found.append("+".join(pieces[:end]))
+        pieces = pieces[end:]
+    return found
+
+
+def fuse(expression: str, load: Callable[..., TextEncoder], **options: Any) -> Fusion:
+    """``mpnet+labse``, ``0.7*mpnet+0.3*st:FOLDER`` -> the fusion of these sources."""
+    names, weights = [], []
+    for term in terms(expression):
+        factor, star, name = term.partition("*")
+        if not star:
+            factor, name = "", term
+        try:
+            weights.append(float(factor) if star else 1.0)
+        except ValueError:
+            raise UserError(
+                f"'{factor}' in '{expression}' is not a weight", "write e.g. 0.7*mpnet+0.3*labse"
+            ) from None
+        if not name.strip():
+            raise UserError(f"'{expression}' lacks a source beside a '+'", "write e.g. mpnet+labse")
+        names.append(name.strip())
+    return Fusion([load(name, **options) for name in names], weights)

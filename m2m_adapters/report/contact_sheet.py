@@ -1,0 +1,124 @@
+"""Many pictures and their prompts on one sheet, as a page or as a picture.
+
+A page (``.html``) leaves the letters to the browser, which knows every script. A picture
+(``.png``) needs a font on this machine for each label, and says so when there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from m2m_adapters._internal.files import whole_file
+from m2m_adapters.errors import UserError
+
+FORMATS = (".html", ".png")
+FONT_FOLDERS = (
+    "/usr/share/fonts", "/usr/local/share/fonts", "~/.fonts", "~/.local/share/fonts",
+    "/System/Library/Fonts", "/Library/Fonts", "~/Library/Fonts", "C:/Windows/Fonts",
+)  # fmt: skip
+CELL, GAP, LETTER = 160, 10, 14
+
+
+def check_sheet(path: Path) -> None:
+    if path.suffix.lower() not in FORMATS:
+        raise UserError(f"cannot write a sheet as '{path.name}'", f"use {' or '.join(FORMATS)}")
+
+
+def write_sheet(
+    path: str | Path, pictures: Sequence[tuple[str, Any]], *, columns: int | None = None
+) -> None:
+    """``pictures``: (label, PIL image or its path), row by row; columns: about a square."""
+    from m2m_adapters.models.images import rgb_image
+
+    path = Path(path)
+    check_sheet(path)
+    if not pictures:
+        raise UserError("there are no pictures for a sheet", "give at least one prompt")
+    columns = columns or max(1, round(len(pictures) ** 0.5))
+    loaded = [(label, rgb_image(picture)) for label, picture in pictures]
+    with whole_file(path) as temporary:
+        if path.suffix.lower() == ".html":
+            temporary.write_text(_page(loaded, columns), encoding="utf-8")
+        else:
+            _picture(loaded, columns).save(temporary, format="PNG")
+
+
+def _page(pictures: list[tuple[str, Any]], columns: int) -> str:
+    from m2m_adapters.report.media import image_uri
+
+    cells = "\n".join(
+        f'<figure><img src="{image_uri(image, CELL)}" alt="{escape(label, quote=True)}">'
+        f'<figcaption dir="auto">{escape(label)}</figcaption></figure>'
+        for label, image in pictures
+    )
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Pictures</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+body {{ font: 14px system-ui, sans-serif; margin: 1rem; }}
+main {{ display: grid; grid-template-columns: repeat({columns}, {CELL}px); gap: {GAP}px; }}
+figure {{ margin: 0; }}
+img {{ width: {CELL}px; image-rendering: auto; }}
+</style></head><body><main>
+{cells}
+</main></body></html>
+"""
+
+
+def _picture(pictures: list[tuple[str, Any]], columns: int) -> Any:
+    from PIL import Image, ImageDraw
+
+    fonts = _fonts()
+    rows = -(-len(pictures) // columns)
+    height = CELL + 2 * LETTER + GAP
+    sheet = Image.new("RGB", (columns * (CELL + GAP) + GAP, rows * (height + GAP) + GAP), "white")
+    pen = ImageDraw.Draw(sheet)
+    for number, (label, image) in enumerate(pictures):
+        x = GAP + number % columns * (CELL + GAP)
+        y = GAP + number // columns * (height + GAP)
+        scale = CELL / max(image.size)
+        how = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS
+        sheet.paste(image.resize([max(1, round(s * scale)) for s in image.size], how), (x, y))
+        font = _font_for(label, fonts)
+        for line, words in enumerate(_two_lines(label, font)):
+            pen.text((x, y + CELL + 2 + line * (LETTER + 2)), words, fill="black", font=font)
+    return sheet
+
+
+def _two_lines(label: str, font: Any) -> list[str]:
+    lines = [""]
+    for letter in label:
+        if font.getlength(lines[-1] + letter) > CELL:
+            lines.append("")
+        lines[-1] += letter
+    return lines if len(lines) <= 2 else [lines[0], lines[1][:-1] + "…"]
+
+
+def _fonts() -> list[Any]:
+    """Pillow's own font and every one installed on this machine."""
+    from PIL import ImageFont
+
+    found = [ImageFont.load_default(LETTER)]
+    for folder in FONT_FOLDERS:
+        for file in sorted(Path(folder).expanduser().rglob("*.[to]t[fc]")):
+            try:
+                found.append(ImageFont.truetype(str(file), LETTER))
+            except OSError:
+                continue
+    return found
+
+
+def _font_for(label: str, fonts: list[Any]) -> Any:
+    for font in fonts:
+        # What a font lacks it draws as it draws a code point that nobody may assign.
+        unknown = bytes(font.getmask("\uffff"))
+        letters = {letter for letter in label if not letter.isspace()}
+        if all(bytes(font.getmask(letter)) != unknown for letter in letters):
+            return font
+    raise UserError(
+        f"no font on this machine has every letter of '{label[:40]}'",
+        "install one (Noto), or give --grid a name that ends in .html",
+    )
