@@ -37,7 +37,7 @@ from m2m_adapters.alignment import train  # noqa: F401
 from m2m_adapters.embeddings.store import Store
 from m2m_adapters.embeddings.stored import StoredEncoder
 from m2m_adapters.hookspecs import Register
-from m2m_adapters.registry.names import registry
+from m2m_adapters.registry.entries import registry
 from m2m_adapters.registry.plugins import catalogue
 
 KINDS = ("align", "embed", "cache")

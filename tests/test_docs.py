@@ -81,7 +81,8 @@ def test_hub_and_repository_commands_are_real(page: Path) -> None:
     import typer
     from m2m_cli.main import app
 
-    from m2m_adapters.registry.names import known_names, registry
+    from m2m_adapters.registry.entries import registry
+    from m2m_adapters.registry.names import known_names
 
     group: Any = typer.main.get_command(app)
     makefile = (ROOT / "Makefile").read_text()

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from m2m_adapters.errors import UserError
-from m2m_adapters.registry.names import read, registry, resolve, shipped_text
+from m2m_adapters.registry.entries import read, registry, shipped_text
+from m2m_adapters.registry.names import resolve
 
 REQUIRED = {
     "source": ["mpnet", "minilm", "labse", "jina-v3", "e5-small", "e5-base", "e5-large", "bge-m3",

@@ -17,7 +17,7 @@ from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.datasets.sources import SOURCES, Each, File, Source
 from m2m_adapters.evaluation.published import ADAPTERS, TOWERS
 from m2m_adapters.evaluation.reproduce import PLANS, reproduce
-from m2m_adapters.registry.names import registry
+from m2m_adapters.registry.entries import registry
 from m2m_adapters.testing import ToySource, toy_sentences
 
 N = 24

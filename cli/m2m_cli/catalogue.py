@@ -53,7 +53,7 @@ def list_names(
 
 def rows(kind: str) -> list[dict[str, Any]]:
     """Every name of a kind, from plugins and from the registry."""
-    from m2m_adapters.registry.names import registry
+    from m2m_adapters.registry.entries import registry
     from m2m_adapters.registry.plugins import catalogue
 
     found, known = catalogue(), registry()

@@ -113,7 +113,7 @@ def loss_function(name: str) -> LossFunction:
     """A loss of ours, or one that a plugin offers."""
     if name in LOSSES:
         return LOSSES[name]
-    from m2m_adapters.registry.names import close
+    from m2m_adapters.registry.entries import close
     from m2m_adapters.registry.plugins import catalogue
 
     offer = catalogue().find("loss", name)

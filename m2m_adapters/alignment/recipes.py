@@ -81,7 +81,7 @@ RECIPES = {
 
 def recipe(name: str, **changes: Any) -> Recipe:
     """A named recipe with some parameters changed; None leaves one as it is."""
-    from m2m_adapters.registry.names import close
+    from m2m_adapters.registry.entries import close
 
     if name not in RECIPES:
         raise UnknownName(

@@ -11,7 +11,8 @@ from m2m_adapters.alignment.align import align
 from m2m_adapters.alignment.recipes import Recipe
 from m2m_adapters.artifact.adapter import Adapter
 from m2m_adapters.errors import UserError
-from m2m_adapters.registry.names import close, load_source, load_target
+from m2m_adapters.registry.entries import close
+from m2m_adapters.registry.names import load_source, load_target
 
 GRIDDED = ("recipe", *(f.name for f in fields(Recipe) if f.name not in ("name", "fit")))
 

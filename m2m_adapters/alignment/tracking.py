@@ -19,7 +19,7 @@ Track = Callable[[dict[str, float], int], None]
 
 def check_tracker(name: str) -> None:
     """Say before the long work that a tracker cannot be had."""
-    from m2m_adapters.registry.names import close
+    from m2m_adapters.registry.entries import close
 
     if name not in TRACKERS:
         raise UserError(

@@ -7,8 +7,8 @@ from typing import Any
 import yaml
 
 from m2m_adapters.artifact.licences import Composed, compose
+from m2m_adapters.registry.entries import Entry, registry
 from m2m_adapters.registry.fusion import terms
-from m2m_adapters.registry.names import Entry, registry
 from m2m_adapters.registry.plugins import catalogue
 
 

@@ -19,7 +19,7 @@ from m2m_adapters.artifact.record import CARD, RECORD, WEIGHTS, WEIGHTS_LIMIT, r
 from m2m_adapters.artifact.untrusted import JSON_LIMIT, read_file
 from m2m_adapters.errors import UserError
 from m2m_adapters.models.weights import offline
-from m2m_adapters.registry.names import close, registry
+from m2m_adapters.registry.entries import close, registry
 
 SECONDS = 10.0
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?\Z")

@@ -19,7 +19,8 @@ from m2m_adapters.artifact.record import describe_source, describe_target, versi
 from m2m_adapters.artifact.untrusted import JSON_LIMIT, parse_json, read_file
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import ModalityModel, TextEncoder
-from m2m_adapters.registry.names import load_source, load_target, registry
+from m2m_adapters.registry.entries import registry
+from m2m_adapters.registry.names import load_source, load_target
 
 if TYPE_CHECKING:
     from torch import Tensor

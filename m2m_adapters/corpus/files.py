@@ -44,7 +44,8 @@ def expand(name: str | Path) -> list[Path]:
         raise UserError(f"no file matches {name}", "correct the pattern")
     if path.exists():
         return [path]  # a pipe or a device, read as text
-    from m2m_adapters.registry.names import close, known_names
+    from m2m_adapters.registry.entries import close
+    from m2m_adapters.registry.names import known_names
 
     raise UserError(
         f"there is no file or corpus called '{name}'{close(str(name), known_names('corpus'))}",

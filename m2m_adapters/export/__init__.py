@@ -43,7 +43,7 @@ def export(adapter: Adapter, to: str, out: str | Path, **options: Any) -> Export
 
     options: ``precision`` (fp32, fp16, int8) for the ONNX formats.
     """
-    from m2m_adapters.registry.names import close
+    from m2m_adapters.registry.entries import close
 
     to = SHORT.get(to, to)
     if to not in FORMATS:

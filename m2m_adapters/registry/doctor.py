@@ -233,7 +233,7 @@ def _plugins() -> list[Finding]:
 
 def _registry() -> list[Finding]:
     from m2m_adapters.errors import UserError
-    from m2m_adapters.registry.names import registry, user_file
+    from m2m_adapters.registry.entries import registry, user_file
 
     try:
         entries = len(registry().entries)

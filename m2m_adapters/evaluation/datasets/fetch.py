@@ -25,7 +25,7 @@ from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.datasets import fetched_folder
 from m2m_adapters.evaluation.datasets.assemble import lines_of
 from m2m_adapters.evaluation.datasets.sources import SOURCES, Each, File, Hub
-from m2m_adapters.registry.names import close
+from m2m_adapters.registry.entries import close
 
 RECORD = "fetched.json"
 BLOCK = 1 << 20

@@ -14,7 +14,7 @@ from typing import Any
 from m2m_adapters.errors import UserError
 from m2m_adapters.models.dual_encoders import unloadable
 from m2m_adapters.models.weights import Located, digest_file, locate, offline
-from m2m_adapters.registry.names import close
+from m2m_adapters.registry.entries import close
 
 CONFIG = "open_clip_config.json"
 # The order in which open_clip prefers the weights of a folder.

@@ -112,7 +112,7 @@ def test_static_word_vectors_run_whole() -> None:
 
 def test_options_of_a_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """E5 wants "query: " before every sentence: the registry says so once for all."""
-    from m2m_adapters.registry.names import registry
+    from m2m_adapters.registry.entries import registry
 
     for name in ("e5-small", "e5-base", "e5-large"):
         assert registry().find("source", name).options["prompt"] == "query: "
