@@ -97,8 +97,12 @@ def user_file() -> Path | None:
 
 
 def shipped_text() -> str:
-    """The registry of this release, which lies beside this module."""
-    return (resources.files(__package__) / "registry.yaml").read_text(encoding="utf-8")
+    """The registry of this release: inside the wheel, or the root file of a checkout."""
+    inside = resources.files("m2m_adapters") / "registry.yaml"
+    if inside.is_file():
+        return inside.read_text(encoding="utf-8")
+    root = Path(__file__).resolve().parents[2] / "registry.yaml"
+    return root.read_text(encoding="utf-8")
 
 
 def _walk(text: str, where: str) -> Iterator[tuple[str, str, str, Any, int]]:

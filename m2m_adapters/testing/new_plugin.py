@@ -14,9 +14,7 @@ from m2m_adapters.errors import UserError
 def template_folder() -> Path:
     """The template: inside the wheel, or in a checkout."""
     inside = Path(str(resources.files("m2m_adapters"))) / "plugin_template"
-    return (
-        inside if inside.is_dir() else Path(__file__).resolve().parent.parent / "plugins/template"
-    )
+    return inside if inside.is_dir() else Path(__file__).resolve().parents[2] / "plugins/template"
 
 
 def write_plugin(name: str, folder: str | Path | None = None) -> Path:
