@@ -4,23 +4,32 @@ PYTHON ?= python3
 VENV := .venv
 # That share the tests; each computes in one thread.
 PROCESSES ?= 2
-BIN := $(VENV)/bin
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PLUGINS := sentence-transformers clip open-clip clap diffusion tiny
 PLUGIN_PATHS := $(foreach p,$(PLUGINS),-e plugins/m2m-$(p))
 
-.PHONY: demo test lint zoo
+.PHONY: demo test lint docs release zoo
 
 # The main job on the embedded tiny models; leaves a page in demo-page/.
 demo: $(VENV)/.demo
 	$(BIN)/m2m demo --out demo-page
 
 test: $(VENV)/.test
-	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile \
+		--cov=m2m_adapters --cov-report=term:skip-covered --cov-fail-under=92
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The site, in build/site; a broken link or an undocumented name is an error.
+docs: $(VENV)/.docs
+	$(BIN)/mkdocs build --quiet --strict
+
+# Builds every distribution, checks it, and tries the wheels in a fresh environment.
+release: $(VENV)/.release
+	$(BIN)/python scripts/release.py
 
 # Trains the tiny models again from nothing (each in under 45 minutes on 2 cores).
 zoo: $(VENV)/.demo
@@ -41,4 +50,12 @@ $(VENV)/.test: $(VENV)/.demo tests/requirements.txt
 
 $(VENV)/.lint: $(VENV)/.demo tests/requirements-lint.txt
 	$(BIN)/python -m pip install --quiet -r tests/requirements-lint.txt
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.demo docs/requirements.txt
+	$(BIN)/python -m pip install --quiet -r docs/requirements.txt
+	touch $@
+
+$(VENV)/.release: $(VENV)/.demo
+	$(BIN)/python -m pip install --quiet build hatchling twine
 	touch $@

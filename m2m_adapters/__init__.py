@@ -15,52 +15,114 @@ __version__ = "0.1.0"
 # Names are imported on first use, so that `m2m --help` never waits for torch.
 _HOMES = {
     "AbilityMissing": "errors",
-    "Adapter": "artifact.adapter",
     "AdaptedEncoder": "artifact.adapter",
+    "Adapter": "artifact.adapter",
+    "BadItem": "models.items",
+    "Benchmark": "evaluation.benchmark",
+    "Corpus": "corpus.sentences",
+    "Evaluation": "evaluation.scoring",
+    "GeneratorEvaluation": "evaluation.generator_evaluation",
     "ItemTarget": "models.items",
     "M2MError": "errors",
     "ModalityModel": "interfaces",
+    "PluginError": "errors",
+    "Prompts": "evaluation.prompts",
+    "Recipe": "alignment.recipes",
     "Space": "interfaces",
+    "Stopping": "alignment.anytime",
+    "Store": "embeddings.store",
     "TextEncoder": "interfaces",
     "TokenEncoder": "models.text_encoder",
     "UserError": "errors",
+    "Vectors": "interfaces",
     "align": "alignment.align",
+    "embed_dataset": "embeddings.bulk",
+    "evaluate": "evaluation.scoring",
+    "evaluate_generator": "evaluation.generator_evaluation",
+    "export": "exporters",
+    "generate_files": "generation.files",
     "hookimpl": "hookspecs",
+    "import_checkpoint": "artifact.import_m2m",
     "load_adapter": "artifact.load",
+    "load_benchmark": "evaluation.find",
     "load_source": "registry.names",
     "load_target": "registry.names",
+    "pull": "artifact.publish",
+    "push": "artifact.publish",
     "read_corpus": "corpus.sentences",
+    "sweep": "alignment.sweep",
+    "write_report": "report.evaluation_page",
 }
 
 if TYPE_CHECKING:
     from m2m_adapters.alignment.align import align
+    from m2m_adapters.alignment.anytime import Stopping
+    from m2m_adapters.alignment.recipes import Recipe
+    from m2m_adapters.alignment.sweep import sweep
     from m2m_adapters.artifact.adapter import AdaptedEncoder, Adapter
+    from m2m_adapters.artifact.import_m2m import import_checkpoint
     from m2m_adapters.artifact.load import load_adapter
-    from m2m_adapters.corpus.sentences import read_corpus
-    from m2m_adapters.errors import AbilityMissing, M2MError, UserError
+    from m2m_adapters.artifact.publish import pull, push
+    from m2m_adapters.corpus.sentences import Corpus, read_corpus
+    from m2m_adapters.embeddings.bulk import embed_dataset
+    from m2m_adapters.embeddings.store import Store
+    from m2m_adapters.errors import AbilityMissing, M2MError, PluginError, UserError
+    from m2m_adapters.evaluation.benchmark import Benchmark
+    from m2m_adapters.evaluation.find import load_benchmark
+    from m2m_adapters.evaluation.generator_evaluation import (
+        GeneratorEvaluation,
+        evaluate_generator,
+    )
+    from m2m_adapters.evaluation.prompts import Prompts
+    from m2m_adapters.evaluation.scoring import Evaluation, evaluate
+    from m2m_adapters.exporters import export
+    from m2m_adapters.generation.files import generate_files
     from m2m_adapters.hookspecs import hookimpl
-    from m2m_adapters.interfaces import ModalityModel, Space, TextEncoder
-    from m2m_adapters.models.items import ItemTarget
+    from m2m_adapters.interfaces import ModalityModel, Space, TextEncoder, Vectors
+    from m2m_adapters.models.items import BadItem, ItemTarget
     from m2m_adapters.models.text_encoder import TokenEncoder
     from m2m_adapters.registry.names import load_source, load_target
+    from m2m_adapters.report.evaluation_page import write_report
 
 __all__ = [
     "AbilityMissing",
     "AdaptedEncoder",
     "Adapter",
+    "BadItem",
+    "Benchmark",
+    "Corpus",
+    "Evaluation",
+    "GeneratorEvaluation",
     "ItemTarget",
     "M2MError",
     "ModalityModel",
+    "PluginError",
+    "Prompts",
+    "Recipe",
     "Space",
+    "Stopping",
+    "Store",
     "TextEncoder",
     "TokenEncoder",
     "UserError",
+    "Vectors",
     "align",
+    "embed_dataset",
+    "evaluate",
+    "evaluate_generator",
+    "export",
+    "generate_files",
     "hookimpl",
+    "import_checkpoint",
     "load_adapter",
+    "load_benchmark",
     "load_source",
     "load_target",
+    "pull",
+    "push",
     "read_corpus",
+    "sweep",
+    "write_report",
 ]
 
 

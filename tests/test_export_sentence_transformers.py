@@ -12,8 +12,8 @@ from fake_dist import run_python
 
 import m2m_adapters as m2m
 from m2m_adapters.errors import M2MError, UserError
-from m2m_adapters.export import export
-from m2m_adapters.export.verify import PROBES, compare
+from m2m_adapters.exporters import export
+from m2m_adapters.exporters.verify import PROBES, compare
 from m2m_adapters.testing import AffineTarget, toy_sentences
 
 pytest.importorskip("sentence_transformers")

@@ -21,7 +21,7 @@ FLOORS = [
     {"projectors"},
     {"registry", "models", "testing"},
     {"artifact", "corpus"},
-    {"embeddings", "generation", "export"},
+    {"embeddings", "generation", "exporters"},
     {"alignment"},
     {"evaluation", "analysis", "search"},
     {"report", "serve"},

@@ -33,7 +33,7 @@ def export(
     [dim]m2m export mpnet-clip --to onnx-projector --precision fp16 --out projector.onnx[/dim]
     """
     from m2m_adapters.artifact.load import load_adapter
-    from m2m_adapters.export import export as write
+    from m2m_adapters.exporters import export as write
 
     options: dict[str, Any] = {} if precision is None else {"precision": precision}
     loaded = load_adapter(adapter, device=device, trust_remote_code=trust_remote_code)

@@ -11,7 +11,7 @@ from m2m_adapters.errors import UserError
 
 if TYPE_CHECKING:
     from m2m_adapters.artifact.adapter import Adapter
-    from m2m_adapters.export.verify import Exported
+    from m2m_adapters.exporters.verify import Exported
 
 # format -> (module, function, what it makes)
 FORMATS = {
@@ -58,7 +58,7 @@ def export(adapter: Adapter, to: str, out: str | Path, **options: Any) -> Export
     ):
         raise UserError("the projector is being trained or lies on a GPU", "save and load it first")
     module, function, _ = FORMATS[to]
-    made = getattr(importlib.import_module(f"m2m_adapters.export.{module}"), function)
+    made = getattr(importlib.import_module(f"m2m_adapters.exporters.{module}"), function)
     known = set(inspect.signature(made).parameters)
     if odd := sorted(set(options) - known):
         raise UserError(f"the format {to} knows no option '{odd[0]}'", f"leave --{odd[0]} out")

@@ -12,15 +12,15 @@ import numpy as np
 
 from m2m_adapters._internal.files import whole_file, whole_folder
 from m2m_adapters.errors import UserError
-from m2m_adapters.export.onnx_precision import PRECISIONS, check_precision, lower
-from m2m_adapters.export.source import (
+from m2m_adapters.exporters.onnx_precision import PRECISIONS, check_precision, lower
+from m2m_adapters.exporters.source import (
     REMEDY,
     source_model,
     source_prompt,
     source_width,
     unit_source,
 )
-from m2m_adapters.export.verify import PROBES, Exported, compare, source_probes
+from m2m_adapters.exporters.verify import PROBES, Exported, compare, source_probes
 from m2m_adapters.interfaces import Vectors
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def projector_graph(adapter: Adapter) -> Any:
     """The projector as an ONNX model, written node by node: nothing to trace."""
     from onnx import TensorProto, helper, numpy_helper
 
-    from m2m_adapters.export.stages import stages
+    from m2m_adapters.exporters.stages import stages
 
     nodes: list[Any] = []
     constants: list[Any] = []

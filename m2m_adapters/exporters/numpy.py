@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from m2m_adapters._internal.files import whole_file
-from m2m_adapters.export.verify import Exported, compare, source_probes
+from m2m_adapters.exporters.verify import Exported, compare, source_probes
 from m2m_adapters.interfaces import Vectors
 
 if TYPE_CHECKING:

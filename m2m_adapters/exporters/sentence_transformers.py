@@ -9,7 +9,7 @@ import numpy as np
 
 from m2m_adapters._internal.files import whole_folder
 from m2m_adapters.errors import UserError
-from m2m_adapters.export.source import (
+from m2m_adapters.exporters.source import (
     library,
     source_model,
     source_prompt,
@@ -17,8 +17,8 @@ from m2m_adapters.export.source import (
     unit_source,
     whole_width,
 )
-from m2m_adapters.export.stages import stages
-from m2m_adapters.export.verify import PROBES, Exported, compare
+from m2m_adapters.exporters.stages import stages
+from m2m_adapters.exporters.verify import PROBES, Exported, compare
 
 if TYPE_CHECKING:
     from m2m_adapters.artifact.adapter import Adapter
