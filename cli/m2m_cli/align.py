@@ -72,6 +72,7 @@ def align(
     import m2m_adapters as m2m
     from m2m_adapters._internal.processes import is_first
     from m2m_adapters.alignment.anytime import Stopping
+    from m2m_adapters.artifact.adapter import check_place
 
     changes: dict[str, Any] = {
         "recipe": recipe,
@@ -103,6 +104,7 @@ def align(
             "trust_remote_code": trust_remote_code,
         },
     }
+    check_place(out)  # before the long work
     given = texts[0] if len(texts) == 1 else [Path(t) if Path(t).exists() else t for t in texts]
     if grid:
         from m2m_adapters.alignment.sweep import sweep

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -15,10 +16,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from m2m_adapters._internal.files import whole_folder
+from m2m_adapters._internal.folders import check_folder, current, whole_folder
 from m2m_adapters.artifact.card import card
 from m2m_adapters.artifact.record import (
     CARD,
+    FILES,
     FORMAT,
     MODEL_OPTIONS,
     RECORD,
@@ -200,17 +202,12 @@ class Adapter:
         return bytes(save(state, metadata={"format": "pt"}))
 
     def save(self, folder: str | Path, *, overwrite: bool = True) -> Path:
-        """Write the folder, whole or not at all; an older adapter there is replaced."""
+        """Write the folder, whole or not at all.
+
+        The files of an older adapter there are replaced; other files stay.
+        """
         folder = Path(folder)
-        if folder.exists() and not folder.is_dir():
-            raise UserError(f"{folder} is a file, not a folder", "choose another place")
-        if folder.is_dir() and any(folder.iterdir()):
-            if not (folder / RECORD).is_file():
-                raise UserError(
-                    f"{folder} holds other things than an adapter", "choose an empty folder"
-                )
-            if not overwrite:
-                raise UserError(f"{folder} already holds an adapter", "choose another folder")
+        check_place(folder, overwrite=overwrite)
         weights = self._weights()
         record = {
             "format": FORMAT,
@@ -223,12 +220,23 @@ class Adapter:
         }
         record.setdefault("versions", versions())
         self.record = record
-        with whole_folder(folder) as temporary:
+        with whole_folder(folder, names=FILES) as temporary:
             (temporary / WEIGHTS).write_bytes(weights)
             text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
             (temporary / RECORD).write_text(text, encoding="utf-8")
             (temporary / CARD).write_text(card(record), encoding="utf-8")
         return folder
+
+
+def check_place(folder: Path, *, overwrite: bool = True) -> None:
+    """Refuse a folder that an adapter cannot be saved to; call it before long work."""
+    if folder.is_dir() and current(folder, RECORD).is_file():
+        if not overwrite:
+            raise UserError(f"{folder} already holds an adapter", "choose another folder")
+        if not os.access(folder, os.W_OK):
+            raise UserError(f"the folder {folder} is not writable", "choose another folder")
+        return
+    check_folder(folder)
 
 
 class AdaptedEncoder(TextEncoder):

@@ -14,7 +14,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from m2m_adapters._internal.files import cache_folder, whole_file, whole_folder
+from m2m_adapters._internal.files import cache_folder, whole_file
+from m2m_adapters._internal.folders import whole_folder
 from m2m_adapters.artifact.record import CARD, RECORD, WEIGHTS, WEIGHTS_LIMIT, read_record
 from m2m_adapters.artifact.untrusted import JSON_LIMIT, read_file
 from m2m_adapters.errors import UserError
@@ -142,7 +143,7 @@ def _ask(repo: str, revision: str) -> tuple[str, dict[str, int]]:
 def _fetch(repo: str, commit: str, names: dict[str, int], folder: Path) -> None:
     """The named files of a commit, read strictly, then all at once in ``folder``."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with whole_folder(folder) as temporary:
+    with whole_folder(folder, names=names) as temporary:
         for name in sorted(names):
             try:
                 library().hf_hub_download(

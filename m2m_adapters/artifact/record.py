@@ -11,6 +11,7 @@ from m2m_adapters.interfaces import ModalityModel, TextEncoder
 
 FORMAT = 1
 WEIGHTS, RECORD, CARD = "adapter.safetensors", "adapter.json", "README.md"
+FILES = (WEIGHTS, RECORD, CARD)
 WEIGHTS_LIMIT = 4 << 30
 MODEL_OPTIONS = ("precision", "revision", "prompt", "normalize")
 

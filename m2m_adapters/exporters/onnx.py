@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from m2m_adapters._internal.files import whole_file, whole_folder
+from m2m_adapters._internal.files import whole_file
+from m2m_adapters._internal.folders import whole_folder
 from m2m_adapters.errors import UserError
 from m2m_adapters.exporters.onnx_precision import PRECISIONS, check_precision, lower
 from m2m_adapters.exporters.source import (

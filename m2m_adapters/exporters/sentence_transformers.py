@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from m2m_adapters._internal.files import whole_folder
+from m2m_adapters._internal.folders import whole_folder
 from m2m_adapters.errors import UserError
 from m2m_adapters.exporters.source import (
     library,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from m2m_adapters._internal.files import whole_file, whole_folder
+from m2m_adapters._internal.folders import check_folder, whole_folder
 from m2m_adapters._internal.languages import language
 from m2m_adapters._internal.progress import Progress
 from m2m_adapters.alignment.align import align
@@ -129,6 +129,7 @@ def run_demo(
     extras: Sequence[Callable[[], str]] = (),
 ) -> list[Shown]:
     """Align and evaluate each pairing; leave adapters, results and ``index.html`` in ``out``."""
+    check_folder(out)
     began = time.perf_counter()
     shown = [_one(pairing, sentences, progress or Progress()) for pairing in pairings]
     more = "".join(extra() for extra in extras)
@@ -142,8 +143,7 @@ def run_demo(
         page = document(
             "m2m-adapters: every language, from English alone", _body(shown, seconds) + more
         )
-        with whole_file(folder / "index.html") as temporary:
-            temporary.write_text(page, encoding="utf-8")
+        (folder / "index.html").write_text(page, encoding="utf-8")
     return shown
 
 

@@ -7,7 +7,7 @@ import re
 from importlib import resources
 from pathlib import Path
 
-from m2m_adapters._internal.files import whole_folder
+from m2m_adapters._internal.folders import whole_folder
 from m2m_adapters.errors import UserError
 
 
@@ -33,7 +33,7 @@ def write_plugin(name: str, folder: str | Path | None = None) -> Path:
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise UserError(f"{place} exists already", "choose another folder with --out")
     source = template_folder()
-    with whole_folder(place) as temporary:
+    with whole_folder(place, names=()) as temporary:
         for file in sorted(p for p in source.rglob("*") if p.is_file() and p.suffix != ".pyc"):
             relative = file.relative_to(source)
             if relative.parts[0] == "package":

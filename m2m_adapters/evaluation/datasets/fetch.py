@@ -19,7 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from m2m_adapters._internal.files import whole_file, whole_folder
+from m2m_adapters._internal.files import whole_file
+from m2m_adapters._internal.folders import whole_folder
 from m2m_adapters._internal.progress import Progress
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.datasets import fetched_folder
@@ -160,7 +161,7 @@ def _hub(part: Hub, folder: Path, record: Record) -> None:
 def unpack(archive: Path, folder: Path) -> None:
     """Plain files of a zip or tar; names that lead out of the folder are refused."""
     damaged = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError)
-    with whole_folder(folder) as temporary:
+    with whole_folder(folder, names=()) as temporary:
         try:
             for name, stream in _members(archive):
                 path = PurePosixPath(name)
