@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,40 @@ def test_saving_spares_what_is_not_ours(adapter: m2m.Adapter, tmp_path: Path) ->
     with pytest.raises(UserError, match="already holds"):
         adapter.save(tmp_path / "mine", overwrite=False)
     adapter.save(tmp_path / "mine")
+
+
+def test_saving_again_spares_the_neighbors(adapter: m2m.Adapter, folder: Path) -> None:
+    for name in (".git/HEAD", "notes.txt", "onnx/model.onnx"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("mine")
+    before = (folder / "adapter.json").read_bytes()
+    adapter.save(folder)
+    for name in (".git/HEAD", "notes.txt", "onnx/model.onnx"):
+        assert (folder / name).read_text() == "mine"
+    assert (folder / "adapter.json").read_bytes() == before
+    assert m2m.load_adapter(folder).digest == adapter.digest
+
+
+def test_a_link_to_an_adapter_stays_a_link(adapter: m2m.Adapter, folder: Path) -> None:
+    link = folder.parent / "latest"
+    link.symlink_to(folder)
+    adapter.save(link)
+    assert link.is_symlink() and m2m.load_adapter(link).digest == adapter.digest
+
+
+def test_readers_always_see_one_version(adapter: m2m.Adapter, folder: Path) -> None:
+    other = m2m.align("toy-source", "toy-target", SENTENCES[:150], recipe="closed-form",
+                      progress=False)  # fmt: skip
+    pid = os.fork()
+    if pid == 0:
+        for _ in range(40):
+            other.save(folder)
+            adapter.save(folder)
+        os._exit(0)
+    seen = set()
+    while os.waitpid(pid, os.WNOHANG)[0] == 0:
+        seen.add(m2m.load_adapter(folder).digest)
+    assert seen <= {adapter.digest, other.digest} and seen
 
 
 def test_a_failed_save_leaves_the_old_one(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from pathlib import Path
 from typing import Any
 
 from m2m_adapters.artifact.adapter import Adapter
 from m2m_adapters.artifact.hub import find, origin
 from m2m_adapters.artifact.record import RECORD, WEIGHTS, read_record
-from m2m_adapters.artifact.untrusted import AGAIN, check_safetensors, read_file
+from m2m_adapters.artifact.untrusted import AGAIN, check_safetensors, read_current
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import ModalityModel, TextEncoder
+
+ATTEMPTS = 20
 
 
 def load_adapter(
@@ -37,19 +40,14 @@ def load_adapter(
     if not path.exists():
         path = find(str(folder), digest=digest)
         hub = origin(path)
-    record = read_record(path)
+    record, weights = _files(path)
     if hub is not None:
         record["hub"] = hub
     try:
         shape = shape_of(record["projector"].get("name"), record["projector"].get("arguments"))
     except UserError as error:
         raise UserError(f"{path / RECORD}: {error.what}", error.remedy or AGAIN) from error
-    weights = read_file(path / WEIGHTS, record["weights"]["bytes"])
     found = hashlib.sha256(weights).hexdigest()
-    if found != record["weights"]["sha256"]:
-        raise UserError(
-            f"{path / WEIGHTS} is not the file that {RECORD} describes (its digest differs)", AGAIN
-        )
     if digest is not None and found != digest.lower().removeprefix("sha256:"):
         raise UserError(
             f"{path / WEIGHTS} has the digest {found}, not {digest}",
@@ -72,3 +70,23 @@ def load_adapter(
     projector = build(record["projector"]["name"], record["projector"]["arguments"])
     projector.load_state_dict(state)
     return Adapter(projector, record, source=source, target=target, options=options)
+
+
+def _files(folder: Path) -> tuple[dict[str, Any], bytes]:
+    """Record and weights of one version, also while another process saves a new one."""
+    for attempt in range(ATTEMPTS):
+        record = read_record(folder)
+        try:
+            weights = read_current(folder, WEIGHTS, record["weights"]["bytes"])
+            if hashlib.sha256(weights).hexdigest() == record["weights"]["sha256"]:
+                return record, weights
+            wrong = UserError(
+                f"{folder / WEIGHTS} is not the file that {RECORD} describes (its digest differs)",
+                AGAIN,
+            )
+        except UserError as error:
+            wrong = error
+        if attempt and read_record(folder) == record:
+            break  # nobody is saving: the folder is what it is
+        time.sleep(0.001 * attempt)
+    raise wrong

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
-from m2m_adapters.artifact.untrusted import JSON_LIMIT, parse_json, read_file, refuse_pickles
+from m2m_adapters._internal.folders import current
+from m2m_adapters.artifact.untrusted import JSON_LIMIT, parse_json, read_current, refuse_pickles
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import ModalityModel, TextEncoder
 
@@ -39,13 +41,13 @@ def read_record(folder: Path) -> dict[str, Any]:
             f"there is no adapter folder {folder}", "make one with `m2m align`, or correct the path"
         )
     path = folder / RECORD
-    if not path.exists() and not path.is_symlink():
+    if not os.path.lexists(current(folder, RECORD)):
         raise UserError(
             f"{folder} is not an adapter: it has no {RECORD}",
             "give the folder that `m2m align --out` wrote",
         )
     refuse_pickles(folder)
-    record = parse_json(read_file(path, JSON_LIMIT), path)
+    record = parse_json(read_current(folder, RECORD, JSON_LIMIT), path)
     version = record.get("format")
     if version != FORMAT or isinstance(version, bool):
         raise UserError(

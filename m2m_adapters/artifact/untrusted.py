@@ -12,6 +12,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
+from m2m_adapters._internal.folders import current
 from m2m_adapters.errors import UserError
 
 JSON_LIMIT = 4 << 20
@@ -47,6 +48,17 @@ def read_file(path: Path, limit: int, root: Path | None = None) -> bytes:
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: links in a circle
         told = getattr(error, "strerror", None) or error
         raise UserError(f"cannot read {path}: {told}", AGAIN) from error
+
+
+def read_current(folder: Path, name: str, limit: int) -> bytes:
+    """The bytes of a file of ours, as :func:`read_file` reads them, while others may save."""
+    path = current(folder, name)
+    try:
+        return read_file(path, limit, folder)
+    except UserError:
+        if path == folder / name or path.exists():
+            raise
+        return read_file(folder / name, limit)  # it was moved to its place meanwhile
 
 
 def parse_json(raw: bytes, where: str | Path) -> dict[str, Any]:
