@@ -29,4 +29,13 @@ class AbilityMissing(UserError):
 
 
 class PluginError(M2MError):
-    """A plugin failed while strict mode (``M2M_STRICT_PLUGINS=1``) forbids to skip it."""
+    """Code of a plugin failed: *what* failed where, and the *remedy*.
+
+    ``__cause__`` is the plugin's own exception with its traceback, which ``--debug`` and
+    ``M2M_DEBUG=1`` show.
+    """
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        self.what = " ".join(what.split())
+        self.remedy = " ".join(remedy.split())
+        super().__init__(f"{self.what}; {self.remedy}" if self.remedy else self.what)

@@ -12,6 +12,9 @@ import pluggy
 from m2m_adapters.errors import UserError
 
 GROUP = "m2m_adapters"
+INTERFACE = 1
+"""Version of the hooks and interfaces. A plugin names the one it was written for in its module
+(``M2M_INTERFACE = 1``); one written for another version is skipped with a clear message."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 hookspec: Callable[[F], F] = pluggy.HookspecMarker(GROUP)
@@ -109,9 +112,18 @@ class Register:
         self._add("source", name, factory, description, **details)
 
     def target(
-        self, name: str, factory: str, *, modality: str, description: str = "", **details: Any
+        self,
+        name: str,
+        factory: str,
+        *,
+        modality: str | None = None,
+        description: str = "",
+        **details: Any,
     ) -> None:
-        """A :class:`~m2m_adapters.ModalityModel` of one modality."""
+        """A :class:`~m2m_adapters.ModalityModel` of one modality.
+
+        modality: shown by ``m2m list``, which loads nothing; the model's own counts in use.
+        """
         self._add("target", name, factory, description, modality=modality, **details)
 
     def source_scheme(self, name: str, factory: str, *, description: str = "") -> None:
@@ -119,7 +131,7 @@ class Register:
         self._add("source", name, factory, description, scheme=True)
 
     def target_scheme(
-        self, name: str, factory: str, *, modality: str, description: str = ""
+        self, name: str, factory: str, *, modality: str | None = None, description: str = ""
     ) -> None:
         """Targets called ``name:MODEL``; the factory is called with ``MODEL``."""
         self._add("target", name, factory, description, scheme=True, modality=modality)

@@ -10,19 +10,24 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from m2m_adapters.errors import AbilityMissing
+from m2m_adapters.errors import AbilityMissing, UserError
 
 Vectors = npt.NDArray[np.float32]
-"""float32 ``[n, dim]``, one row per text or item, in the order they were given."""
+"""float32 ``[n, dim]``, one row per text or item, in their order."""
 
-PROBES = ("a dog barks", "two red squares above a small circle", "ein Hund bellt", "犬が吠える")
+FINGERPRINT_TEXTS = (
+    "a dog barks",
+    "two red squares above a small circle",
+    "ein Hund bellt",
+    "犬が吠える",
+)
 
 
 @dataclass(frozen=True)
@@ -40,15 +45,31 @@ class Space:
     fingerprint: str
 
 
+@dataclass(frozen=True)
+class Origin:
+    """How an object was loaded by name.
+
+    name: the name, such as ``mpnet`` or ``clip:ORG/MODEL``.
+    options: what its factory was called with besides.
+    distribution: the Python distribution whose plugin made it; empty for several together.
+    """
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+    distribution: str = ""
+
+
 class TextEncoder(ABC):
     """Texts -> vectors. A subclass needs ``dim`` and ``encode``; the rest has defaults.
 
     dim: number of columns of ``encode``'s result.
     max_tokens: longest text the model reads before truncating, None when unknown.
     normalized: see :class:`Space`. An encoder that says True returns rows of length 1.
+    origin: set by ``load_source``; None for an object that was not loaded by name.
     """
 
     dim: int
+    origin: Origin | None = None
     max_tokens: int | None = None
     normalized: bool = True
 
@@ -80,7 +101,7 @@ class TextEncoder(ABC):
         The default looks at what the encoder does to four short texts. Encoders with weights
         should override it with something exact: model id, revision or digest, precision.
         """
-        seen = np.asarray(self.encode(list(PROBES)), dtype=np.float64)
+        seen = np.asarray(self.encode(list(FINGERPRINT_TEXTS)), dtype=np.float64)
         name = f"{type(self).__module__}:{type(self).__qualname__}:{self.dim}"
         digest = hashlib.sha256(name.encode())
         digest.update(np.round(seen, 3).astype(np.float32).tobytes())
@@ -96,10 +117,31 @@ class TextEncoder(ABC):
         return {}
 
 
+class _TextNotSet:
+    """Stands where a model has no ``text``, and says so when somebody asks for it."""
+
+    @overload
+    def __get__(self, model: None, owner: type) -> _TextNotSet: ...
+    @overload
+    def __get__(self, model: ModalityModel, owner: type) -> TextEncoder: ...
+    def __get__(self, model: ModalityModel | None, owner: type) -> _TextNotSet | TextEncoder:
+        if model is None:
+            return self
+        package = owner.__module__.partition(".")[0]
+        raise UserError(
+            f"{owner.__name__} of {model.origin.distribution if model.origin else package} has no "
+            "text tower: nothing sets `text`",
+            "set self.text = ENCODER in its __init__, or define `text` as a cached_property",
+        )
+
+
 class ModalityModel(ABC):
     """A frozen model of one modality with its own text tower.
 
     modality: ``"image"``, ``"audio"``, or another word of your choice.
+    text: the model's own text tower, the space that sources are aligned to. Assign it in
+        ``__init__``, or define a ``functools.cached_property`` to load it on first use.
+    origin: set by ``load_target``; None for an object that was not loaded by name.
 
     Abilities are optional, and absence is honest: override ``encode_items`` if the model
     places items in the space of its text tower, ``generate`` if it makes items from vectors
@@ -107,11 +149,11 @@ class ModalityModel(ABC):
     """
 
     modality: str
-
-    @property
-    @abstractmethod
-    def text(self) -> TextEncoder:
-        """The model's own text tower: the space that sources are aligned to."""
+    origin: Origin | None = None
+    if TYPE_CHECKING:
+        text: TextEncoder
+    else:
+        text = _TextNotSet()
 
     @property
     def space(self) -> Space:

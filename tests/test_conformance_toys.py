@@ -10,6 +10,7 @@ import pytest
 
 from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors
 from m2m_adapters.registry.fusion import Fusion, fuse
+from m2m_adapters.registry.names import load_source
 from m2m_adapters.testing import AffineTarget, ModalityModelSuite, TextEncoderSuite, ToySource
 
 
@@ -32,12 +33,12 @@ class TestToyTarget(ModalityModelSuite):
 
 
 def test_fusion_by_name() -> None:
-    fused = fuse("toy-source+2*toy-source")
+    fused = fuse("toy-source+2*toy-source", load_source)
     rows = fused.encode(["a dog"])
     assert fused.dim == 128
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)
     np.testing.assert_allclose(2 * rows[:, :64], rows[:, 64:], atol=1e-6)
-    assert fuse("toy-source+toy-source").fingerprint != fused.fingerprint
+    assert fuse("toy-source+toy-source", load_source).fingerprint != fused.fingerprint
 
 
 class _Cheat(ToySource):

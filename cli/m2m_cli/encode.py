@@ -63,6 +63,7 @@ def encode(
 def _vectors(name: str, wanted: list[str], items: bool, options: dict[str, Any]) -> Any:
     from m2m_adapters.artifact.load import load_adapter
     from m2m_adapters.errors import UserError
+    from m2m_adapters.models.items import encode_items
     from m2m_adapters.models.text_encoder import embed
     from m2m_adapters.registry.names import known_names, load_source, load_target
 
@@ -75,7 +76,7 @@ def _vectors(name: str, wanted: list[str], items: bool, options: dict[str, Any])
     is_target = name in known_names("target") or catalogue().find("target", scheme) is not None
     if is_target:
         model = load_target(name, **options)
-        return model.encode_items(wanted) if items else embed(model.text, wanted, what="target")
+        return encode_items(model, wanted) if items else embed(model.text, wanted, what="target")
     if Path(name).exists():
         raise UserError(
             f"{name} is not an adapter: it has no adapter.json",

@@ -29,6 +29,7 @@ from m2m_adapters.artifact.record import (
 )
 from m2m_adapters.errors import AbilityMissing, UserError
 from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors, normalize
+from m2m_adapters.models.items import encode_items, generate_items
 from m2m_adapters.models.text_encoder import embed
 from m2m_adapters.registry.names import load_source, load_target
 
@@ -153,7 +154,7 @@ class Adapter:
 
     def encode_items(self, items: Sequence[Any], **options: Any) -> Vectors:
         """Images, sounds, ... -> float32 ``[n, dim]`` by the target's own tower."""
-        return self.target.encode_items(items, **options)
+        return encode_items(self.target, items, **options)
 
     def generate(self, texts: str | Sequence[str], **options: Any) -> list[Any]:
         """Items made by the target from prompts in any language of the source.
@@ -161,7 +162,7 @@ class Adapter:
         options: the target's own (``steps``, ``guidance``, ``size``, ``seed``, ``num_images``,
         ``negative`` in any language, ...).
         """
-        return self.target.generate(self.encode(texts), **self._negative_encoded(options))
+        return generate_items(self.target, self.encode(texts), **self._negative_encoded(options))
 
     def conditioning(self, texts: str | Sequence[str], **options: Any) -> dict[str, Any]:
         """The target pipeline's keyword arguments for prompts, for those who drive it themselves.

@@ -9,7 +9,7 @@ from typing import Any
 from m2m_adapters._internal.folders import current
 from m2m_adapters.artifact.untrusted import JSON_LIMIT, parse_json, read_current, refuse_pickles
 from m2m_adapters.errors import UserError
-from m2m_adapters.interfaces import ModalityModel, TextEncoder
+from m2m_adapters.interfaces import ModalityModel, Origin, TextEncoder
 
 FORMAT = 1
 WEIGHTS, RECORD, CARD = "adapter.safetensors", "adapter.json", "README.md"
@@ -103,34 +103,40 @@ def _check_side(path: Path, side: str, told: dict[str, Any]) -> None:
 def describe_source(
     encoder: TextEncoder, name: str | None, normalize_rows: bool, options: dict[str, Any]
 ) -> dict[str, Any]:
-    """What ``adapter.json`` says of the source."""
+    """What ``adapter.json`` says of the source; objects loaded by name remember it."""
     return {
-        "name": name,
+        "name": name or (encoder.origin.name if encoder.origin else None),
         "class": type(encoder).__qualname__,
         "dim": encoder.dim,
         "fingerprint": encoder.fingerprint,
         "normalize": normalize_rows,
         "max_tokens": encoder.max_tokens,
         "provenance": encoder.provenance,
-        "options": {k: v for k, v in options.items() if k in MODEL_OPTIONS and v is not None},
+        "options": _kept_options(encoder.origin, options),
     }
 
 
 def describe_target(
     model: ModalityModel, name: str | None, options: dict[str, Any]
 ) -> dict[str, Any]:
-    """What ``adapter.json`` says of the target."""
+    """What ``adapter.json`` says of the target; objects loaded by name remember it."""
     space = model.space
     return {
-        "name": name,
+        "name": name or (model.origin.name if model.origin else None),
         "class": type(model).__qualname__,
         "modality": model.modality,
         "dim": space.dim,
         "normalized": space.normalized,
         "fingerprint": space.fingerprint,
         "provenance": model.text.provenance,
-        "options": {k: v for k, v in options.items() if k in MODEL_OPTIONS and v is not None},
+        "options": _kept_options(model.origin, options),
     }
+
+
+def _kept_options(origin: Origin | None, options: dict[str, Any]) -> dict[str, Any]:
+    """Options that change vectors: those the model was loaded with, or is to be loaded with."""
+    both = {**(origin.options if origin else {}), **options}
+    return {key: value for key, value in both.items() if key in MODEL_OPTIONS and value is not None}
 
 
 def versions() -> dict[str, str]:

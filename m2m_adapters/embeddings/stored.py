@@ -11,7 +11,7 @@ import numpy as np
 
 from m2m_adapters.embeddings.store import Shelf, Store
 from m2m_adapters.interfaces import TextEncoder, Vectors
-from m2m_adapters.models.text_encoder import Progress, checked, piece_by_piece
+from m2m_adapters.models.text_encoder import Progress, encode_texts, piece_by_piece
 
 WINDOW = 2048
 """Sentences that are encoded and stored together. Windows begin at fixed places of a corpus, so
@@ -79,7 +79,7 @@ class StoredEncoder:
     def _encoded(self, texts: list[str], options: dict[str, Any]) -> Vectors:
         before = getattr(self.encoder, "tokens_encoded", 0)
         began = time.perf_counter()
-        found = checked(self.encoder.encode(texts, **options), self.encoder, texts, self.what)
+        found = encode_texts(self.encoder, texts, self.what, **options)
         self.speed.seconds += time.perf_counter() - began
         self.speed.sentences += len(texts)
         self.speed.tokens += getattr(self.encoder, "tokens_encoded", 0) - before

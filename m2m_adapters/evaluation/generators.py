@@ -16,6 +16,7 @@ from m2m_adapters.artifact.adapter import Adapter
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.judges import PerPicture, PictureJudge
 from m2m_adapters.interfaces import ModalityModel, Vectors, normalize
+from m2m_adapters.models.items import encode_items, generate_items
 from m2m_adapters.models.text_encoder import embed
 
 SYSTEMS = {
@@ -47,7 +48,7 @@ class Alignment(PictureJudge):
         self._texts = normalize(embed(scorer.text, list(references), what="scorer"))
 
     def encode(self, pictures: Sequence[Any]) -> Vectors:
-        return normalize(self._scorer.encode_items(list(pictures)))
+        return normalize(encode_items(self._scorer, list(pictures)))
 
     look = encode
 
@@ -91,7 +92,7 @@ def make_all(
     target = adapter.target
 
     def paint(vectors: Vectors) -> list[Any]:
-        return list(target.generate(vectors, **options))
+        return generate_items(target, vectors, **options)
 
     native = paint(embed(target.text, list(captions[reference]), what="target"))
     yield Made("reference", reference, native, native)

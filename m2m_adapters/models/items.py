@@ -18,10 +18,15 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from m2m_adapters.errors import UserError
+from m2m_adapters._internal.plugin_calls import distribution_of, failure, plugin_code
+from m2m_adapters.errors import PluginError, UserError
 from m2m_adapters.interfaces import ModalityModel, Vectors, normalize
+from m2m_adapters.models.text_encoder import as_float32, described
 
 Ready = TypeVar("Ready")
+
+MISTAKES = (TypeError, NameError, AttributeError, LookupError, ImportError, AssertionError)
+"""What a defect in the code of a plugin raises, rather than a damaged item."""
 
 
 class BadItem(UserError):
@@ -50,7 +55,9 @@ class ItemTarget(ModalityModel):
         """One item as the model wants it; runs on several threads, ahead of the model.
 
         options: those of ``encode_items`` that it does not know itself, such as ``allow_urls``.
-        Whatever is raised here is told with the item's name.
+        An exception here is reported with the item's name: as a bad item if it is a UserError,
+        OSError, ValueError or the like, as a defect of the plugin if it is a mistake in code
+        (TypeError, NameError, KeyError, ...).
         """
 
     @abstractmethod
@@ -91,6 +98,39 @@ class ItemTarget(ModalityModel):
             progress=progress,
         )
         return normalize(vectors) if self.space.normalized else vectors
+
+
+def encode_items(model: ModalityModel, items: Sequence[Any], **options: Any) -> Vectors:
+    """``model.encode_items(items)``, checked; an exception of a plugin's names the plugin.
+
+    A single path stands for a list of one.
+    """
+    if isinstance(items, (str, bytes, Path)):
+        items = [items]
+    skipped = options.get("skipped")
+    if options.get("on_error") == "skip" and skipped is None:
+        skipped = options["skipped"] = []
+    before = len(skipped or ())
+    with plugin_code(model, "encode_items"):
+        vectors = model.encode_items(items, **options)
+    left_out = {one.index for one in (skipped or [])[before:]}
+    used = [index for index in range(len(items)) if index not in left_out]
+    rows = as_float32(vectors, (len(used), model.text.dim), model, "target", "items")
+    finite = np.isfinite(rows).all(axis=1)
+    if not finite.all():
+        index = used[int(np.flatnonzero(~finite)[0])]
+        raise UserError(
+            f"{described(model, 'target')} gave NaN or infinity for "
+            f"{item_name(items[index], index)}",
+            "use precision fp32, or leave the item out",
+        )
+    return rows
+
+
+def generate_items(model: ModalityModel, vectors: Vectors, **options: Any) -> list[Any]:
+    """``model.generate(vectors)``; an exception of a plugin's names the plugin."""
+    with plugin_code(model, "generate"):
+        return list(model.generate(vectors, **options))
 
 
 def item_name(item: Any, index: int) -> str:
@@ -137,11 +177,16 @@ def made_ready(
                 index, future = waiting.popleft()
                 try:
                     batch.append((index, future.result()))
-                except MemoryError:
+                except (MemoryError, PluginError):
                     raise
                 except Exception as error:
                     name = item_name(items[index], index)
-                    what = error.what if isinstance(error, UserError) else _told(error)
+                    if isinstance(error, MISTAKES):
+                        code = getattr(ready, "func", ready)  # of a partial
+                        if plugin := distribution_of(code):
+                            raise failure(code, "", plugin, error, name) from error
+                        raise
+                    what = error.what if isinstance(error, UserError) else _described(error)
                     if on_error == "raise":
                         remedy = error.remedy if isinstance(error, UserError) else ""
                         raise BadItem(
@@ -165,7 +210,7 @@ def made_ready(
         )
 
 
-def _told(error: Exception) -> str:
+def _described(error: Exception) -> str:
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:160]}" if text else type(error).__name__
 

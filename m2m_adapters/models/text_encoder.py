@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from m2m_adapters._internal.plugin_calls import distribution_of, plugin_code
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import TextEncoder, Vectors, normalize
 
@@ -234,7 +235,7 @@ def embed(
     """float32 ``[len(texts), dim]``, chunk by chunk, each checked before it is trusted."""
 
     def encoded(some: list[str]) -> Vectors:
-        return checked(encoder.encode(some, **options), encoder, some, what)
+        return encode_texts(encoder, some, what, **options)
 
     return piece_by_piece(encoded, texts, encoder.dim, chunk, progress)
 
@@ -256,25 +257,48 @@ def piece_by_piece(
     return out
 
 
+def encode_texts(
+    encoder: TextEncoder, texts: Sequence[str], what: str = "encoder", **options: Any
+) -> Vectors:
+    """``encoder.encode(texts)``, checked; an exception of a plugin's names the plugin."""
+    with plugin_code(encoder, "encode"):
+        vectors = encoder.encode(texts, **options)
+    return checked(vectors, encoder, texts, what)
+
+
 def checked(vectors: Any, encoder: TextEncoder, texts: Sequence[str], what: str) -> Vectors:
     """``vectors`` as float32, or a clear complaint about the encoder that made them."""
-    if hasattr(vectors, "detach"):
-        vectors = vectors.detach().float().cpu().numpy()
-    found = np.asarray(vectors)
-    told = f"the {what} ({type(encoder).__name__})"
-    if found.shape != (len(texts), encoder.dim):
+    rows = as_float32(vectors, (len(texts), encoder.dim), encoder, what, "texts")
+    if not np.isfinite(rows).all():
+        row = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
         raise UserError(
-            f"{told} gave shape {list(found.shape)} for {len(texts)} texts; "
-            f"its dim says [{len(texts)}, {encoder.dim}]",
-            "mend the plugin; m2m_adapters.testing checks it",
-        )
-    if not np.issubdtype(found.dtype, np.floating):
-        raise UserError(f"{told} gave {found.dtype} instead of float32", "mend the plugin")
-    found = np.ascontiguousarray(found, dtype=np.float32)
-    if not np.isfinite(found).all():
-        row = int(np.flatnonzero(~np.isfinite(found).all(axis=1))[0])
-        raise UserError(
-            f"{told} gave NaN or infinity for {texts[row][:60]!r}",
+            f"{described(encoder, what)} gave NaN or infinity for {texts[row][:60]!r}",
             "use precision fp32, or drop the sentence",
         )
-    return found
+    return rows
+
+
+def as_float32(
+    vectors: Any, shape: tuple[int, int], model: object, what: str, things: str
+) -> Vectors:
+    """``vectors`` as a float32 array of ``shape``, or a complaint about the model."""
+    if hasattr(vectors, "detach"):
+        vectors = vectors.detach().float().cpu().numpy()
+    array = np.asarray(vectors)
+    if array.shape != shape:
+        raise UserError(
+            f"{described(model, what)} gave shape {list(array.shape)} for {shape[0]} {things}; "
+            f"its dim says {list(shape)}",
+            "mend the plugin; m2m_adapters.testing checks it",
+        )
+    if not np.issubdtype(array.dtype, np.floating):
+        raise UserError(
+            f"{described(model, what)} gave {array.dtype} instead of float32", "mend the plugin"
+        )
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def described(model: object, what: str) -> str:
+    """How messages call a model: its role, its class, and its plugin if it has one."""
+    distribution = distribution_of(model)
+    return f"the {what} ({type(model).__name__}{f' of {distribution}' if distribution else ''})"

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from m2m_adapters._internal.plugin_calls import plugin_code
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import TextEncoder, Vectors, normalize
 
@@ -38,10 +39,11 @@ class Fusion(TextEncoder):
         self.max_tokens = min(limits) if limits else None
 
     def encode(self, texts: Sequence[str], **options: Any) -> Vectors:
-        columns = [
-            normalize(np.asarray(part.encode(texts, **options), np.float32)) * weight
-            for part, weight in zip(self.parts, self.weights, strict=True)
-        ]
+        columns = []
+        for part, weight in zip(self.parts, self.weights, strict=True):
+            with plugin_code(part, "encode"):
+                rows = part.encode(texts, **options)
+            columns.append(normalize(np.asarray(rows, np.float32)) * weight)
         return np.concatenate(columns, axis=1).astype(np.float32, copy=False)
 
     @cached_property

@@ -6,10 +6,12 @@ the registry's entries, and for sources the sum of several (``mpnet+labse``).
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from m2m_adapters._internal.plugin_calls import plugin_code
 from m2m_adapters.errors import UnknownName, UserError
 from m2m_adapters.hookspecs import Offer
 from m2m_adapters.registry.entries import close, registry
@@ -35,45 +37,52 @@ def unknown(kind: str, name: str) -> UnknownName:
     )
 
 
-def _call(factory: Callable[..., Any], *args: Any, **options: Any) -> Any:
-    """Call a factory with those options it has parameters for; simple ones take none."""
-    try:
-        parameters = inspect.signature(factory).parameters.values()
-    except (TypeError, ValueError):
-        return factory(*args)
-    if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-        names = {p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
-        options = {k: v for k, v in options.items() if k in names}
-    return factory(*args, **options)
+@dataclass(frozen=True)
+class Resolved:
+    """An offer with what its factory is to be called with."""
+
+    offer: Offer
+    arguments: tuple[str, ...]
+    options: dict[str, Any]
+
+    def call(self) -> Any:
+        """The factory's result; options it has no parameter for are left out."""
+        with plugin_code(Offer.load, "", self.offer.distribution):
+            factory = self.offer.load()
+        options = self.options
+        with contextlib.suppress(TypeError, ValueError):  # builtins have no signature
+            parameters = inspect.signature(factory).parameters.values()
+            if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+                usable = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+                names = {p.name for p in parameters if p.kind in usable}
+                options = {k: v for k, v in options.items() if k in names}
+        with plugin_code(factory, "", self.offer.distribution):
+            return factory(*self.arguments, **options)
 
 
-def resolve(kind: str, name: str, **options: Any) -> Any:
-    """Whatever goes by ``name``: a source, target, corpus, benchmark or loss, made ready.
-
-    ``options`` (device, precision, trust_remote_code, ...) are handed to the factory as far
-    as it knows them.
-    """
+def find(kind: str, name: str, **options: Any) -> Resolved:
+    """What ``name`` stands for, without loading it; unknown names raise."""
     if not name or not isinstance(name, str):
         raise UserError(f"a {kind} is given by its name, not {name!r}", f"e.g. m2m list --{kind}s")
-    found = catalogue()
+    known = catalogue()
     scheme, colon, rest = name.partition(":")
     offer: Offer | None
     if colon:
-        offer = found.find(kind, scheme)
+        offer = known.find(kind, scheme)
         if offer is not None and offer.scheme:
             if not rest:
                 raise UserError(f"'{name}' lacks a model", f"write {scheme}:ORG/MODEL or a folder")
-            return _call(offer.load(), rest, **options)
+            return Resolved(offer, (rest,), options)
         if scheme in registry().plugins:
             line = registry().plugins[scheme].get("install", "")
             raise UserError(f"the plugin for '{scheme}:' is not installed", line)
         raise unknown(kind, name)
-    offer = found.find(kind, name)
+    offer = known.find(kind, name)
     if offer is not None and not offer.scheme:
-        return _call(offer.load(), **options)
+        return Resolved(offer, (), options)
     entry = registry().find(kind, name)
     if entry is not None:
-        offer = found.find(kind, entry.plugin)
+        offer = known.find(kind, entry.plugin)
         if offer is None or not offer.scheme:
             raise UserError(
                 f"the {kind} '{name}' needs a plugin that is not installed",
@@ -82,8 +91,17 @@ def resolve(kind: str, name: str, **options: Any) -> Any:
         given = {**entry.options, **{k: v for k, v in options.items() if v is not None}}
         if entry.revision is not None:
             given.setdefault("revision", entry.revision)
-        return _call(offer.load(), entry.model, **given)
+        return Resolved(offer, (entry.model,), given)
     raise unknown(kind, name)
+
+
+def resolve(kind: str, name: str, **options: Any) -> Any:
+    """Whatever goes by ``name``: a source, target, corpus, benchmark or loss, ready for use.
+
+    ``options`` (device, precision, trust_remote_code, ...) are passed to the factory as far
+    as it knows them.
+    """
+    return find(kind, name, **options).call()
 
 
 def load_source(name: str, **options: Any) -> TextEncoder:
@@ -91,34 +109,59 @@ def load_source(name: str, **options: Any) -> TextEncoder:
 
     options: ``device``, ``precision``, ... of its factory; ``compile=True`` for torch.compile.
     """
-    from m2m_adapters.interfaces import TextEncoder
+    from m2m_adapters.interfaces import Origin, TextEncoder
     from m2m_adapters.registry.fusion import fuse, terms
 
     if isinstance(name, str) and len(terms(name)) > 1:
-        return fuse(name, load_source, **options)
+        fusion = fuse(name, load_source, **options)
+        fusion.origin = Origin(name, _recorded(options))
+        return fusion
     compiled = options.pop("compile", False)
-    made = resolve("source", name, **options)
-    if not isinstance(made, TextEncoder):
+    resolved = find("source", name, **options)
+    source = resolved.call()
+    if not isinstance(source, TextEncoder):
         raise UserError(
-            f"the source '{name}' gave a {type(made).__name__}, not a TextEncoder",
+            f"the source '{name}' of {resolved.offer.distribution} gave a "
+            f"{type(source).__name__}, not a TextEncoder",
             "its factory must return an m2m_adapters.TextEncoder",
         )
+    source.origin = Origin(name, _recorded(options), resolved.offer.distribution)
     if compiled:
-        made.compile()
-    return made
+        source.compile()
+    return source
 
 
 def load_target(name: str, **options: Any) -> ModalityModel:
     """The target called ``name``; options as those of a source, ``compile`` for its text tower."""
-    from m2m_adapters.interfaces import ModalityModel
+    from m2m_adapters.interfaces import ModalityModel, Origin, TextEncoder
 
     compiled = options.pop("compile", False)
-    made = resolve("target", name, **options)
-    if not isinstance(made, ModalityModel):
+    resolved = find("target", name, **options)
+    target = resolved.call()
+    distribution = resolved.offer.distribution
+    called = f"{type(target).__name__}, the target '{name}' of {distribution},"
+    if not isinstance(target, ModalityModel):
         raise UserError(
-            f"the target '{name}' gave a {type(made).__name__}, not a ModalityModel",
+            f"the target '{name}' of {distribution} gave a {type(target).__name__}, not a "
+            "ModalityModel",
             "its factory must return an m2m_adapters.ModalityModel",
         )
+    target.origin = Origin(name, _recorded(options), distribution)
+    if not isinstance(getattr(target, "modality", None), str):
+        raise UserError(
+            f"{called} has no modality", 'set modality = "image" (or another) in the class'
+        )
+    with plugin_code(target, "text"):
+        text = target.text
+    if not isinstance(text, TextEncoder):
+        raise UserError(
+            f"{called} has a {type(text).__name__} as its text tower, not a TextEncoder",
+            "assign an m2m_adapters.TextEncoder to self.text",
+        )
     if compiled:
-        made.text.compile()
-    return made
+        text.compile()
+    return target
+
+
+def _recorded(options: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if value is not None}

@@ -81,6 +81,13 @@ def discover() -> list[tuple[EntryPoint, Distribution]]:
 
 def _load(manager: pluggy.PluginManager, ep: EntryPoint, plugin: Plugin) -> None:
     module = ep.load()
+    written_for = getattr(module, "M2M_INTERFACE", hookspecs.INTERFACE)
+    if written_for != hookspecs.INTERFACE:
+        raise PluginError(
+            f"it is written for interface {written_for} of m2m-adapters, this release has "
+            f"{hookspecs.INTERFACE}",
+            f"install versions of m2m-adapters and {plugin.distribution} that go together",
+        )
     manager.register(module, name=f"{plugin.distribution}:{plugin.name}")
     others = [m for _, m in manager.list_name_plugin() if m is not module]
     register = Register(plugin.distribution)

@@ -130,14 +130,10 @@ class AffineTarget(ModalityModel):
         rotation: bool = False,
         seed: int = 7,
     ) -> None:
-        self._text = _AffineText(dim, source or ToySource(), noise, rotation, seed)
-
-    @property
-    def text(self) -> TextEncoder:
-        return self._text
+        self.text = _AffineText(dim, source or ToySource(), noise, rotation, seed)
 
     def encode_items(self, items: Sequence[Any], **options: Any) -> Vectors:
-        return self._text.encode([str(item) for item in items])
+        return self.text.encode([str(item) for item in items])
 
 
 def toy_sentences(n: int | None = None, seed: int = 0) -> Iterator[str]:
