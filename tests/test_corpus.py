@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from m2m_adapters.corpus.sentences import read_corpus
+from m2m_adapters.corpus.sentences import every_sentence, named, read_corpus
 from m2m_adapters.errors import UserError
 
 LINES = ["a dog barks", "two cats", "rain on a roof"]
@@ -131,6 +131,12 @@ CUT = gzip.compress(b"hello world, hello world", mtime=0)[:-6]
         ("a.txt.gz", CUT, "gzip data is damaged"),
         ("a.csv", b"id,lang\n1,de\n", "columns: id, lang"),
         ("a.csv", b"id,caption\n1,x\n2\n", "line 3: 1 columns"),
+        ("a.csv", b"id,caption\n1,a dog, barking\n", "line 2: 3 columns, the header has 2"),
+        ("a.csv", b'id,caption\n1,"a dog\n2,a cat\n', "line 3: unexpected end of data"),
+        ("a.csv", b"caption,language\nein Hund,de\nun chien,fr\n", "no row is English"),
+        ("a.txt", b"a" * (17 << 20), "longer than 16 MiB"),
+        ("a.txt.gz", gzip.compress(b"a dog\n" * (12 << 20), mtime=0), "200 times its size"),
+        ("a.jsonl", b'{"caption": "x", "n": ' + b"9" * 5000 + b"}\n", "line 1: not JSON"),
         ("a.jsonl", b'"ok"\n{"caption": "x"\n', "line 2: not JSON"),
         ("a.jsonl", b'{"caption": "x"}\n{"other": "y"}\n', "line 2: there is no key 'caption'"),
         ("a.jsonl", b"3\n", "line 1: int where a sentence should be"),
@@ -158,6 +164,8 @@ def test_one_clear_line_with_file_and_line(
         (7, "must be sentences"),
         ({"a": 1}, "must be sentences"),
         ("no/such/file.txt", "no file or corpus called"),
+        (["a dog barks", "captions.txt"], "no file or corpus called 'captions.txt'"),
+        ("/dev/zero", "binary file"),
         ("toy-sentence", "did you mean 'toy-sentences'"),
         ("*.nothing", "no file matches"),
     ],
@@ -165,3 +173,57 @@ def test_one_clear_line_with_file_and_line(
 def test_bad_arguments(texts: object, told: str) -> None:
     with pytest.raises(UserError, match=told.replace("*", r"\*")):
         read_corpus(texts)  # type: ignore[arg-type]
+
+
+def test_a_missing_file_among_several_is_not_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one dog\n")
+    with pytest.raises(UserError, match="no file or corpus called 'missing'"):
+        read_corpus(named([str(tmp_path / "a.txt"), "missing"]))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_only_english_rows_of_a_table_with_languages(tmp_path: Path, suffix: str) -> None:
+    rows = [("1.jpg", "en", "a dog"), ("1.jpg", "de", "ein Hund"), ("2.jpg", "eng_Latn", "a cat"),
+            ("2.jpg", "ja", "猫"), ("3.jpg", "", "a bird")]  # fmt: skip
+    path = tmp_path / f"captions.{suffix}"
+    if suffix == "csv":
+        path.write_text("item,language,caption\n" + "".join(",".join(row) + "\n" for row in rows))
+    elif suffix == "jsonl":
+        keys = ("item", "language", "caption")
+        path.write_text("".join(json.dumps(dict(zip(keys, row))) + "\n" for row in rows))
+    else:
+        pa = pytest.importorskip("pyarrow")
+        import pyarrow.parquet as pq
+
+        columns = dict(zip(("item", "language", "caption"), map(list, zip(*rows))))
+        pq.write_table(pa.table(columns), path)
+    with pytest.warns(UserWarning, match="3 English rows used, 2 rows in other languages"):
+        corpus = read_corpus(path)
+    assert corpus.sentences == ["a dog", "a cat", "a bird"] and corpus.other_languages == 2
+    # Rows of a dataset of vectors answer to rows of the table.
+    assert len(list(every_sentence(path))) == 5
+
+
+def test_origins_can_be_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "captions.txt").write_text("one dog\n")
+    monkeypatch.chdir(tmp_path)
+    cases = {
+        "captions.txt": {"kind": "file", "path": "captions.txt"},
+        "*.txt": {"kind": "file", "path": "*.txt"},
+        "toy-sentences": {"kind": "name", "name": "toy-sentences"},
+    }
+    for name, origin in cases.items():
+        assert read_corpus(name, max_sentences=5).describe()["origins"] == [origin]
+    assert read_corpus(["a dog", "a cat"]).describe()["origins"] == [{"kind": "memory"}]
+
+
+def test_invalid_text_in_parquet_is_one_line(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    broken = pa.Array.from_buffers(
+        pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\2\0\0\0"), pa.py_buffer(b"\xff\xfe")]
+    )
+    pq.write_table(pa.table({"caption": broken}), tmp_path / "a.parquet")
+    with pytest.raises(UserError, match="not a readable parquet file"):
+        read_corpus(tmp_path / "a.parquet")

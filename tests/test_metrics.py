@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import m2m_adapters as m2m
-from m2m_adapters._internal.languages import language, normalise
+from m2m_adapters._internal.languages import language, normalize_tag
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation import Benchmark, LazyItems, System, evaluate
 from m2m_adapters.evaluation.consistency import consistency
@@ -207,7 +207,7 @@ def test_mteb_agrees() -> None:
      ("nob", "no"), ("iw", "he"), ("srp_Latn", "sr-Latn"), ("xx-unknown", "xx")],
 )  # fmt: skip
 def test_codes_are_normalised(written: str, code: str) -> None:
-    assert normalise(written) == code
+    assert normalize_tag(written) == code
     made = Benchmark("b", "words", ["x"], {written: ["y"]}, owners={written: [0]})
     assert list(made.captions) == list(made.owners) == [code]
 

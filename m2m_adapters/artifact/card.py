@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Any
 
 import yaml
@@ -61,7 +62,7 @@ def card(record: dict[str, Any], repo: str = "") -> str:
             "## Corpus",
             "",
             f"{corpus.get('sentences', 0):,} English sentences from "
-            f"{', '.join(corpus.get('origins') or ['memory'])}"
+            f"{', '.join(map(origin_name, corpus.get('origins') or [{'kind': 'memory'}]))}"
             f" (digest `{str(corpus.get('digest', ''))[:16]}`)."
             + (f" Used: {corpus['used']:,} ({corpus['stopped']})." if "stopped" in corpus else ""),
             "",
@@ -118,6 +119,16 @@ def base_models(record: dict[str, Any], side: str) -> list[str]:
     return [model for model in found if model.count("/") == 1 and model[0] not in "./~"]
 
 
+def origin_name(origin: Any) -> str:
+    """One origin of a corpus for people: the name of a file without its folder, or of a corpus."""
+    if not isinstance(origin, dict):
+        return str(origin)
+    if path := origin.get("path"):
+        return PurePath(str(path)).name
+    words = {"stdin": "standard input", "memory": "sentences in memory"}
+    return str(origin.get("name") or words.get(str(origin.get("kind")), "unknown"))
+
+
 def languages(record: dict[str, Any]) -> list[str]:
     """Codes the source's entry lists, else those measured, else the word for many."""
     for entry in _entries(record, "source"):
@@ -139,7 +150,7 @@ def licence(record: dict[str, Any]) -> Composed:
         told = imported.get("licence")
         parts["published checkpoint"] = told if isinstance(told, str) else None
     if corpus := record.get("corpus"):
-        origins = [str(origin) for origin in corpus.get("origins") or []]
+        origins = [origin_name(origin) for origin in corpus.get("origins") or []]
         for number, origin in enumerate(origins or [""]):
             entry = registry().find("corpus", origin)
             parts["corpus" if number == 0 else f"corpus {number + 1}"] = (

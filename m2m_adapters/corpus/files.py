@@ -5,23 +5,34 @@ Every complaint is one line with the file and, where there are lines, the line n
 
 from __future__ import annotations
 
-import csv
 import glob
 import gzip
 import io
-import json
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
+from m2m_adapters.corpus.tables import (
+    EnglishRows,
+    Lines,
+    read_csv,
+    read_json_lines,
+    read_parquet,
+)
 from m2m_adapters.errors import UserError
 
-USUAL_COLUMNS = ("caption", "captions", "text", "sentence", "sentences", "en", "english", "title")
-TABLES = {".csv": ",", ".tsv": "\t"}
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
 JSON_LINES = (".jsonl", ".ndjson", ".json")
 FOLDER_SUFFIXES = (".txt", ".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+
+LONGEST_LINE = 16 << 20
+"""Bytes. A file whose line is longer is not text, and would fill the memory."""
+UNPACKED_FREELY = 64 << 20
+MOST_UNPACKED = 200
+"""Text shrinks by a factor of 3 to 20 under gzip, seldom by more than 100; a file that unpacks to
+more than this many times its size is an attack or a mistake."""
 
 
 def expand(name: str | Path) -> list[Path]:
@@ -37,7 +48,7 @@ def expand(name: str | Path) -> list[Path]:
                 f"it should hold {', '.join(FOLDER_SUFFIXES)} (or .gz of these)",
             )
         return files
-    if any(c in str(name) for c in "*?["):
+    if is_glob(str(name)):
         files = sorted(Path(p) for p in glob.glob(str(path), recursive=True) if Path(p).is_file())
         if files:
             return files
@@ -53,47 +64,93 @@ def expand(name: str | Path) -> list[Path]:
     )
 
 
+def is_glob(name: str) -> bool:
+    return any(c in name for c in "*?[")
+
+
 def kind_of(path: Path) -> str:
     """The suffix that says how to read a file, without ``.gz``."""
     name = path.name[:-3] if path.name.endswith(".gz") else path.name
     return Path(name).suffix.lower()
 
 
-def read_file(path: Path, column: str | None = None) -> Iterator[str]:
-    """Raw sentences of one file, in order."""
+def names_a_file(text: str) -> bool:
+    """Whether a word has one of our suffixes, so that it means a file even if there is none."""
+    return not any(c.isspace() for c in text) and kind_of(Path(text)) in (
+        *FOLDER_SUFFIXES,
+        *JSON_LINES,
+    )
+
+
+def read_file(
+    path: Path, column: str | None = None, english: EnglishRows | None = None
+) -> Iterator[str]:
+    """Sentences of one file as they are written, in order.
+
+    english: keeps the English rows of a table with a language column.
+    """
     try:
         with open(path, "rb") as raw:
             head = raw.read(2) if path.is_file() else b""
             if head:
                 raw.seek(0)
-            stream: Any = gzip.GzipFile(fileobj=raw) if head == b"\x1f\x8b" else raw
-            yield from _read(stream, kind_of(path), column, str(path))
+            stream: Any = raw
+            if head == b"\x1f\x8b":
+                stream = Unpacked(raw, path.stat().st_size, str(path))
+            yield from _read(stream, kind_of(path), column, str(path), english)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(
-            f"{path}: the gzip data is damaged or cut short ({error})", "fetch the file again"
+            f"{path}: the gzip data is damaged or cut short ({error})", "download the file again"
         ) from error
     except PermissionError as error:
         raise UserError(f"{path} may not be read", "change its permissions") from error
     except OSError as error:
         raise UserError(
-            f"cannot read {path}: {error.strerror or error}", "mend the file"
+            f"cannot read {path}: {error.strerror or error}", "check the file"
         ) from error
 
 
+class Unpacked(io.RawIOBase):
+    """A gzip file as a stream; refuses one that unpacks to absurdly more than its size."""
+
+    def __init__(self, raw: IO[bytes], size: int, where: str) -> None:
+        self._gzip = gzip.GzipFile(fileobj=raw)
+        self._limit = max(UNPACKED_FREELY, MOST_UNPACKED * size)
+        self._read = 0
+        self._where = where
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._gzip.read(len(buffer))
+        self._read += len(data)
+        if self._read > self._limit:
+            raise UserError(
+                f"{self._where} unpacks to more than {MOST_UNPACKED} times its size",
+                "unpack it yourself if you trust it",
+            )
+        buffer[: len(data)] = data
+        return len(data)
+
+
 def read_stdin(column: str | None = None) -> Iterator[str]:
-    """Raw sentences from standard input: lines, or json lines when a column is asked for."""
-    yield from _read(sys.stdin.buffer, ".jsonl" if column else ".txt", column, "standard input")
+    """Sentences from standard input: lines, or json lines when a column is asked for."""
+    kind = ".jsonl" if column else ".txt"
+    yield from _read(sys.stdin.buffer, kind, column, "standard input", None)
 
 
-def _read(stream: BinaryIO, kind: str, column: str | None, where: str) -> Iterator[str]:
+def _read(
+    stream: BinaryIO, kind: str, column: str | None, where: str, english: EnglishRows | None
+) -> Iterator[str]:
     if kind == ".parquet":
-        yield from _parquet(stream, column, where)
+        yield from read_parquet(stream, column, where, english)
         return
     lines = _decoded(stream, where)
-    if kind in TABLES:
-        yield from _table(lines, TABLES[kind], column, where)
+    if kind in DELIMITERS:
+        yield from read_csv(lines, DELIMITERS[kind], column, where, english)
     elif kind in JSON_LINES:
-        yield from _json_lines(lines, column, where)
+        yield from read_json_lines(lines, column, where, english)
     elif column is not None:
         raise UserError(
             f"{where} is plain text and has no column '{column}'",
@@ -104,8 +161,11 @@ def _read(stream: BinaryIO, kind: str, column: str | None, where: str) -> Iterat
             yield line
 
 
-def _decoded(stream: BinaryIO, where: str) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(stream, start=1):
+def _decoded(stream: BinaryIO, where: str) -> Lines:
+    buffered = io.BufferedReader(stream) if isinstance(stream, io.RawIOBase) else stream
+    number = 0
+    while line := buffered.readline(LONGEST_LINE + 1):
+        number += 1
         if number == 1:
             if line[:2] in (b"\xff\xfe", b"\xfe\xff"):
                 raise UserError(f"{where} is UTF-16", "convert it to UTF-8")
@@ -115,6 +175,11 @@ def _decoded(stream: BinaryIO, where: str) -> Iterator[tuple[int, str]]:
                 f"{where}, line {number}: this is a binary file, not text",
                 "give txt, csv, tsv, jsonl or parquet",
             )
+        if len(line) > LONGEST_LINE:
+            raise UserError(
+                f"{where}, line {number}: longer than {LONGEST_LINE >> 20} MiB",
+                "write one sentence a line",
+            )
         try:
             yield number, line.decode("utf-8").rstrip("\r\n")
         except UnicodeDecodeError as error:
@@ -122,117 +187,3 @@ def _decoded(stream: BinaryIO, where: str) -> Iterator[tuple[int, str]]:
                 f"{where}, line {number}: not valid UTF-8 (byte {error.start + 1})",
                 "convert the file to UTF-8",
             ) from None
-
-
-def _table(
-    lines: Iterator[tuple[int, str]], delimiter: str, column: str | None, where: str
-) -> Iterator[str]:
-    rows = csv.reader((line + "\n" for _, line in lines), delimiter=delimiter)
-    index: int | None = None
-    try:
-        for row in rows:
-            if index is None:
-                if column is None and len(row) == 1 and " " in row[0].strip():
-                    yield row[0]  # one column and no header: the first line is a sentence too
-                    index = 0
-                    continue
-                index = row.index(choose_column(row, column, f"{where}, line 1"))
-            elif row and len(row) <= index:
-                raise UserError(
-                    f"{where}, line {rows.line_num}: {len(row)} columns, "
-                    f"but the sentences are in column {index + 1}",
-                    "mend the line",
-                )
-            elif row:
-                yield row[index]
-    except csv.Error as error:
-        raise UserError(f"{where}, line {rows.line_num}: {error}", "mend the line") from error
-
-
-def _json_lines(lines: Iterator[tuple[int, str]], column: str | None, where: str) -> Iterator[str]:
-    key = column
-    for number, line in lines:
-        if not line.strip():
-            continue
-        at = f"{where}, line {number}"
-        try:
-            record = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            told = error.msg if isinstance(error, json.JSONDecodeError) else "too deeply nested"
-            raise UserError(f"{at}: not JSON ({told})", "write one JSON value a line") from None
-        if isinstance(record, dict):
-            if key is None:
-                key = choose_column([k for k, v in record.items() if _texty(v)], None, at)
-            if key not in record:
-                raise UserError(
-                    f"{at}: there is no key '{key}' (but {', '.join(record) or 'none'})",
-                    "choose another with --column, or mend the line",
-                )
-            record = record[key]
-        for value in record if isinstance(record, list) else [record]:
-            if not isinstance(value, str):
-                raise UserError(
-                    f"{at}: {type(value).__name__} where a sentence should be",
-                    "each line holds a string, or an object with one",
-                )
-            yield value
-
-
-def _texty(value: object) -> bool:
-    return isinstance(value, str) or (
-        isinstance(value, list) and bool(value) and isinstance(value[0], str)
-    )
-
-
-def _parquet(stream: BinaryIO, column: str | None, where: str) -> Iterator[str]:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise UserError(
-            "reading parquet needs pyarrow", 'pip install "m2m-adapters[parquet]"'
-        ) from error
-    seekable = io.BytesIO(stream.read()) if isinstance(stream, gzip.GzipFile) else stream
-    try:
-        file = pq.ParquetFile(seekable)
-        texty = [
-            f.name
-            for f in file.schema_arrow
-            if any(t(f.type) for t in (pa.types.is_string, pa.types.is_large_string))
-            or (pa.types.is_list(f.type) and pa.types.is_string(f.type.value_type))
-        ]
-        name = choose_column(file.schema_arrow.names if column else texty, column, where)
-        for batch in file.iter_batches(batch_size=8192, columns=[name]):
-            for value in batch.column(0).to_pylist():
-                for sentence in value if isinstance(value, list) else [value]:
-                    if sentence is not None and not isinstance(sentence, str):
-                        raise UserError(f"{where}: column '{name}' holds no text", "choose another")
-                    yield sentence or ""
-    except pa.ArrowException as error:
-        told = str(error).splitlines()[0]
-        raise UserError(
-            f"{where}: not a readable parquet file ({told})", "write it again"
-        ) from error
-
-
-def choose_column(names: Iterable[str], column: str | None, where: str) -> str:
-    """The column asked for, or the one that most likely holds the sentences."""
-    names = [str(name) for name in names]
-    listed = ", ".join(names) or "none"
-    if column is not None:
-        if column in names:
-            return column
-        raise UserError(
-            f"{where}: there is no column '{column}' (columns: {listed})",
-            "choose one of them with --column",
-        )
-    lower = {name.strip().lower(): name for name in reversed(names)}
-    for usual in USUAL_COLUMNS:
-        if usual in lower:
-            return lower[usual]
-    if len(names) == 1:
-        return names[0]
-    raise UserError(
-        f"{where}: cannot tell which column holds the sentences (columns: {listed})",
-        "choose one with --column",
-    )

@@ -1,4 +1,4 @@
-"""English sentences in: checked, normalised, deduplicated, sampled.
+"""English sentences: checked, normalized, deduplicated, sampled.
 
 Sampling keeps the sentences with the smallest seeded hash. That is a uniform sample of the
 *distinct* sentences, needs memory for the sample only, and does not depend on file order.
@@ -9,11 +9,14 @@ from __future__ import annotations
 import hashlib
 import heapq
 import unicodedata
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from m2m_adapters.corpus.files import expand, read_file, read_stdin
+from m2m_adapters.corpus.files import expand, is_glob, names_a_file, read_file, read_stdin
+from m2m_adapters.corpus.origins import Origin
+from m2m_adapters.corpus.tables import EnglishRows
 from m2m_adapters.errors import UserError
 
 TextsLike = str | Path | Iterable[str | Path]
@@ -22,14 +25,18 @@ TextsLike = str | Path | Iterable[str | Path]
 
 @dataclass(frozen=True)
 class Corpus:
-    """Distinct sentences in reading order, and what was dropped on the way."""
+    """Distinct sentences in reading order, and what was dropped on the way.
+
+    other_languages: rows of tables that were left out because they are not English.
+    """
 
     sentences: list[str]
     read: int
     empty: int
     duplicates: int
     sampled_from: int | None = None
-    origins: list[str] = field(default_factory=list)
+    origins: list[Origin] = field(default_factory=list)
+    other_languages: int = 0
 
     def __len__(self) -> int:
         return len(self.sentences)
@@ -43,9 +50,9 @@ class Corpus:
         return digest.hexdigest()
 
     def describe(self) -> dict[str, object]:
-        """What an adapter's card says of its corpus."""
+        """The corpus in an adapter's record."""
         return {
-            "origins": self.origins,
+            "origins": [origin.to_dict() for origin in self.origins],
             "sentences": len(self.sentences),
             "read": self.read,
             "empty_dropped": self.empty,
@@ -60,6 +67,17 @@ def clean(text: str) -> str:
     return unicodedata.normalize("NFC", " ".join(text.split()))
 
 
+def named(texts: Sequence[str]) -> TextsLike:
+    """What a user named on the command line: files, folders, globs, corpora or ``-``.
+
+    Of a list, :func:`read_corpus` would take a word that names nothing as a sentence; here it is
+    a missing file.
+    """
+    if len(texts) == 1:
+        return texts[0]
+    return [text if text == "-" or _is_corpus(text) else Path(text) for text in texts]
+
+
 def read_corpus(
     texts: TextsLike,
     *,
@@ -70,54 +88,70 @@ def read_corpus(
     """Sentences from files, folders, globs, stdin, corpus names or any iterable of strings.
 
     A lone string or path names something to read. In a list, paths and single words that name
-    a file, a glob or a corpus are read; everything else is a sentence.
+    a file, a glob or a corpus are read; everything else is a sentence. Of a table with a language
+    column only the English rows are read.
     """
     if max_sentences is not None and max_sentences < 1:
         raise UserError(
             f"--max-sentences must be at least 1, not {max_sentences}",
             "leave it out to use every sentence",
         )
-    origins: list[str] = []
-    stream = _stream(texts, column, max_sentences, seed, origins)
+    reader = _Reader(column, max_sentences, seed, EnglishRows())
     if max_sentences is None:
-        corpus = _everything(stream, origins)
+        corpus = _everything(reader, texts)
     else:
-        corpus = _sample(stream, max_sentences, seed, origins)
+        corpus = _sample(reader, texts, max_sentences, seed)
+    english = reader.english
+    assert english is not None
+    shown = ", ".join(str(origin) for origin in corpus.origins[:3])
+    if english.left_out:
+        if not corpus.sentences:
+            raise UserError(
+                f"{shown}: no row is English (languages: {english.languages})",
+                "give English text; the language column says which rows are",
+            )
+        warnings.warn(
+            f"{shown}: {english.kept:,} English rows used, {english.left_out:,} rows in other "
+            f"languages left out ({english.languages})",
+            stacklevel=2,
+        )
     if not corpus.sentences:
-        told = f" (in {', '.join(origins[:3])})" if origins else ""
-        raise UserError(f"the corpus holds no sentence{told}", "give English text, one a line")
+        inside = f" (in {shown})" if shown else ""
+        raise UserError(f"the corpus holds no sentence{inside}", "give English text, one a line")
     return corpus
 
 
 def every_sentence(
     texts: TextsLike, *, column: str | None = None, wanted: int | None = None
 ) -> Iterator[str]:
-    """All sentences in order, also empty ones and those that were there before.
+    """All sentences in order and in every language, also empty and repeated ones.
 
-    wanted: how many a corpus that can make any number is asked for.
+    wanted: how many sentences to ask of a corpus that can make any number.
     """
-    return _stream(texts, column, wanted, 0, [])
+    return _Reader(column, wanted, 0, None).sentences(texts)
 
 
-def _everything(stream: Iterator[str], origins: list[str]) -> Corpus:
+def _everything(reader: _Reader, texts: TextsLike) -> Corpus:
     kept: dict[str, None] = {}
     read = empty = 0
-    for sentence in stream:
+    for sentence in reader.sentences(texts):
         read += 1
         if sentence:
             kept[sentence] = None
         else:
             empty += 1
-    return Corpus(list(kept), read, empty, read - empty - len(kept), None, origins)
+    return Corpus(
+        list(kept), read, empty, read - empty - len(kept), None, reader.origins, reader.left_out
+    )
 
 
-def _sample(stream: Iterator[str], size: int, seed: int, origins: list[str]) -> Corpus:
+def _sample(reader: _Reader, texts: TextsLike, size: int, seed: int) -> Corpus:
     # A heap of the `size` smallest hashes, the largest on top (hence the minus).
     heap: list[tuple[int, int, str]] = []
     held: set[int] = set()
     read = empty = duplicates = 0
     key = seed.to_bytes(16, "little", signed=True)
-    for sentence in stream:
+    for sentence in reader.sentences(texts):
         read += 1
         if not sentence:
             empty += 1
@@ -136,60 +170,71 @@ def _sample(stream: Iterator[str], size: int, seed: int, origins: list[str]) -> 
             held.discard(-gone)
     ordered = [sentence for _, _, sentence in sorted(heap, key=lambda item: item[1])]
     seen = read - empty
-    return Corpus(ordered, read, empty, duplicates, seen if seen > len(ordered) else None, origins)
+    sampled_from = seen if seen > len(ordered) else None
+    return Corpus(ordered, read, empty, duplicates, sampled_from, reader.origins, reader.left_out)
 
 
-def _stream(
-    texts: TextsLike, column: str | None, wanted: int | None, seed: int, origins: list[str]
-) -> Iterator[str]:
-    if isinstance(texts, (str, Path)):
-        yield from _named(texts, column, wanted, seed, origins)
-        return
-    if isinstance(texts, (bytes, dict)) or not isinstance(texts, Iterable):
-        raise UserError(
-            f"texts must be sentences or the name of a file, not {type(texts).__name__}",
-            "pass a list of strings or a path",
-        )
-    said_sentences = False
-    for position, item in enumerate(texts):
-        if isinstance(item, Path) or (isinstance(item, str) and _is_name(item)):
-            yield from _named(item, column, wanted, seed, origins)
-        elif isinstance(item, str):
-            if not said_sentences:
-                origins.append("sentences given in Python")
-                said_sentences = True
-            yield _checked(item, f"sentence {position}")
-        else:
+@dataclass
+class _Reader:
+    """Reads whatever ``texts`` may be, and notes where it came from.
+
+    wanted, seed: what a corpus that makes its sentences is asked for. english: see
+    :class:`EnglishRows`; None keeps every row.
+    """
+
+    column: str | None
+    wanted: int | None
+    seed: int
+    english: EnglishRows | None
+    origins: list[Origin] = field(default_factory=list)
+
+    @property
+    def left_out(self) -> int:
+        return self.english.left_out if self.english else 0
+
+    def sentences(self, texts: TextsLike) -> Iterator[str]:
+        if isinstance(texts, (str, Path)):
+            yield from self._named(texts)
+            return
+        if isinstance(texts, (bytes, dict)) or not isinstance(texts, Iterable):
             raise UserError(
-                f"sentence {position} is a {type(item).__name__}, not a string", "pass strings only"
+                f"texts must be sentences or the name of a file, not {type(texts).__name__}",
+                "pass a list of strings or a path",
             )
+        memory = Origin("memory")
+        for position, item in enumerate(texts):
+            if isinstance(item, Path) or (isinstance(item, str) and _is_name(item)):
+                yield from self._named(item)
+            elif isinstance(item, str):
+                if memory not in self.origins:
+                    self.origins.append(memory)
+                yield _checked(item, f"sentence {position}")
+            else:
+                raise UserError(
+                    f"sentence {position} is a {type(item).__name__}, not a string",
+                    "pass strings only",
+                )
 
+    def _named(self, name: str | Path) -> Iterator[str]:
+        if name == "-":
+            self.origins.append(Origin("stdin"))
+            for line in read_stdin(self.column):
+                yield _checked(line, "standard input")
+        elif isinstance(name, str) and not _exists(name) and _is_corpus(name):
+            self.origins.append(Origin("name", name))
+            yield from self._corpus(name)
+        else:
+            files = expand(name)
+            # A folder of thousands of files is one origin, as the user named it.
+            self.origins.append(Origin("file", str(name)))
+            for file in files:
+                for line in read_file(file, self.column, self.english):
+                    yield _checked(line, str(file))
 
-def _names_a_file(text: str) -> bool:
-    try:
-        return bool(text.strip()) and Path(text).exists()
-    except (OSError, ValueError):  # too long, or not a path at all
-        return False
-
-
-def _is_name(text: str) -> bool:
-    # One word may name something; a sentence is never looked up on disk.
-    return " " not in text.strip() and (
-        text == "-" or any(c in text for c in "*?[") or _names_a_file(text) or _is_corpus(text)
-    )
-
-
-def _named(
-    name: str | Path, column: str | None, wanted: int | None, seed: int, origins: list[str]
-) -> Iterator[str]:
-    if name == "-":
-        origins.append("standard input")
-        lines: Iterable[str] = read_stdin(column)
-    elif isinstance(name, str) and not _names_a_file(name) and _is_corpus(name):
+    def _corpus(self, name: str) -> Iterator[str]:
         from m2m_adapters.registry.names import resolve
 
-        origins.append(name)
-        lines = resolve("corpus", name, n=wanted, seed=seed)
+        lines = resolve("corpus", name, n=self.wanted, seed=self.seed)
         for position, line in enumerate(lines):
             if not isinstance(line, str):
                 raise UserError(
@@ -197,15 +242,20 @@ def _named(
                     "a corpus yields strings; report this to its authors",
                 )
             yield _checked(line, f"sentence {position} of {name}")
-        return
-    else:
-        for file in expand(name):
-            origins.append(file.name)
-            for line in read_file(file, column):
-                yield _checked(line, str(file))
-        return
-    for line in lines:
-        yield _checked(line, "standard input")
+
+
+def _exists(text: str) -> bool:
+    try:
+        return bool(text.strip()) and Path(text).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):  # too long, or not a path at all
+        return False
+
+
+def _is_name(text: str) -> bool:
+    # One word may name something, also a file that is missing; a sentence is never looked up.
+    return " " not in text.strip() and (
+        text == "-" or is_glob(text) or names_a_file(text) or _exists(text) or _is_corpus(text)
+    )
 
 
 def _checked(text: str, where: str) -> str:

@@ -231,8 +231,8 @@ def item_rows(corpus: str, column: str | None = None) -> Iterator[str]:
 
 def _remote_rows(address: str, column: str | None) -> Iterator[str]:
     """Texts of the parquet files at an address of an object store."""
-    from m2m_adapters.corpus.files import choose_column
     from m2m_adapters.corpus.sentences import clean
+    from m2m_adapters.corpus.tables import choose_column
 
     pa, _, fs = pyarrow_modules()
     import pyarrow.dataset as ds

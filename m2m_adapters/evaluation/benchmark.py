@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from m2m_adapters._internal.languages import language, normalise
+from m2m_adapters._internal.languages import language, normalize_tag
 from m2m_adapters.errors import UserError
 
 Owners = npt.NDArray[np.int64]
@@ -50,7 +50,7 @@ class Benchmark:
         captions: dict[str, list[str]] = {}
         owners: dict[str, Owners] = {}
         for written, texts in self.captions.items():
-            code = normalise(written)
+            code = normalize_tag(written)
             if code in captions:  # two varieties of one language: keep what tells them apart
                 code = written.strip().lower().replace("_", "-")
             if code in captions:
@@ -144,7 +144,7 @@ class Benchmark:
             return self
         chosen: list[str] = []
         for code in wanted:
-            found = code if code in self.captions else normalise(code)
+            found = code if code in self.captions else normalize_tag(code)
             if found not in self.captions:
                 have = ", ".join(self.languages)
                 raise UserError(

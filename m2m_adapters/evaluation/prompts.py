@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from m2m_adapters._internal.languages import language, normalise
+from m2m_adapters._internal.languages import language, normalize_tag
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.judges import PictureJudge
 
@@ -36,7 +36,7 @@ class Prompts:
         told = f"the benchmark '{self.name}'"
         captions = {}
         for written, texts in self.captions.items():
-            code = normalise(written)
+            code = normalize_tag(written)
             if code in captions:  # two varieties of one language: keep what tells them apart
                 code = written.strip().lower().replace("_", "-")
             captions[code] = list(texts)
@@ -79,12 +79,12 @@ class Prompts:
         chosen = self.languages
         if langs is not None:
             for code in langs:
-                if normalise(code) not in self.captions and code not in self.captions:
+                if normalize_tag(code) not in self.captions and code not in self.captions:
                     raise UserError(
                         f"the benchmark '{self.name}' has no {language(code).name} ('{code}')",
                         f"it has {', '.join(self.languages)}",
                     )
-            wanted = {code if code in self.captions else normalise(code) for code in langs}
+            wanted = {code if code in self.captions else normalize_tag(code) for code in langs}
             chosen = [code for code in self.languages if code in wanted | {REFERENCE}]
         if limit is not None and limit < 1:
             raise UserError(f"--limit must be 1 or more, not {limit}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -93,12 +94,14 @@ def _baseline(name: str, adapter: Adapter, source: SourceOnce, texts: Any) -> En
 def corpus_of(adapter: Adapter) -> Any:
     """Where the adapter's English sentences came from, if that can be read again."""
     origins = adapter.record.get("corpus", {}).get("origins") or []
-    if not origins or any(origin in ("memory", "stdin", "-") for origin in origins):
+    if not origins or any(origin["kind"] in ("memory", "stdin") for origin in origins):
         raise UserError(
             "the adapter's corpus cannot be read again, and this baseline must be fitted on it",
             "give it with --texts",
         )
-    return origins
+    return [
+        Path(origin["path"]) if origin["kind"] == "file" else origin["name"] for origin in origins
+    ]
 
 
 def resized(vectors: Vectors, width: int) -> Vectors:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from m2m_adapters._internal.languages import normalise
+from m2m_adapters._internal.languages import normalize_tag
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.benchmark import Benchmark
 
@@ -81,7 +81,7 @@ def assemble(
     captions: dict[str, list[str]] = {}
     owners: dict[str, list[int]] = {}
     for item, written, text in rows:
-        code = normalise(written)  # rows may spell one language in several ways
+        code = normalize_tag(written)  # rows may spell one language in several ways
         if item in index and text.strip():
             captions.setdefault(code, []).append(text.strip())
             owners.setdefault(code, []).append(index[item])
