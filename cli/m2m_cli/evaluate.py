@@ -33,6 +33,9 @@ def evaluate(
     allow_missing: bool = typer.Option(
         False, "--allow-missing", help="Leave out items that are not there."
     ),
+    skip_bad: bool = typer.Option(
+        False, "--skip-bad", help="Leave out items that cannot be read, and name them."
+    ),
     suite: str | None = typer.Option(None, "--suite", help="mteb, instead of a benchmark."),
     tasks: str | None = typer.Option(None, "--tasks", help="Tasks of the suite, with commas."),
     langs: str | None = typer.Option(None, "--langs", help="Languages, e.g. en,de,ja; else all."),
@@ -102,6 +105,7 @@ def evaluate(
     painting = Painting(scorer, reference_items, limit, steps, batch_size)
     for_items = {
         "--data": data, "--items": items, "--split": split, "--allow-missing": allow_missing,
+        "--skip-bad": skip_bad,
         "--baselines": baselines, "--baseline": baseline, "--against": against,
         "--correct": correct, "--protocol": protocol != "all", "--texts": texts,
     }  # fmt: skip
@@ -148,9 +152,13 @@ def evaluate(
         ],
         corrections=correct or (),
         texts=texts or None,
+        skip_bad=skip_bad,
         seed=seed,
+        device=device,
         progress=progress_for(),
     )
+    for name, reason in found.benchmark.unreadable.items():
+        typer.echo(f"m2m: left out {name}: {reason}", err=True)
     _hand_over(loaded, found, adapter, report or (), keep, json)
 
 

@@ -33,7 +33,8 @@ class Benchmark:
     captions: language -> captions. owners: language -> int array ``[captions]`` with the index
         of each caption's item; a language left out has one caption per item, in item order.
     names: what reports call the items; their paths or numbers otherwise.
-    missing: names of items that were published but not found, for ``--allow-missing``.
+    missing: names of items that were published but are not there, for ``--allow-missing``.
+    unreadable: name -> reason, of items that were there and could not be read (``--skip-bad``).
     """
 
     name: str
@@ -43,6 +44,7 @@ class Benchmark:
     owners: Mapping[str, Any] = field(default_factory=dict)
     names: Sequence[str] | None = None
     missing: Sequence[str] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
     licence: str = ""
     notes: str = ""
 
@@ -133,6 +135,7 @@ class Benchmark:
             "captions": {code: len(self.captions[code]) for code in self.languages},
             "missing": len(self.missing),
             "missing items": list(self.missing),
+            "unreadable items": dict(self.unreadable),
             "digest": self.digest,
             "licence": self.licence,
             "notes": self.notes,
@@ -165,6 +168,38 @@ class Benchmark:
         object.__setattr__(made, "captions", captions)
         object.__setattr__(made, "owners", owners)
         return made
+
+    def without(self, unreadable: Mapping[int, str]) -> Benchmark:
+        """The same without some items (index -> why it could not be read) and their captions."""
+        if not unreadable:
+            return self
+        kept = [i for i in range(len(self.items)) if i not in unreadable]
+        if not kept:
+            raise UserError(
+                f"none of the {len(self.items):,} items of '{self.name}' can be read: "
+                f"{next(iter(unreadable.values()))}",
+                "check the files",
+            )
+        new_index = np.full(len(self.items), -1, np.int64)
+        new_index[kept] = np.arange(len(kept))
+        captions: dict[str, list[str]] = {}
+        owners: dict[str, Owners] = {}
+        for code in self.captions:
+            moved = new_index[self.owners[code]]
+            rows = np.flatnonzero(moved >= 0)
+            if len(rows):
+                captions[code] = [self.captions[code][i] for i in rows]
+                owners[code] = moved[rows]
+        names = [self.item_name(i) for i in range(len(self.items))]
+        smaller = self._with(captions, owners)
+        object.__setattr__(smaller, "items", [self.items[i] for i in kept])
+        object.__setattr__(smaller, "names", [names[i] for i in kept])
+        object.__setattr__(
+            smaller,
+            "unreadable",
+            {**self.unreadable, **{names[i]: reason for i, reason in unreadable.items()}},
+        )
+        return smaller
 
     def under(self, protocol: str) -> Benchmark:
         """The captions that a protocol counts; see :data:`PROTOCOLS`."""

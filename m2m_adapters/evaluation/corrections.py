@@ -8,19 +8,14 @@ such systems say so in their description.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.ranking import Penalty
-from m2m_adapters.evaluation.systems import System, corpus_of
+from m2m_adapters.evaluation.systems import Encode, System
 from m2m_adapters.interfaces import Vectors, normalize
-
-if TYPE_CHECKING:
-    from m2m_adapters.artifact.adapter import Adapter
-    from m2m_adapters.evaluation.scoring import Scored
 
 CORRECTIONS = {
     "csls": "items' mean similarity to their nearest English bank sentences is taken off (CSLS)",
@@ -37,30 +32,30 @@ Corrected = tuple[System, dict[str, Vectors], dict[str, Penalty] | None]
 
 
 def corrected(
-    names: Sequence[str], adapter: Adapter, own: Scored, items: Vectors, texts: Any = None
+    names: Sequence[str],
+    encode: Encode,
+    vectors: dict[str, Vectors],
+    items: Vectors,
+    english: Callable[[], list[str]],
 ) -> Iterator[Corrected]:
-    """(system, vectors by language, penalties by language) for each named correction."""
+    """(system, vectors by language, penalties by language) for each named correction.
+
+    encode, vectors: of the system that is corrected. english: returns the sentences of the query
+    bank; called only where a correction needs one.
+    """
     for name in names:
         if name not in CORRECTIONS:
             raise UserError(f"unknown correction '{name}'", f"one of {', '.join(CORRECTIONS)}")
     bank: Vectors | None = None
     for name in names:
-        system = System(name, CORRECTIONS[name], own.system.encode)
-        if name in ("csls", "qb-norm"):
+        system = System(name, CORRECTIONS[name], encode)
+        if name in BANKED:
             if bank is None:
-                bank = normalize(query_bank(adapter, texts))
-            penalty = (csls if name == "csls" else inverted_softmax)(bank, normalize(items))
-            yield system, own.vectors, {code: penalty for code in own.vectors}
+                bank = normalize(encode(english()))
+            penalty = BANKED[name](bank, normalize(items))
+            yield system, vectors, {code: penalty for code in vectors}
         else:
-            yield system, without_language(name, own.vectors), None
-
-
-def query_bank(adapter: Adapter, texts: Any = None) -> Vectors:
-    """English sentences through the adapter; the alignment corpus unless told otherwise."""
-    from m2m_adapters.corpus.sentences import read_corpus
-
-    corpus = read_corpus(texts if texts is not None else corpus_of(adapter), max_sentences=BANK)
-    return adapter.encode(corpus.sentences)
+            yield system, without_language(name, vectors), None
 
 
 def csls(bank: Vectors, items: Vectors) -> Penalty:
@@ -82,6 +77,9 @@ def inverted_softmax(bank: Vectors, items: Vectors) -> Penalty:
     hubs = np.zeros(len(items), bool)
     hubs[np.unique(scores.argmax(1))] = True
     return Penalty(spread.astype(np.float32), hubs)
+
+
+BANKED = {"csls": csls, "qb-norm": inverted_softmax}
 
 
 def without_language(name: str, vectors: dict[str, Vectors]) -> dict[str, Vectors]:

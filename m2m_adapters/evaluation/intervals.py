@@ -40,6 +40,10 @@ class Figures:
     drawn: Floats
     median: float | None = None
 
+    def percent(self, figure: str) -> float:
+        """One figure in percent, rounded as in :meth:`to_dict`."""
+        return round(100 * float(self.means[FIGURES.index(figure)]), 2)
+
     def to_dict(self) -> dict[str, object]:
         """figure -> [value, low, high] in percent (all of them), and the median rank."""
         told: dict[str, object] = {

@@ -135,7 +135,7 @@ def read_prompts(place: Path, modality: str) -> Prompts:
                 "a row for each meaning with a column for each language; or id, language, caption",
             )
     return Prompts(
-        place.stem if place.is_file() else place.name,
+        place.stem if place.is_file() else place.resolve().name,
         modality,
         {code: [told[meaning] for meaning in meanings] for code, told in found.items()},
     )

@@ -1,16 +1,16 @@
-"""What is compared: the adapter, and ways to do without it. Each turns texts into vectors."""
+"""The systems of an evaluation: the adapter and its baselines, each turning texts into vectors."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from m2m_adapters.artifact.adapter import Adapter
+from m2m_adapters.corpus.sentences import TextsLike
 from m2m_adapters.errors import UserError
+from m2m_adapters.evaluation.corpus_again import english_sentences
 from m2m_adapters.interfaces import Vectors, normalize
 from m2m_adapters.models.text_encoder import embed
 
@@ -19,10 +19,13 @@ Encode = Callable[[Sequence[str]], Vectors]
 
 @dataclass(frozen=True)
 class System:
-    """name: in tables and JSON. told: one line on what it is and what text it has seen."""
+    """One way to turn texts into vectors of the target's space.
+
+    name: in tables and JSON. description: one line on what it is and what text it has seen.
+    """
 
     name: str
-    told: str
+    description: str
     encode: Encode
 
 
@@ -48,20 +51,23 @@ class SourceOnce:
         return self._seen[key]
 
 
-def systems(adapter: Adapter, baselines: Sequence[str], texts: Any = None) -> list[System]:
+def systems(
+    adapter: Adapter, baselines: Sequence[str], texts: TextsLike | None = None
+) -> list[System]:
     """The adapter and the named baselines; ``texts`` is the English corpus for fitted ones."""
     for name in baselines:
         if name not in BASELINES:
             raise UserError(f"unknown baseline '{name}'", f"one of {', '.join(BASELINES)}")
     source = SourceOnce(adapter)
-    made = [System("adapter", adapter.name, lambda t: adapter.project(source(t)))]
+    own = adapter.encode if adapter.level == "token" else lambda t: adapter.project(source(t))
+    compared = [System("adapter", adapter.name, own)]
     for name in baselines:
-        made.append(System(name, BASELINES[name], _baseline(name, adapter, source, texts)))
-    return made
+        compared.append(System(name, BASELINES[name], _baseline(name, adapter, source, texts)))
+    return compared
 
 
 def beside(adapter: Adapter, other: Adapter, name: str) -> System:
-    """Another adapter to the same target, compared on the same items."""
+    """Another adapter to the same target, as a system to compare with."""
     mine, theirs = (a.record["target"] for a in (adapter, other))
     if (mine["fingerprint"], mine["dim"]) != (theirs["fingerprint"], theirs["dim"]):
         raise UserError(
@@ -72,7 +78,7 @@ def beside(adapter: Adapter, other: Adapter, name: str) -> System:
     return System(name, f"another adapter: {other.name}", other.encode)
 
 
-def _baseline(name: str, adapter: Adapter, source: SourceOnce, texts: Any) -> Encode:
+def _baseline(name: str, adapter: Adapter, source: SourceOnce, texts: TextsLike | None) -> Encode:
     if name == "native":
         return lambda t: embed(adapter.target.text, t, what="target")
     if name == "unaligned":
@@ -82,26 +88,12 @@ def _baseline(name: str, adapter: Adapter, source: SourceOnce, texts: Any) -> En
     fitted = align(
         adapter.source,
         adapter.target,
-        texts if texts is not None else corpus_of(adapter),
+        english_sentences(adapter, texts, limit=adapter.record["corpus"].get("sentences")),
         recipe="closed-form",
-        max_sentences=adapter.record["corpus"]["sentences"],
         procrustes=name == "procrustes",
         progress=False,
     )
     return lambda t: fitted.project(source(t))
-
-
-def corpus_of(adapter: Adapter) -> Any:
-    """Where the adapter's English sentences came from, if that can be read again."""
-    origins = adapter.record.get("corpus", {}).get("origins") or []
-    if not origins or any(origin["kind"] in ("memory", "stdin") for origin in origins):
-        raise UserError(
-            "the adapter's corpus cannot be read again, and this baseline must be fitted on it",
-            "give it with --texts",
-        )
-    return [
-        Path(origin["path"]) if origin["kind"] == "file" else origin["name"] for origin in origins
-    ]
 
 
 def resized(vectors: Vectors, width: int) -> Vectors:

@@ -33,7 +33,8 @@ def read(
     modality: str | None = None,
 ) -> Benchmark:
     """A table, or a folder with ``captions.jsonl`` (csv, tsv, parquet; ``metadata.*`` too)."""
-    name = place.stem if place.is_file() else place.name
+    # Resolved, because "." and ".." have no name of their own.
+    name = place.stem if place.is_file() else place.resolve().name
     return read_named(
         name, modality, place, items=items, allow_missing=allow_missing, licence="", notes=""
     )

@@ -1,0 +1,65 @@
+"""The English sentences an adapter was aligned on, read again from where they came.
+
+Baselines that are fitted and query banks need them. A corpus that cannot be read again, or that
+is not the same any more, is refused: figures from another corpus would be wrong without a sign.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from m2m_adapters.corpus.sentences import TextsLike, read_corpus
+from m2m_adapters.errors import UserError
+
+if TYPE_CHECKING:
+    from m2m_adapters.artifact.adapter import Adapter
+
+REMEDY = "give --texts"
+UNREADABLE = {
+    "memory": "the adapter's corpus was a list of sentences in Python",
+    "stdin": "the adapter's corpus came from standard input",
+}
+
+
+def english_sentences(
+    adapter: Adapter, texts: TextsLike | None = None, *, limit: int | None = None
+) -> list[str]:
+    """Sentences of ``texts``, else of the corpus that the adapter was aligned on.
+
+    limit: at most this many, sampled.
+    """
+    if texts is None:
+        texts = _aligned_on(adapter)
+        if limit is None or len(texts) <= limit:
+            return texts
+    return read_corpus(texts, max_sentences=limit).sentences
+
+
+def _aligned_on(adapter: Adapter) -> list[str]:
+    corpus: Mapping[str, Any] = adapter.record.get("corpus") or {}
+    places = [_place(origin) for origin in corpus.get("origins") or ()]
+    if not places:
+        raise UserError("the adapter does not say which corpus it was aligned on", REMEDY)
+    # Asking for as many as were read gives a corpus without sampling the same sentences again.
+    wanted = corpus.get("sentences") if corpus.get("sampled_from") else corpus.get("read")
+    seed = (adapter.record.get("recipe") or {}).get("seed", 0)
+    again = read_corpus(places, max_sentences=wanted, seed=seed)
+    if "digest" in corpus and again.digest != corpus["digest"]:
+        shown = ", ".join(str(place) for place in places[:3])
+        raise UserError(f"{shown} does not hold the sentences the adapter was aligned on", REMEDY)
+    return again.sentences
+
+
+def _place(origin: Mapping[str, str]) -> str | Path:
+    """Where one origin of a corpus is read from; refused if it cannot be."""
+    kind = origin["kind"]
+    if kind in UNREADABLE:
+        raise UserError(f"{UNREADABLE[kind]} and cannot be read again", REMEDY)
+    if kind == "name":
+        return origin["name"]
+    path = Path(origin["path"]).expanduser()
+    if not path.exists() and not any(sign in origin["path"] for sign in "*?["):
+        raise UserError(f"{origin['path']} not found", REMEDY)
+    return path
