@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+from browser import Opened, OpenPage, check_page
 from fake_dist import run_m2m
 
 import m2m_adapters as m2m
-from m2m_adapters.evaluation import Benchmark, Evaluation, evaluate
+from m2m_adapters.evaluation import Benchmark, Evaluation, System, evaluate
+from m2m_adapters.evaluation.scoring import worst_queries
 from m2m_adapters.evaluation.systems import beside
 from m2m_adapters.report.evaluation_page import write_report
 from m2m_adapters.report.tables import latex, markdown
 from m2m_adapters.testing import AffineTarget, ToySource, toy_sentences
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
-               None)  # fmt: skip
 SENTENCES = list(toy_sentences(900))
 
 
@@ -64,19 +62,121 @@ def test_nothing_of_a_benchmark_is_markup(found: Evaluation, tmp_path: Path) -> 
     assert r"\_1" in table and table.count(r"\\") == 1 + len(markdown(found).splitlines()) - 4
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
-def test_the_page_in_a_browser(found: Evaluation, tmp_path: Path) -> None:
+def test_the_page_in_a_browser(found: Evaluation, tmp_path: Path, open_page: OpenPage) -> None:
     write_report(found, tmp_path / "r.html")
-    done = subprocess.run(
-        [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-         "--disable-background-networking", "--disable-sync", "--disable-component-update",
-         f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr", "--dump-dom",
-         f"file://{tmp_path / 'r.html'}"],
-        capture_output=True, text=True, timeout=180,
+    check_page(open_page, tmp_path / "r.html")
+    seen = open_page(tmp_path / "r.html")
+    assert seen.ask("document.querySelectorAll('svg').length") >= 2
+    assert seen.ask("document.querySelector('[lang=ar]')") is None  # no query of it is missed
+
+
+def column(seen: Opened, table: int, place: int) -> list[str]:
+    return list(seen.ask(
+        f"[...document.querySelectorAll('table')[{table}].tBodies[0].rows]"
+        f".map(row => row.cells[{place}].textContent)"
+    ))  # fmt: skip
+
+
+def test_tables_sort(found: Evaluation, tmp_path: Path, open_page: OpenPage) -> None:
+    write_report(found, tmp_path / "r.html")
+    seen = open_page(tmp_path / "r.html")
+    rows = column(seen, 0, 0)
+    assert rows[0] == "English" and rows[-2:] == ["all languages", "without English"]
+    seen.page.click("table.sorts th:first-child")
+    down = column(seen, 0, 0)
+    seen.page.click("table.sorts th:first-child")
+    up = column(seen, 0, 0)
+    assert {tuple(down[:3]), tuple(up[:3])} == {
+        ("Arabic", "English", "German"), ("German", "English", "Arabic")}  # fmt: skip
+    assert down[3:] == up[3:] == rows[-2:]
+    seen.page.focus("table.sorts th:nth-child(2)")
+    seen.page.keyboard.press("Enter")
+    values = [float(value) for value in column(seen, 0, 1)[:3]]
+    assert values == sorted(values, reverse=True)
+
+
+ATTACK = '"><script>window.hacked = 1</script><img src=x onerror="window.hacked = 2">'
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
+    """A benchmark whose every name and text tries to be markup, with misses and gaps."""
+    items = SENTENCES[600:640]
+    captions = {
+        "en": [f"{text} {ATTACK}" for text in items],
+        f"xx{ATTACK}": [f"{ATTACK} {number}" for number in range(40)],
+        "ar": list(reversed(items)),
+    }
+    bench = Benchmark(
+        f"bench{ATTACK}[x](javascript:alert(1))|`", "words", items, captions,
+        names=[f"{number}{ATTACK}" for number in range(40)],
+        missing=[f"gone{ATTACK}"], unreadable={f"bad{ATTACK}": f"broken{ATTACK}"},
+        licence=ATTACK, notes=ATTACK,
     )  # fmt: skip
-    assert done.stdout.count("<svg") >= 2 and done.stdout.count('class="query"') == 12
-    assert done.stdout.count(' dir="') == 12
-    assert "CONSOLE" not in done.stderr, done.stderr[-1500:]
+    adapter = m2m.align(ToySource(64), AffineTarget(64), SENTENCES[:300], progress=False)
+    return evaluate(adapter, bench, others=[System(f"rival{ATTACK}", ATTACK, adapter.encode)])
+
+
+def test_a_hostile_benchmark_runs_no_script(
+    hostile: Evaluation, tmp_path: Path, open_page: OpenPage
+) -> None:
+    write_report(hostile, tmp_path / "r.html")
+    check_page(open_page, tmp_path / "r.html")
+    # Without the page's policy against foreign scripts: the text itself must be harmless.
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "Content-Security-Policy" in text
+    (tmp_path / "bare.html").write_text(
+        re.sub(r"<meta http-equiv=.*?>(?=<meta)", "", text), encoding="utf-8"
+    )
+    for name in ("r.html", "bare.html"):
+        seen = open_page(tmp_path / name)
+        assert seen.ask("window.hacked") is None and seen.complaints == []
+        assert seen.ask("document.scripts.length") == 1 and seen.ask("document.images.length") == 0
+        assert seen.ask("document.querySelectorAll('svg').length") >= 2
+
+
+def test_the_policy_stops_what_escaping_would_miss(
+    hostile: Evaluation, tmp_path: Path, open_page: OpenPage
+) -> None:
+    write_report(hostile, tmp_path / "r.html")
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    (tmp_path / "r.html").write_text(text.replace("</h1>", f"</h1>{ATTACK}"), encoding="utf-8")
+    seen = open_page(tmp_path / "r.html")
+    assert seen.ask("window.hacked") is None and seen.complaints
+
+
+def test_markdown_holds_no_markup_of_a_benchmark(hostile: Evaluation) -> None:
+    text = markdown(hostile)
+    assert "<" not in text and "](" not in text
+    lines = text.splitlines()
+    assert lines[1] == "" and len({line.replace(r"\|", "").count("|") for line in lines[2:]}) == 1
+
+
+def test_a_miss_shows_the_right_item_and_its_rank(
+    hostile: Evaluation, tmp_path: Path, open_page: OpenPage
+) -> None:
+    write_report(hostile, tmp_path / "r.html")
+    seen = open_page(tmp_path / "r.html")
+    misses = worst_queries(hostile["adapter"])
+    assert len(misses) == 12 and min(rank for *_, rank in misses) > 1
+    code, place, rank = misses[0]
+    first = "document.querySelector('.query')"
+    assert seen.ask(f"{first}.querySelectorAll('.right').length") == 1
+    assert f"right item, rank {rank}" in seen.ask(f"{first}.querySelector('.right').textContent")
+    own = int(hostile.benchmark.owners[code][place])
+    assert hostile.benchmark.item_name(own) in seen.ask(f"{first}.textContent")
+    # The frame stands around the words, not through them.
+    assert seen.ask("""[...document.querySelectorAll('.right span')].every(span => {
+        const text = span.getBoundingClientRect(), frame = span.parentNode.getBoundingClientRect();
+        return text.height >= 16 && frame.top <= text.top && frame.bottom >= text.bottom; })""")
+    left_out = seen.ask("document.body.textContent")
+    assert "Left out: 2 items" in left_out and "2 more left out" in left_out
+
+
+def test_no_miss_is_said_plainly(found: Evaluation, tmp_path: Path) -> None:
+    assert worst_queries(found["adapter"]) == []
+    write_report(found, tmp_path / "r.html")
+    assert "every caption ranks its item first" in (tmp_path / "r.html").read_text("utf-8")
 
 
 def test_from_the_shell_into_the_card(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from m2m_adapters.interfaces import Vectors
 from m2m_adapters.models.images import rgb_image
+from m2m_adapters.models.items import ItemTarget
 from m2m_adapters.models.sounds import mono_samples
 from m2m_adapters.testing import AffineTarget
 
@@ -69,3 +70,24 @@ class Sounds(AffineTarget):
     def encode_items(self, items: Sequence[Any], **options: Any) -> Vectors:
         found = [np.rint(mono_samples(item, RATE) * 256).astype(np.uint8) for item in items]
         return self._text.encode([bytes(s[s != 0].tolist()).decode() for s in found])
+
+
+class Seeing(ItemTarget):
+    """Sees what :func:`picture` shows, one item at a time."""
+
+    modality = "image"
+
+    def __init__(self, dim: int = 48) -> None:
+        self._tower = AffineTarget(dim).text
+
+    @property
+    def text(self) -> Any:
+        return self._tower
+
+    def ready(self, item: Any, **options: Any) -> Any:
+        return bytes(v for v in rgb_image(item).tobytes() if v != 255).decode()
+
+    def forward(self, batch: list[Any]) -> Any:
+        import torch
+
+        return torch.from_numpy(self._tower.encode(batch))

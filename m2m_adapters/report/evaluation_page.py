@@ -38,22 +38,32 @@ def write_report(found: Evaluation | GeneratorEvaluation, path: Path) -> None:
 
 
 def page(found: Evaluation) -> str:
-    """Table, bars with intervals, curves, paired differences, and what went most wrong."""
-    worst = worst_queries(found["adapter"])
+    """Table, bars with intervals, curves, paired differences, and the worst misses."""
     return document(
         f"{found.adapter['name']} on {found.benchmark.name}",
         "\n".join(
             [
                 f"<p>{escape(caption_of(found))}</p>",
                 sections.results(found),
+                sections.left_out(found),
                 sections.language_bars(found),
                 sections.recall_curves(found),
                 sections.compared(found),
-                "<h2>The worst queries, and what was found instead</h2>"
-                "<p class='note'>A green frame would mark the right item.</p>",
-                sections.queries(found, [(code, place) for code, place, _ in worst]),
+                _misses(found),
                 f"<p class='note'>Adapter {escape(str(found.adapter['digest']))}, benchmark "
                 f"{escape(found.benchmark.digest)}.</p>",
             ]
         ),
+    )
+
+
+def _misses(found: Evaluation) -> str:
+    worst = worst_queries(found["adapter"])
+    title = "<h2>The worst misses</h2>"
+    if not worst:
+        return f"{title}<p>None: every caption ranks its item first.</p>"
+    return (
+        f"{title}<p class='note'>The first hits of each; the right item has a green frame, and "
+        "its rank below it where it is not among them.</p>"
+        + sections.queries(found, [(code, place) for code, place, _ in worst])
     )

@@ -16,6 +16,8 @@ from m2m_adapters.report.media import image_uri, media
 from m2m_adapters.report.page import html_table
 from m2m_adapters.report.tables import rows_of
 
+LISTED = 20  # names of items that were left out
+
 
 def results(found: Evaluation) -> str:
     """R@k of the adapter in every language, R@10 of every other system beside it."""
@@ -146,27 +148,47 @@ def recall_curves(found: Evaluation) -> str:
 def queries(
     found: Evaluation, asked: Sequence[tuple[str, int]], *, shown: int = 5, system: str = "adapter"
 ) -> str:
-    """Real queries, (language, caption number), and what was found for them."""
+    """Queries, (language, caption number), with their first hits; the right item and its rank
+    come last where they are not among them."""
     bench = found.benchmark
     parts = []
     for code, place in asked:
         known = language(code)
         own = int(bench.owners[code][place])
-        hits = found[system].top[code][place][:shown]
-        items = "".join(
-            f'<div class="{"right" if int(hit) == own else "other"}">'
-            f"{media(bench.items[int(hit)], bench.modality, bench.item_name(int(hit)))}</div>"
-            for hit in hits
-        )
+        hits = [int(hit) for hit in found[system].top[code][place][:shown]]
+        items = "".join(_hit(found, hit, right=hit == own) for hit in hits)
+        if own not in hits:
+            rank = int(found[system].ranks[code][place])
+            items += _hit(found, own, right=True, caption=f"right item, rank {rank:,}")
         english = ""
         if code != "en" and "en" in bench.captions:
             meant = np.flatnonzero(bench.owners["en"] == own)
             if len(meant):
                 english = f" &middot; {escape(bench.captions['en'][int(meant[0])])}"
         parts.append(
-            f'<div class="query"><p class="said" lang="{code}" dir="{known.direction}">'
-            f"{escape(bench.captions[code][place])}</p>"
+            f'<div class="query"><p class="said" lang="{escape(code)}" '
+            f'dir="{known.direction}">{escape(bench.captions[code][place])}</p>'
             f'<p class="lang">{escape(known.name)}{english}</p>'
             f'<div class="found">{items}</div></div>'
         )
     return "".join(parts)
+
+
+def _hit(found: Evaluation, item: int, *, right: bool, caption: str = "") -> str:
+    bench = found.benchmark
+    drawn = media(bench.items[item], bench.modality, bench.item_name(item))
+    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return f'<figure class="{"right" if right else "other"}">{drawn}{below}</figure>'
+
+
+def left_out(found: Evaluation) -> str:
+    """Items that were published but are not among those measured, and why."""
+    bench = found.benchmark
+    lines = [f"{name}: not there" for name in bench.missing]
+    lines += [f"{name}: {reason}" for name, reason in bench.unreadable.items()]
+    if not lines:
+        return ""
+    listed = "".join(f"<li>{escape(line)}</li>" for line in lines[:LISTED])
+    if len(lines) > LISTED:
+        listed += f"<li>and {len(lines) - LISTED:,} more</li>"
+    return f"<h3>Left out: {len(lines):,} items</h3><ul class='note'>{listed}</ul>"

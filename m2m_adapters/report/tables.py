@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 
 from m2m_adapters._internal.languages import language
 from m2m_adapters.evaluation.scoring import Evaluation
@@ -44,9 +45,12 @@ def rows_of(
 
 def caption_of(found: Evaluation) -> str:
     bench = found.benchmark
+    absent = len(bench.missing) + len(bench.unreadable)
+    left_out = f" ({absent:,} more left out: missing or unreadable)" if absent else ""
     return (
-        f"{found.adapter['name']} on {bench.name}: {len(bench.items):,} items, text to item unless "
-        f"said, protocol {found.protocol}, ties count against, 95% bootstrap intervals over items."
+        f"{found.adapter['name']} on {bench.name}: {len(bench.items):,} items{left_out}, text to "
+        f"item unless said, protocol {found.protocol}, ties count against, 95% bootstrap "
+        "intervals over items."
     )
 
 
@@ -61,9 +65,17 @@ def latex(found: Evaluation) -> str:
 
 
 def markdown_table(header: list[str], rows: list[list[str]], caption: str) -> str:
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    lines = ["| " + " | ".join(map(plain, row)) + " |" for row in (header, *rows)]
     rule = "|---|" + "---:|" * (len(header) - 1)
-    return "\n".join([caption, "", "| " + " | ".join(header) + " |", rule, *lines, ""])
+    return "\n".join([plain(caption), "", lines[0], rule, *lines[1:], ""])
+
+
+def plain(text: str) -> str:
+    """Text that Markdown shows as it is: no markup, no HTML, no link, one line."""
+    text = escape(" ".join(text.split()), quote=False)
+    for sign in "\\|`*":
+        text = text.replace(sign, "\\" + sign)
+    return text.replace("](", "]\\(")
 
 
 _LATEX = {
@@ -71,15 +83,19 @@ _LATEX = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}  # fmt: skip
 
 
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(sign, sign) for sign in " ".join(text.split()))
+
+
 def latex_table(header: list[str], rows: list[list[str]], caption: str) -> str:
     def line(cells: list[str]) -> str:
-        return " & ".join("".join(_LATEX.get(c, c) for c in cell) for cell in cells) + r" \\"
+        return " & ".join(_latex(cell) for cell in cells) + r" \\"
 
     return "\n".join(
         [
             r"\begin{table}",
             r"\centering",
-            r"\caption{" + "".join(_LATEX.get(c, c) for c in caption) + "}",
+            r"\caption{" + _latex(caption) + "}",
             r"\begin{tabular}{l" + "r" * (len(header) - 1) + "}",
             r"\toprule",
             line(header),

@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-import html
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-PROBE = """<script>
-addEventListener("load", async () => {
-  const sounds = [...document.querySelectorAll("audio")];
-  await Promise.all(sounds.map(a => a.readyState ? 0 : new Promise(done => {
-    a.addEventListener("loadedmetadata", done); a.addEventListener("error", done); a.load(); })));
-  const out = document.createElement("pre");
-  out.id = "probe";
-  out.textContent = JSON.stringify({
-    images: [...document.querySelectorAll("img")].map(i => i.naturalWidth),
-    durations: sounds.map(a => a.duration),
-    arabic: [...document.querySelectorAll("[lang=ar]")].map(e => getComputedStyle(e).direction),
-    german: [...document.querySelectorAll("[lang=de]")].map(e => getComputedStyle(e).direction),
-    wide: document.documentElement.scrollWidth - innerWidth,
-    charts: document.querySelectorAll("svg").length,
-  });
-  document.body.append(out);
-});
-</script></body>"""
+from browser import OpenPage, check_page
 
 
 @pytest.fixture(scope="module")
@@ -91,33 +68,27 @@ def test_the_folder_holds_adapters_results_and_one_page(demo: tuple[Path, dict[s
     assert not re.findall(r"(?:src|href)=[\"'](?!data:)", page), "the page fetches something"
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
-def test_the_page_in_a_browser(demo: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
-    page = (demo[0] / "index.html").read_text(encoding="utf-8")
-    probed = tmp_path / "probed.html"
-    probed.write_text(page.replace("</body>", PROBE), encoding="utf-8")
-    common = [
-        str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync",
-        f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr", "--window-size=1200,1600",
-    ]  # fmt: skip
-    done = subprocess.run([*common, "--virtual-time-budget=20000", "--dump-dom", f"file://{probed}"],
-                          capture_output=True, text=True, timeout=180)  # fmt: skip
-    found = re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.S)
-    assert found, done.stderr[-2000:]
-    seen = json.loads(html.unescape(found[1]))
-    assert len(seen["images"]) >= 50 and min(seen["images"]) > 0
-    assert len(seen["durations"]) >= 15
-    assert all(duration and 3 < duration < 5 for duration in seen["durations"])
-    assert seen["arabic"] and set(seen["arabic"]) == {"rtl"}
-    assert seen["german"] and set(seen["german"]) == {"ltr"}
-    assert seen["wide"] <= 0, "the page scrolls sideways"
-    assert seen["charts"] >= 8
-    assert "CONSOLE" not in done.stderr, done.stderr[-2000:]
+def test_the_page_in_a_browser(
+    demo: tuple[Path, dict[str, Any]], tmp_path: Path, open_page: OpenPage
+) -> None:
+    page = demo[0] / "index.html"
+    check_page(open_page, page)
+    seen = open_page(page)
+    assert seen.ask("document.images.length") >= 50
+    assert seen.ask("document.querySelectorAll('svg').length") >= 8
+    durations = seen.ask("""Promise.all([...document.querySelectorAll("audio")].map(
+        sound => new Promise(done => {
+            sound.onloadedmetadata = sound.onerror = () => done(sound.duration);
+            sound.load(); })))""")
+    assert len(durations) >= 15 and all(duration and 3 < duration < 5 for duration in durations)
+    for code, direction in (("ar", "rtl"), ("de", "ltr")):
+        found = seen.ask(
+            f"[...document.querySelectorAll('[lang={code}]')].map(e => getComputedStyle(e).direction)"
+        )
+        assert found and set(found) == {direction}
     shot = tmp_path / "page.png"
-    subprocess.run([*common, f"--screenshot={shot}", f"file://{demo[0] / 'index.html'}"],
-                   capture_output=True, timeout=180, check=True)  # fmt: skip
+    seen.page.screenshot(path=shot)
     from PIL import Image
 
-    colours = Image.open(shot).convert("RGB").resize((60, 80)).getcolors(10_000)
-    assert colours is not None and len(colours) > 30, "the page is blank"
+    colors = Image.open(shot).convert("RGB").resize((60, 80)).getcolors(10_000)
+    assert colors is not None and len(colors) > 30, "the page is blank"
