@@ -186,8 +186,8 @@ class Benchmark:
         owners: dict[str, Owners] = {}
         for code in self.captions:
             moved = new_index[self.owners[code]]
-            rows = np.flatnonzero(moved >= 0)
-            if len(rows):
+            rows = np.flatnonzero(moved >= 0).tolist()
+            if rows:
                 captions[code] = [self.captions[code][i] for i in rows]
                 owners[code] = moved[rows]
         names = [self.item_name(i) for i in range(len(self.items))]
