@@ -23,7 +23,7 @@ from m2m_adapters.alignment.fit import fit, top1
 from m2m_adapters.alignment.losses import parse_loss
 from m2m_adapters.alignment.pairs import Pairs, in_memory
 from m2m_adapters.alignment.recipes import recipe
-from m2m_adapters.projectors.affine import Projector, Shape
+from m2m_adapters.projectors.affine import AffineProjector, AffineShape
 
 LOSS = "48*mse + 1*structure"
 FEW = 30_000
@@ -53,14 +53,14 @@ def make_pairs(n: int, width: int):
     return in_memory(x[:n], y[:n], x[n:], y[n:])
 
 
-def published_loop(pairs, epochs: int) -> tuple[Projector, float]:
+def published_loop(pairs, epochs: int) -> tuple[AffineProjector, float]:
     """A plain loop over a DataLoader; (projector, seconds an epoch)."""
     x, y = (torch.from_numpy(rows) for rows in pairs.everything())
     loader = torch.utils.data.DataLoader(
         torch.utils.data.TensorDataset(x, y), batch_size=64, shuffle=True
     )
     torch.manual_seed(0)
-    projector = Projector(Shape(x.shape[1], y.shape[1], 2, None, False, "none", "l2"))
+    projector = AffineProjector(AffineShape(x.shape[1], y.shape[1], 2, None, False, "none", "l2"))
     optimizer = torch.optim.AdamW(projector.parameters(), lr=3e-4, weight_decay=0.01)
     total = 50 * len(loader)
     decay = torch.optim.lr_scheduler.LambdaLR(
@@ -77,7 +77,7 @@ def published_loop(pairs, epochs: int) -> tuple[Projector, float]:
     return projector.eval(), (time.perf_counter() - began) / epochs
 
 
-def as_soon_as(pairs, wanted: float) -> tuple[Projector, int, float]:
+def as_soon_as(pairs, wanted: float) -> tuple[AffineProjector, int, float]:
     """The closed form on ever more pairs until its held-out top-1 is as good; (it, pairs, seconds).
 
     The judging is part of the time, as in an anytime alignment.
@@ -97,7 +97,7 @@ def as_soon_as(pairs, wanted: float) -> tuple[Projector, int, float]:
     return fitted.projector, used, time.perf_counter() - began
 
 
-def quality(projector: Projector, pairs) -> tuple[float, float]:
+def quality(projector: AffineProjector, pairs) -> tuple[float, float]:
     """(held-out top-1 in percent, held-out loss)."""
     with torch.inference_mode():
         found = projector(torch.from_numpy(pairs.x_held))
@@ -123,7 +123,7 @@ def main() -> None:
     )  # fmt: skip
     projector, epoch = published_loop(pairs, told.epochs)
 
-    def add(name: str, used: int, times: list[float], projector: Projector) -> None:
+    def add(name: str, used: int, times: list[float], projector: AffineProjector) -> None:
         ratio = 50 * epoch / float(np.median(times))
         top, loss = quality(projector, pairs)
         report.add(name, f"{used:,}", spread(times), f"{ratio:,.0f}x faster", f"{top:.2f}",

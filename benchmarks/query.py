@@ -11,7 +11,7 @@ import torch
 from encode import build, captions
 from measure import Report, arguments, seconds, spread
 
-from m2m_adapters.projectors.affine import Projector, Shape
+from m2m_adapters.projectors.affine import AffineProjector, AffineShape
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         build(Path(folder))
         source = m2m.load_source(f"st:{folder}/model")
-        projector = Projector(Shape(768, 512, 1, None, False, "none", "l2")).eval()
+        projector = AffineProjector(AffineShape(768, 512, 1, None, False, "none", "l2")).eval()
         text = captions(1)
         row = torch.from_numpy(source.encode(text))
 

@@ -39,12 +39,12 @@ def random_adapter(normalize: bool = True, d_out: int = 48, **shape: Any) -> Ada
     """A projector of any shape with random weights, between the toys."""
     import torch
 
-    from m2m_adapters.projectors.affine import Projector, Shape
+    from m2m_adapters.projectors.affine import AffineProjector, AffineShape
 
     torch.manual_seed(7)
     record = json.loads(toy_record())
     record["source"]["normalize"] = normalize
-    projector = Projector(Shape(64, d_out, **shape))
+    projector = AffineProjector(AffineShape(64, d_out, **shape))
     if projector.norm is not None:
         torch.nn.init.normal_(projector.norm.weight)
         torch.nn.init.normal_(projector.norm.bias)

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from m2m_adapters.errors import UserError
-from m2m_adapters.projectors.affine import Projector, Shape, build
+from m2m_adapters.projectors.affine import AffineProjector, AffineShape
+from m2m_adapters.projectors.registry import build
 
 
 @pytest.mark.parametrize("residual", [False, True])
@@ -14,7 +15,9 @@ from m2m_adapters.projectors.affine import Projector, Shape, build
 @pytest.mark.parametrize(("d_in", "d_out"), [(6, 6), (8, 5), (5, 8)])
 def test_fold_is_exact(d_in: int, d_out: int, layers: int, residual: bool) -> None:
     torch.manual_seed(0)
-    projector = Projector(Shape(d_in, d_out, layers, residual=residual, head="none")).double()
+    projector = AffineProjector(
+        AffineShape(d_in, d_out, layers, residual=residual, head="none")
+    ).double()
     weight, bias = projector.fold()
     x = torch.randn(7, d_in, dtype=torch.float64)
     torch.testing.assert_close(projector(x), x @ weight.T + bias, rtol=1e-12, atol=1e-12)
@@ -27,8 +30,8 @@ def test_fold_is_exact(d_in: int, d_out: int, layers: int, residual: bool) -> No
 def test_set_affine_is_exact(
     d_in: int, d_out: int, hidden: int | None, layers: int, residual: bool
 ) -> None:
-    shape = Shape(d_in, d_out, layers, hidden=hidden, residual=residual, head="none")
-    projector = Projector(shape).double()
+    shape = AffineShape(d_in, d_out, layers, hidden=hidden, residual=residual, head="none")
+    projector = AffineProjector(shape).double()
     weight = torch.randn(d_out, d_in, dtype=torch.float64)
     bias = torch.randn(d_out, dtype=torch.float64)
     projector.set_affine(weight, bias)
@@ -39,15 +42,15 @@ def test_set_affine_is_exact(
 
 def test_heads() -> None:
     x = torch.randn(4, 6)
-    assert torch.allclose(Projector(Shape(6, 5))(x).norm(dim=1), torch.ones(4))
-    layernorm = Projector(Shape(6, 5, head="layernorm"))(x)
+    assert torch.allclose(AffineProjector(AffineShape(6, 5))(x).norm(dim=1), torch.ones(4))
+    layernorm = AffineProjector(AffineShape(6, 5, head="layernorm"))(x)
     torch.testing.assert_close(layernorm.mean(1), torch.zeros(4), atol=1e-5, rtol=0)
-    raw = Projector(Shape(6, 5, head="none"))
+    raw = AffineProjector(AffineShape(6, 5, head="none"))
     torch.testing.assert_close(raw(x), raw.affine(x))
 
 
 def test_orthogonality_deviation() -> None:
-    projector = Projector(Shape(8, 8, head="none"))
+    projector = AffineProjector(AffineShape(8, 8, head="none"))
     rotation = torch.linalg.qr(torch.randn(8, 8, dtype=torch.float64))[0]
     projector.set_affine(3 * rotation, torch.zeros(8))
     assert projector.orthogonality_deviation() < 1e-3
@@ -63,14 +66,16 @@ def test_orthogonality_deviation() -> None:
 ])  # fmt: skip
 def test_absurd_shapes_are_refused(arguments: dict[str, object]) -> None:
     with pytest.raises(UserError):
-        Projector(Shape(**arguments))  # type: ignore[arg-type]
+        AffineProjector(AffineShape(**arguments))  # type: ignore[arg-type]
 
 
 def test_what_cannot_be() -> None:
     with pytest.raises(UserError, match="cannot be folded"):
-        Projector(Shape(3, 3, 2, activation="relu")).fold()
+        AffineProjector(AffineShape(3, 3, 2, activation="relu")).fold()
     with pytest.raises(UserError, match="narrower"):
-        Projector(Shape(8, 6, 2, hidden=3)).set_affine(torch.zeros(6, 8), torch.zeros(6))
+        AffineProjector(AffineShape(8, 6, 2, hidden=3)).set_affine(
+            torch.zeros(6, 8), torch.zeros(6)
+        )
     with pytest.raises(UserError, match="unknown projector"):
         build("pickle", {})
     with pytest.raises(UserError, match="arguments are wrong"):

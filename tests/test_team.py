@@ -18,7 +18,7 @@ from m2m_adapters._internal.processes import Team, is_first, launched
 from m2m_adapters.alignment.losses import parse_loss
 from m2m_adapters.alignment.objective import Objective, fastest
 from m2m_adapters.errors import UserError
-from m2m_adapters.projectors.affine import Projector, Shape
+from m2m_adapters.projectors.affine import AffineProjector, AffineShape
 from m2m_adapters.testing import AffineTarget, toy_sentences
 
 needs_accelerate = pytest.mark.skipif(
@@ -53,7 +53,10 @@ def test_the_command_line_in_two_processes(tmp_path: Path) -> None:
     together = m2m.load_adapter(tmp_path / "two").projector.state_dict()
     for name, value in alone.projector.state_dict().items():
         torch.testing.assert_close(together[name], value, atol=1e-6, rtol=1e-5)
-        assert float((value - Projector(alone.projector.shape).state_dict()[name]).abs().max()) > 0
+        assert (
+            float((value - AffineProjector(alone.projector.shape).state_dict()[name]).abs().max())
+            > 0
+        )
     losses = [row["held_out_loss"] for row in told["curve"]]
     assert losses == pytest.approx(
         [row["held_out_loss"] for row in alone.record["curve"]], rel=1e-5
@@ -174,7 +177,7 @@ def test_half_precision_stays_inside_the_projector() -> None:
         seen.append((p.dtype, torch.is_autocast_enabled("cpu")))
         return (p - y).square().mean()
 
-    projector = Projector(Shape(6, 4))
+    projector = AffineProjector(AffineShape(6, 4))
     for precision in ("fp32", "bf16"):
         objective = Objective(projector, loss, precision)  # type: ignore[arg-type]
         objective(torch.randn(5, 6), torch.randn(5, 4)).backward()
@@ -184,7 +187,7 @@ def test_half_precision_stays_inside_the_projector() -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
 def test_without_graphs_the_objective_is_used_as_it_is() -> None:
-    objective = Objective(Projector(Shape(6, 4)), parse_loss("mse"))
+    objective = Objective(AffineProjector(AffineShape(6, 4)), parse_loss("mse"))
     assert fastest(objective, 8, torch.device("cpu")) is objective
 
 
@@ -192,7 +195,7 @@ def test_without_graphs_the_objective_is_used_as_it_is() -> None:
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_graphs_give_the_same_gradients(precision: str) -> None:
     device = torch.device("cuda")
-    projector = Projector(Shape(32, 16, 2)).to(device)
+    projector = AffineProjector(AffineShape(32, 16, 2)).to(device)
     loss = parse_loss("48*mse + 1*structure")
     plain, graphed = Objective(projector, loss, precision), Objective(projector, loss, precision)
     step = fastest(graphed, 64, device)

@@ -22,7 +22,7 @@ from m2m_adapters.alignment.losses import parse_loss
 from m2m_adapters.alignment.pairs import Pairs, in_memory
 from m2m_adapters.alignment.train import Refinement, Resume, Schedule, refine
 from m2m_adapters.errors import UserError
-from m2m_adapters.projectors.affine import Projector, Shape
+from m2m_adapters.projectors.affine import AffineProjector, AffineShape
 from m2m_adapters.testing import toy_sentences
 
 SCHEDULE = Schedule(epochs=6, batch_size=32, warmup_steps=5, patience=None)
@@ -41,10 +41,10 @@ class Stop(Exception):
 
 def trained(
     resume: Resume | None, stop_at: int | None = None, seed: int = 0, schedule: Schedule = SCHEDULE
-) -> tuple[Projector, Refinement, list[int]]:
+) -> tuple[AffineProjector, Refinement, list[int]]:
     pairs = some_pairs()
     torch.manual_seed(seed)
-    projector = Projector(Shape(12, 8, 2, None, False, "none", "l2"))
+    projector = AffineProjector(AffineShape(12, 8, 2, None, False, "none", "l2"))
     loss = parse_loss("48*mse + 1*structure")
     xh, yh = torch.from_numpy(pairs.x_held), torch.from_numpy(pairs.y_held)
     epochs: list[int] = []
@@ -54,7 +54,7 @@ def trained(
         if epoch == stop_at:
             raise Stop
 
-    def score(p: Projector) -> float:
+    def score(p: AffineProjector) -> float:
         with torch.inference_mode():
             return float(loss(p(xh), yh))
 
@@ -64,7 +64,7 @@ def trained(
     return projector, result, epochs
 
 
-def weights(projector: Projector) -> bytes:
+def weights(projector: AffineProjector) -> bytes:
     return b"".join(v.numpy().tobytes() for v in projector.state_dict().values())
 
 

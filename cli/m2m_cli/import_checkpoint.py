@@ -28,10 +28,12 @@ def import_checkpoint(
     [dim]m2m import checkpoint.pth --source mpnet --target jina-clip --out mpnet-jina[/dim]
     """
     from m2m_adapters.artifact.import_m2m import import_checkpoint as read
+    from m2m_adapters.projectors.affine import AffineShape
 
     adapter = read(checkpoint, source, target, residual=residual)
     adapter.save(out)
     shape = adapter.projector.shape
+    assert isinstance(shape, AffineShape)
     if json:
         print_json({"adapter": str(out), **adapter.record})
         return

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from m2m_adapters.alignment.losses import Loss
     from m2m_adapters.alignment.tracking import Track
     from m2m_adapters.alignment.train import Resume
-    from m2m_adapters.projectors.affine import Projector
+    from m2m_adapters.projectors.affine import AffineProjector
+    from m2m_adapters.projectors.protocol import Projector
 
 
 AS_GOOD = 0.01
@@ -35,7 +36,7 @@ JUDGES = 512
 class Fitted:
     """A projector and how it came to be."""
 
-    projector: Projector
+    projector: AffineProjector
     ridge: float | None = None
     curve: list[dict[str, float]] = field(default_factory=list)
     epochs: int = 0
@@ -76,10 +77,10 @@ def fit(
     import torch
 
     from m2m_adapters.alignment.losses import parse_loss
-    from m2m_adapters.projectors.affine import Projector, Shape
+    from m2m_adapters.projectors.affine import AffineProjector, AffineShape
 
     loss = parse_loss(recipe.loss_for(normalized))
-    shape = Shape(
+    shape = AffineShape(
         pairs.d_in,
         pairs.d_out,
         recipe.layers,
@@ -94,7 +95,7 @@ def fit(
             "use --recipe paper, or activation none",
         )
     torch.manual_seed(seed)
-    fitted = Fitted(Projector(shape), moments=moments)
+    fitted = Fitted(AffineProjector(shape), moments=moments)
     xh, yh = torch.from_numpy(pairs.x_held), torch.from_numpy(pairs.y_held)
     if recipe.fit in ("closed-form", "both"):
         with progress.stage("solve", None):
@@ -130,12 +131,13 @@ def judge_closed_form(
     import torch
 
     from m2m_adapters.alignment.losses import parse_loss
-    from m2m_adapters.projectors.affine import Projector, Shape
+    from m2m_adapters.projectors.affine import AffineProjector, AffineShape
 
     head = "l2" if normalized else "none"
     loss = parse_loss(recipe.loss_for(normalized))
     fitted = Fitted(
-        Projector(Shape(pairs.d_in, pairs.d_out, 1, None, False, "none", head)), moments=moments
+        AffineProjector(AffineShape(pairs.d_in, pairs.d_out, 1, None, False, "none", head)),
+        moments=moments,
     )
     xh, yh = torch.from_numpy(pairs.x_held), torch.from_numpy(pairs.y_held)
     _solve(fitted, pairs, xh, yh, loss, recipe)
@@ -204,7 +206,7 @@ def _solve(
     fitted.ridge = chosen.ridge
 
 
-def _match_norm(projector: Projector, pairs: Pairs) -> None:
+def _match_norm(projector: AffineProjector, pairs: Pairs) -> None:
     """Scale and shift of a LayerNorm head by least squares, one dimension at a time."""
     import torch
     from torch.nn import functional as F

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from m2m_adapters._internal.processes import team
 from m2m_adapters.alignment.losses import Loss
-from m2m_adapters.projectors.affine import Projector
+from m2m_adapters.projectors.protocol import Projector
 
 Step = Callable[[Tensor, Tensor], Tensor]
 log = logging.getLogger(__name__)

@@ -158,7 +158,7 @@ def _fit(
     """Held-out losses (before the first epoch at 0) and the best epoch, which is kept."""
     import torch
 
-    from m2m_adapters.projectors.tokens import padded_states
+    from m2m_adapters.projectors.rows import DeviceStates, TokenStates
 
     mean = y[:n].float().mean(0)
     parts = [slice(0, pooled), slice(pooled, None)] if pooled else [slice(0, None)]
@@ -169,7 +169,7 @@ def _fit(
     projector.spread.requires_grad_(False)
 
     def loss(rows: Any) -> Tensor:
-        some, mask = padded_states([states[i].astype(np.float32) for i in rows])
+        some, mask = DeviceStates(TokenStates.join([states[i] for i in rows])).take(slice(None))
         if projector.training:
             mask = _some_left_out(mask)
         away = projector(some, mask) - y[rows].float()
@@ -229,11 +229,11 @@ def _top1(projector: TokenProjector, states: list[Vectors], y: Tensor, n: int) -
     import torch
 
     from m2m_adapters.alignment.fit import top1
-    from m2m_adapters.projectors.tokens import padded_states
+    from m2m_adapters.projectors.rows import DeviceStates, TokenStates
 
     with torch.inference_mode():
         found = torch.cat([
-            projector(*padded_states([s.astype(np.float32) for s in states[i : i + 256]]))
+            projector(*DeviceStates(TokenStates.join(states[i : i + 256])).take(slice(None)))
             for i in range(n, len(y), 256)
         ])  # fmt: skip
     mean = projector.mean.detach()

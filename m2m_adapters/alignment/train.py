@@ -21,7 +21,7 @@ from m2m_adapters.alignment.checkpoint import Checkpoint
 from m2m_adapters.alignment.losses import Loss
 from m2m_adapters.alignment.objective import Objective, fastest
 from m2m_adapters.alignment.pairs import Pairs
-from m2m_adapters.projectors.affine import Projector
+from m2m_adapters.projectors.protocol import Projector
 
 BLOCK = 1 << 16
 

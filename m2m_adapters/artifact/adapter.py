@@ -30,11 +30,16 @@ from m2m_adapters.artifact.record import (
 from m2m_adapters.errors import AbilityMissing, UserError
 from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors, normalize
 from m2m_adapters.models.items import encode_items, generate_items
-from m2m_adapters.models.text_encoder import embed
+from m2m_adapters.models.text_encoder import piece_by_piece
+from m2m_adapters.models.token_states import read
 from m2m_adapters.registry.names import load_source, load_target
 
 if TYPE_CHECKING:
-    from m2m_adapters.projectors.affine import Projector
+    from m2m_adapters.projectors.protocol import Projector
+    from m2m_adapters.projectors.rows import Rows
+
+WINDOW = 2048
+"""Texts that are encoded and mapped together."""
 
 
 class Adapter:
@@ -83,7 +88,7 @@ class Adapter:
     @property
     def level(self) -> str:
         """``"sentence"``: maps vectors; ``"token"``: maps token states to a sequence."""
-        return "token" if self.projector.registry_name == "token-attention" else "sentence"
+        return self.projector.level
 
     @cached_property
     def source(self) -> TextEncoder:
@@ -117,25 +122,12 @@ class Adapter:
         _same(given.space.dim, given.space.fingerprint, told, "target")
         return given
 
-    def project(self, vectors: Vectors) -> Vectors:
-        """Source vectors ``[n, d_s]`` -> float32 ``[n, dim]`` in the target's space."""
-        import torch
-
-        if self.level == "token":
-            raise UserError(
-                "this adapter maps the states of tokens, not vectors of sentences", "use encode"
-            )
-        x = np.ascontiguousarray(vectors, dtype=np.float32)
-        if x.ndim != 2 or x.shape[1] != self.projector.shape.d_in:
-            raise UserError(
-                f"these vectors have shape {list(x.shape)}; the adapter takes "
-                f"[n, {self.projector.shape.d_in}]",
-                "encode with its source",
-            )
+    def project(self, rows: Rows) -> Vectors:
+        """Source vectors ``[n, d_s]`` (or token states) -> float32 ``[n, dim]``."""
+        rows = self.projector.checked(rows)
         if self.record["source"].get("normalize", True):
-            x = normalize(x)
-        with torch.inference_mode():
-            return np.asarray(self.projector(torch.from_numpy(x)).numpy(), dtype=np.float32)
+            rows = normalize(cast("Vectors", rows))  # never said of token states
+        return self.projector.encode(rows)
 
     def encode(self, texts: str | Sequence[str], **options: Any) -> Vectors:
         """Texts in any language of the source -> float32 ``[n, dim]`` in the target's space."""
@@ -146,11 +138,12 @@ class Adapter:
                     f"text {position} is a {type(text).__name__}, not a string",
                     "pass strings; items go to encode_items",
                 )
-        if self.level == "token":
-            from m2m_adapters.projectors.tokens import encode_texts
+        progress = options.pop("progress", None)
 
-            return encode_texts(cast("Any", self.projector), self.source, wanted)
-        return self.project(embed(self.source, wanted, what="source", **options))
+        def window(part: list[str]) -> Vectors:
+            return self.project(read(self.source, part, self.level, what="source", **options))
+
+        return piece_by_piece(window, wanted, self.dim, WINDOW, progress)
 
     def encode_items(self, items: Sequence[Any], **options: Any) -> Vectors:
         """Images, sounds, ... -> float32 ``[n, dim]`` by the target's own tower."""

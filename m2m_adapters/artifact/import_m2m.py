@@ -25,7 +25,7 @@ from m2m_adapters.registry.names import load_source, load_target
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from m2m_adapters.projectors.affine import Shape
+    from m2m_adapters.projectors.affine import AffineShape
 
 LIMIT = 1 << 30
 LAYER = re.compile(r"mlps\.(\d{1,2})\.(weight|bias)")
@@ -174,9 +174,9 @@ def read_config(path: Path) -> dict[str, Any]:
     return parse_json(read_file(path, JSON_LIMIT), path) if path.is_file() else {}
 
 
-def shape_of_state(state: dict[str, Tensor], residual: bool, path: Path) -> Shape:
+def shape_of_state(state: dict[str, Tensor], residual: bool, path: Path) -> AffineShape:
     """What the tensors say the projector is; names and shapes must leave nothing open."""
-    from m2m_adapters.projectors.affine import Shape
+    from m2m_adapters.projectors.affine import AffineShape
 
     def wrong(what: str) -> UserError:
         return UserError(
@@ -195,7 +195,7 @@ def shape_of_state(state: dict[str, Tensor], residual: bool, path: Path) -> Shap
     hidden = {state[f"mlps.{n}.weight"].shape[0] for n in numbers[:-1]}
     inner = hidden.pop() if len(hidden) == 1 else None
     d_out = int(last.shape[0])
-    shape = Shape(
+    shape = AffineShape(
         d_in=int(first.shape[1]),
         d_out=d_out,
         layers=len(numbers),
@@ -216,15 +216,15 @@ def _their_name(name: str) -> str:
     return name.replace("layers.", "mlps.").replace("norm.", "layer_norm.")
 
 
-def _projector(shape: Shape, state: dict[str, Tensor]) -> Any:
-    from m2m_adapters.projectors.affine import Projector
+def _projector(shape: AffineShape, state: dict[str, Tensor]) -> Any:
+    from m2m_adapters.projectors.affine import AffineProjector
 
-    projector = Projector(shape)
+    projector = AffineProjector(shape)
     projector.load_state_dict({n: state[_their_name(n)].float() for n in projector.state_dict()})
     return projector
 
 
-def _source(source: str | TextEncoder, shape: Shape, path: Path) -> dict[str, Any]:
+def _source(source: str | TextEncoder, shape: AffineShape, path: Path) -> dict[str, Any]:
     # Their map has biases and was trained on vectors as they come: lengths matter.
     options = {"normalize": False}
     entry = registry().find("source", source) if isinstance(source, str) else None
@@ -246,7 +246,7 @@ def _source(source: str | TextEncoder, shape: Shape, path: Path) -> dict[str, An
     return describe_source(encoder, name, False, options if name else {})
 
 
-def _target(target: str | ModalityModel, shape: Shape, path: Path) -> dict[str, Any]:
+def _target(target: str | ModalityModel, shape: AffineShape, path: Path) -> dict[str, Any]:
     entry = registry().find("target", target) if isinstance(target, str) else None
     if entry is not None:
         _fits("target", str(target), entry.dim, shape.d_out, path)

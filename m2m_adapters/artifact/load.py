@@ -34,7 +34,7 @@ def load_adapter(
     """
     from safetensors.torch import load
 
-    from m2m_adapters.projectors.affine import build, shape_of
+    from m2m_adapters.projectors.registry import build, kind_of, shape_of
 
     path, hub = Path(folder), None
     if not path.exists():
@@ -56,9 +56,9 @@ def load_adapter(
     told = f"the projector that {RECORD} describes"
     check_safetensors(weights, shape.tensors(), path / WEIGHTS, told)
     for side, width in (("source", shape.d_in), ("target", shape.d_out)):
-        # A model may pool its token states into vectors of another width.
-        token_level = side == "source" and not hasattr(shape, "residual")
-        if record[side]["dim"] != width and not token_level:
+        # Token states need not be as wide as the vectors they are pooled into.
+        pooled = side == "target" or kind_of(record["projector"]["name"]).level == "sentence"
+        if record[side]["dim"] != width and pooled:
             raise UserError(
                 f"{path / RECORD}: the {side} has dimension {record[side]['dim']}, "
                 f"the projector {width}",

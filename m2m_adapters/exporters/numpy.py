@@ -29,10 +29,10 @@ def export(adapter: Adapter, out: Path) -> Exported:
         "source": np.array(adapter.record["source"]["name"] or ""),
         "target": np.array(adapter.record["target"]["name"] or ""),
     }
-    if projector.norm is not None:
-        arrays["gamma"] = projector.norm.weight.detach().numpy().copy()
-        arrays["beta"] = projector.norm.bias.detach().numpy().copy()
-        arrays["eps"] = np.array(projector.norm.eps)
+    if (norm := projector.head_norm) is not None:
+        arrays["gamma"] = norm.weight.detach().numpy().copy()
+        arrays["beta"] = norm.bias.detach().numpy().copy()
+        arrays["eps"] = np.array(norm.eps)
     out = out if out.suffix == ".npz" else out.with_name(out.name + ".npz")
     vectors = source_probes(projector.shape.d_in)
     with whole_file(out) as temporary:

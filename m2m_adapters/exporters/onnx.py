@@ -125,8 +125,6 @@ def projector_graph(adapter: Adapter) -> Any:
     """The projector as an ONNX model, written node by node: nothing to trace."""
     from onnx import TensorProto, helper, numpy_helper
 
-    from m2m_adapters.exporters.stages import stages
-
     nodes: list[Any] = []
     constants: list[Any] = []
 
@@ -149,16 +147,16 @@ def projector_graph(adapter: Adapter) -> Any:
     if adapter.record["source"].get("normalize", True):
         z = unit(z)
     names = {"relu": "Relu", "gelu": "Gelu", "tanh": "Tanh"}
-    for number, (weight, bias, activation) in enumerate(stages(projector)):
-        moved = node("MatMul", z, constant(f"W{number}", weight.numpy().T.copy()))
-        z = node("Add", moved, constant(f"b{number}", bias.numpy()))
-        z = node(names[activation], z) if activation in names else z
+    for number, step in enumerate(projector.affine_steps()):
+        moved = node("MatMul", z, constant(f"W{number}", step.weight.numpy().T.copy()))
+        z = node("Add", moved, constant(f"b{number}", step.bias.numpy()))
+        z = node(names[step.activation], z) if step.activation in names else z
     if projector.shape.head == "l2":
         unit(z, "projected")
-    elif projector.norm is not None:
-        gamma = constant("gamma", projector.norm.weight.detach().numpy())
-        beta = constant("beta", projector.norm.bias.detach().numpy())
-        node("LayerNormalization", z, gamma, beta, output="projected", epsilon=projector.norm.eps)
+    elif (norm := projector.head_norm) is not None:
+        gamma = constant("gamma", norm.weight.detach().numpy())
+        beta = constant("beta", norm.bias.detach().numpy())
+        node("LayerNormalization", z, gamma, beta, output="projected", epsilon=norm.eps)
     else:
         node("Identity", z, output="projected")
     shape = projector.shape

@@ -17,7 +17,6 @@ from m2m_adapters.exporters.source import (
     unit_source,
     whole_width,
 )
-from m2m_adapters.exporters.stages import stages
 from m2m_adapters.exporters.verify import PROBES, Exported, compare
 
 if TYPE_CHECKING:
@@ -125,14 +124,14 @@ def _projector_modules(adapter: Adapter, source: Any) -> list[Any]:
         )
     if unit_source(adapter):
         found.append(modules["Normalize"]())
-    for weight, bias, activation in stages(adapter.projector):
+    for step in adapter.projector.affine_steps():
         found.append(
             modules["Dense"](
-                weight.shape[1],
-                weight.shape[0],
-                activation_function=activations[activation](),
-                init_weight=weight,
-                init_bias=bias,
+                step.weight.shape[1],
+                step.weight.shape[0],
+                activation_function=activations[step.activation](),
+                init_weight=step.weight,
+                init_bias=step.bias,
             )
         )
     head = adapter.projector.shape.head
@@ -140,8 +139,8 @@ def _projector_modules(adapter: Adapter, source: Any) -> list[Any]:
         found.append(modules["Normalize"]())
     elif head == "layernorm":
         norm = modules["LayerNorm"](adapter.dim)
-        assert adapter.projector.norm is not None
-        norm.norm.load_state_dict(adapter.projector.norm.state_dict())
+        assert adapter.projector.head_norm is not None
+        norm.norm.load_state_dict(adapter.projector.head_norm.state_dict())
         found.append(norm)
     return found
 

@@ -1,4 +1,4 @@
-"""The learned maps: affine for sentence vectors, attention for token states.
+"""The learned maps behind one protocol: affine for sentence vectors, attention for token states.
 
 Imports interfaces, _internal and errors only.
 """

@@ -1,23 +1,26 @@
-"""The learned map: a stack of affine layers and a head."""
+"""The learned map at sentence level: a stack of affine layers and a head."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from m2m_adapters.errors import UserError
+from m2m_adapters.interfaces import Vectors
+from m2m_adapters.projectors.protocol import AffineStep, Projector, Scalar
+from m2m_adapters.projectors.rows import Rows, TokenStates
 
 HEADS = ("l2", "layernorm", "none")
 ACTIVATIONS = {"none": nn.Identity, "relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
 
 
 @dataclass(frozen=True)
-class Shape:
+class AffineShape:
     """Everything needed to build a projector again.
 
     d_in -> (hidden ->) * (layers - 1) d_out, an activation between layers, then the head.
@@ -49,7 +52,9 @@ class Shape:
         if not isinstance(self.residual, bool):
             raise UserError(f"projector residual must be true or false, not {self.residual!r}")
         if self.layers > 64:
-            raise UserError(f"a projector of {self.layers} layers is absurd", "use 1, 2 or 4")
+            raise UserError(
+                f"{self.layers} layers are more than a projector may have", "use 1, 2 or 4"
+            )
         if self.head not in HEADS:
             raise UserError(f"unknown head '{self.head}'", f"one of {', '.join(HEADS)}")
         if self.activation not in ACTIVATIONS:
@@ -64,25 +69,27 @@ class Shape:
         return list(pairwise(sizes))
 
     def tensors(self) -> dict[str, tuple[int, ...]]:
-        """Names and shapes of the projector's tensors, without making any."""
-        found: dict[str, tuple[int, ...]] = {}
+        """Names and shapes of the projector's tensors, without allocating any."""
+        shapes: dict[str, tuple[int, ...]] = {}
         for number, (wide, narrow) in enumerate(self.widths()):
-            found[f"layers.{number}.weight"] = (narrow, wide)
-            found[f"layers.{number}.bias"] = (narrow,)
+            shapes[f"layers.{number}.weight"] = (narrow, wide)
+            shapes[f"layers.{number}.bias"] = (narrow,)
         if self.head == "layernorm":
-            found |= {"norm.weight": (self.d_out,), "norm.bias": (self.d_out,)}
-        return found
+            shapes |= {"norm.weight": (self.d_out,), "norm.bias": (self.d_out,)}
+        return shapes
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Scalar]:
         return asdict(self)
 
 
-class Projector(nn.Module):
+class AffineProjector(Projector):
     """float ``[B, d_in]`` -> float ``[B, d_out]``: source vectors into the target's space."""
 
     registry_name = "affine-stack"
+    level = "sentence"
+    shape: AffineShape
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: AffineShape) -> None:
         super().__init__()
         self.shape = shape
         self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in shape.widths())
@@ -110,9 +117,48 @@ class Projector(nn.Module):
             return nn.functional.normalize(z, dim=-1)
         return z
 
+    def checked(self, rows: Rows) -> Rows:
+        if isinstance(rows, TokenStates):
+            raise UserError(
+                "this adapter maps vectors of sentences, not token states", "use encode"
+            )
+        x = np.ascontiguousarray(rows, dtype=np.float32)
+        if x.ndim != 2 or x.shape[1] != self.shape.d_in:
+            raise UserError(
+                f"these vectors have shape {list(x.shape)}; the adapter takes "
+                f"[n, {self.shape.d_in}]",
+                "encode with its source",
+            )
+        return x
+
+    def encode(self, rows: Rows) -> Vectors:
+        assert not isinstance(rows, TokenStates)
+        with torch.inference_mode():
+            return np.asarray(self(torch.from_numpy(rows)).numpy(), dtype=np.float32)
+
     @property
-    def parameter_count(self) -> int:
-        return sum(p.numel() for p in self.parameters())
+    def head_norm(self) -> nn.LayerNorm | None:
+        return self.norm
+
+    @property
+    def is_affine(self) -> bool:
+        return self.shape.activation == "none" or self.shape.layers == 1
+
+    @torch.no_grad()
+    def affine_steps(self) -> list[AffineStep]:
+        """Without activations one step; a residual layer's identity goes into its W."""
+        if self.is_affine:
+            weight, bias = self.fold()
+            return [AffineStep(weight.float(), bias.float(), "none")]
+        steps = []
+        for number, layer in enumerate(self._linear()):
+            weight = layer.weight.detach().clone()
+            if self.shape.residual and weight.shape[0] == weight.shape[1]:
+                weight += torch.eye(len(weight))
+            last = number == len(self.layers) - 1
+            activation = "none" if last else self.shape.activation
+            steps.append(AffineStep(weight, layer.bias.detach().clone(), activation))
+        return steps
 
     @torch.no_grad()
     def fold(self) -> tuple[Tensor, Tensor]:
@@ -120,7 +166,7 @@ class Projector(nn.Module):
 
         Only a stack without activation is an affine map; the head is not part of it.
         """
-        if self.shape.activation != "none" and self.shape.layers > 1:
+        if not self.is_affine:
             raise UserError(
                 f"a stack with '{self.shape.activation}' between its layers cannot be "
                 "folded into one affine map",
@@ -136,7 +182,7 @@ class Projector(nn.Module):
         return weight, bias
 
     @torch.no_grad()
-    def set_affine(self, weight: Tensor, bias: Tensor) -> Projector:
+    def set_affine(self, weight: Tensor, bias: Tensor) -> AffineProjector:
         """Make the stack equal to one affine map: one layer takes it, the others pass through.
 
         Exact, as long as no layer is narrower than both ends and there is no activation.
@@ -166,8 +212,8 @@ class Projector(nn.Module):
 
         W is compared with its closest multiple of a semi-orthogonal matrix, in Frobenius norm
         relative to W's own: sqrt(1 - (sum of s)^2 / (r * sum of s^2)) over r singular values.
-        With vectors x ``[n, d_in]``, only on the directions in which they vary (99 % of their
-        variance): elsewhere the map is not determined by anything.
+        With vectors x ``[n, d_in]``, only in the directions in which they vary (99 % of their
+        variance): nothing determines the map elsewhere.
         """
         weight, _ = self.fold()
         if x is not None:
@@ -186,31 +232,3 @@ def _support(x: Tensor) -> Tensor:
     share = values.cumsum(0) / values.sum().clamp_min(1e-300)
     kept: Tensor = vectors[:, : int((share < 0.99).sum()) + 1]
     return kept
-
-
-def shape_of(name: Any, arguments: Any) -> Shape:
-    """The shape an artifact's projector claims to have; checked, nothing allocated."""
-    from m2m_adapters.projectors.tokens import TokenProjector, TokenShape
-
-    kinds: dict[Any, Any] = {
-        Projector.registry_name: Shape,
-        TokenProjector.registry_name: TokenShape,
-    }
-    if not isinstance(name, str) or name not in kinds:
-        raise UserError(f"unknown projector {name!r}", "upgrade m2m-adapters")
-    try:
-        return cast("Shape", kinds[name](**arguments))
-    except TypeError as error:
-        raise UserError(
-            f"the projector's arguments are wrong ({error})", "make the adapter again"
-        ) from error
-
-
-def build(name: Any, arguments: Any) -> Projector:
-    """A fresh projector from its registry name and arguments, as an artifact records them."""
-    from m2m_adapters.projectors.tokens import TokenProjector, TokenShape
-
-    shape = shape_of(name, arguments)
-    if isinstance(shape, TokenShape):
-        return cast("Projector", TokenProjector(shape))
-    return Projector(shape)

@@ -7,19 +7,19 @@ elsewhere in another language.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from m2m_adapters.errors import UserError
-from m2m_adapters.interfaces import TextEncoder, Vectors
+from m2m_adapters.interfaces import Vectors
+from m2m_adapters.projectors.protocol import Projector, Scalar
+from m2m_adapters.projectors.rows import Rows, TokenStates, on_device
 
 LIMIT = 1 << 20
-ENCODED_AT_ONCE = 256
+TINY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class TokenShape:
         if self.hidden % self.heads or self.layers > 64 or self.tokens > 4096:
             raise UserError(
                 f"{self.layers} layers of {self.hidden} columns and {self.heads} heads over "
-                f"{self.tokens} tokens are absurd",
-                "make the adapter again",
+                f"{self.tokens} tokens are not a possible token projector",
+                "the columns must be a multiple of the heads, e.g. hidden=128",
             )
 
     @property
@@ -60,18 +60,20 @@ class TokenShape:
         return self.pooled + self.tokens * self.width
 
     def tensors(self) -> dict[str, tuple[int, ...]]:
-        """Names and shapes of the projector's tensors, without making any."""
+        """Names and shapes of the projector's tensors, without allocating any."""
         with torch.device("meta"):
             return {k: tuple(v.shape) for k, v in TokenProjector(self).state_dict().items()}
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Scalar]:
         return asdict(self)
 
 
-class TokenProjector(nn.Module):
+class TokenProjector(Projector):
     """Token states ``[B, T, d_in]`` and their mask -> ``[B, pooled + tokens * width]``."""
 
     registry_name = "token-attention"
+    level = "token"
+    shape: TokenShape
 
     def __init__(self, shape: TokenShape) -> None:
         super().__init__()
@@ -90,8 +92,9 @@ class TokenProjector(nn.Module):
         self.give = nn.Linear(shape.hidden, shape.width)
         self.give_pooled = nn.Linear(shape.hidden, shape.pooled) if shape.pooled else None
         # What all English sequences share; the rest is learned as a deviation from it.
-        self.mean = nn.Parameter(torch.zeros(shape.d_out))
-        self.spread = nn.Parameter(torch.ones(1))
+        self.mean = nn.Parameter(torch.zeros(shape.d_out), requires_grad=False)
+        self.spread = nn.Parameter(torch.ones(1), requires_grad=False)
+        self._spreads = [1.0 for _ in self._parts()]
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
         """states: float ``[B, T, d_in]``; mask: bool ``[B, T]``, True where a token is."""
@@ -104,41 +107,55 @@ class TokenProjector(nn.Module):
         for layer in self.layers:
             z = layer(z, memory, memory_key_padding_mask=absent)
         z = self.norm(z)
-        found = self.give(z[:, 1:]).flatten(1)
+        result = self.give(z[:, 1:]).flatten(1)
         if self.give_pooled is not None:
-            found = torch.cat([self.give_pooled(z[:, 0]), found], 1)
-        whole: Tensor = self.mean + self.spread * found
+            result = torch.cat([self.give_pooled(z[:, 0]), result], 1)
+        whole: Tensor = self.mean + self.spread * result
         return whole
 
-    def fold(self) -> tuple[Tensor, Tensor]:
-        """There is none: the map depends on how the tokens relate."""
-        raise UserError(
-            "an adapter of token level is no affine map and has no export",
-            "share its folder, or align at the level of sentences",
-        )
+    def checked(self, rows: Rows) -> Rows:
+        if not isinstance(rows, TokenStates):
+            raise UserError(
+                "this adapter maps the states of tokens, not vectors of sentences", "use encode"
+            )
+        if rows.width != self.shape.d_in:
+            raise UserError(
+                f"these token states have {rows.width} columns; the adapter takes "
+                f"{self.shape.d_in}",
+                "encode with its source",
+            )
+        return rows
 
-    @property
-    def parameter_count(self) -> int:
-        return sum(p.numel() for p in self.parameters())
+    def encode(self, rows: Rows) -> Vectors:
+        """Each text by itself: padding to another text's length would change the last bits."""
+        states = on_device(rows)
+        out = np.zeros((len(rows), self.shape.d_out), np.float32)
+        with torch.inference_mode():
+            for row in range(len(rows)):
+                out[row] = self(*states.take(slice(row, row + 1)))[0].numpy()
+        return out
 
+    def start_from(self, mean: Tensor, variance: Tensor) -> None:
+        """Learn the deviation from ``mean``, in units of the sequence's own spread."""
+        self._spreads = [max(float(variance[part].mean().sqrt()), TINY) for part in self._parts()]
+        with torch.no_grad():
+            self.mean.copy_(mean)
+            self.spread.fill_(self._spreads[-1])
 
-def padded_states(found: list[Vectors]) -> tuple[Tensor, Tensor]:
-    """float32 ``[n, longest, width]`` and bool ``[n, longest]``, True where a token is."""
-    longest = max(1, *(len(one) for one in found))
-    states = torch.zeros(len(found), longest, found[0].shape[1])
-    mask = torch.zeros(len(found), longest, dtype=torch.bool)
-    for row, one in enumerate(found):
-        states[row, : len(one)] = torch.from_numpy(one)
-        mask[row, : len(one)] = True
-    return states, mask
+    def column_scale(self) -> Tensor | None:
+        """Each part in units of its own spread: a pooled vector is few columns among many."""
+        scale = torch.empty(self.shape.d_out, device=self.mean.device)
+        parts = self._parts()
+        for part, spread in zip(parts, self._spreads, strict=True):
+            share = self.shape.d_out / (len(parts) * (part.stop - part.start))
+            scale[part] = share**0.5 / spread
+        return scale
 
+    def for_ranking(self, rows: Tensor) -> Tensor:
+        return rows - self.mean.detach().to(rows)
 
-def encode_texts(projector: TokenProjector, source: TextEncoder, texts: Sequence[str]) -> Vectors:
-    """float32 ``[n, d_out]``, each text by itself: no other text's length touches its result."""
-    out = np.zeros((len(texts), projector.shape.d_out), np.float32)
-    with torch.inference_mode():
-        for start in range(0, len(texts), ENCODED_AT_ONCE):
-            some = list(texts[start : start + ENCODED_AT_ONCE])
-            for row, states in enumerate(source.encode_tokens(some), start):
-                out[row] = projector(*padded_states([states]))[0].numpy()
-    return out
+    def _parts(self) -> list[slice]:
+        """Columns of the pooled vector, if there is one, and of the sequence."""
+        pooled = self.shape.pooled
+        sequence = slice(pooled, self.shape.d_out)
+        return [slice(0, pooled), sequence] if pooled else [sequence]
