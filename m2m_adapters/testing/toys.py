@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -130,7 +130,11 @@ class AffineTarget(ModalityModel):
         rotation: bool = False,
         seed: int = 7,
     ) -> None:
-        self.text = _AffineText(dim, source or ToySource(), noise, rotation, seed)
+        self._tower = _AffineText(dim, source or ToySource(), noise, rotation, seed)
+
+    @cached_property
+    def text(self) -> TextEncoder:
+        return self._tower
 
     def encode_items(self, items: Sequence[Any], **options: Any) -> Vectors:
         return self.text.encode([str(item) for item in items])
