@@ -28,6 +28,7 @@ _HOMES = {
     "PluginError": "errors",
     "Prompts": "evaluation.prompts",
     "Recipe": "alignment.recipes",
+    "Register": "hookspecs",
     "Space": "interfaces",
     "Stopping": "alignment.anytime",
     "Store": "embeddings.store",
@@ -77,7 +78,7 @@ if TYPE_CHECKING:
     from m2m_adapters.evaluation.scoring import Evaluation, evaluate
     from m2m_adapters.exporters import export
     from m2m_adapters.generation.files import generate_files
-    from m2m_adapters.hookspecs import hookimpl
+    from m2m_adapters.hookspecs import Register, hookimpl
     from m2m_adapters.interfaces import ModalityModel, Space, TextEncoder, Vectors
     from m2m_adapters.models.items import BadItem, ItemTarget
     from m2m_adapters.models.text_encoder import TokenEncoder
@@ -99,6 +100,7 @@ __all__ = [
     "PluginError",
     "Prompts",
     "Recipe",
+    "Register",
     "Space",
     "Stopping",
     "Store",

@@ -150,8 +150,10 @@ class ModalityModel(ABC):
 
     modality: str
     origin: Origin | None = None
-    if TYPE_CHECKING:
-        text: TextEncoder
+    if TYPE_CHECKING:  # read-only here, so that subclasses may use a property or an attribute
+
+        @property
+        def text(self) -> TextEncoder: ...
     else:
         text = _TextNotSet()
 

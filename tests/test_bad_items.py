@@ -18,7 +18,7 @@ import pytest
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.models.images import rgb_image
-from m2m_adapters.models.items import BadItem, Skipped, encode_ready
+from m2m_adapters.models.items import BadItem, Skipped, encode_prepared
 from m2m_adapters.models.sounds import mono_samples
 
 Image = pytest.importorskip("PIL.Image", reason="images need Pillow")
@@ -168,7 +168,7 @@ def test_refused_by_name(kind: str, name: str, tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # nothing is let through with a mere warning
         with pytest.raises(BadItem) as caught:
-            encode_ready(items, ready, torch.stack, dim)
+            encode_prepared(items, ready, torch.stack, dim)
     assert text in caught.value.what and told in caught.value.what
     assert caught.value.remedy and "\n" not in str(caught.value)
 
@@ -181,10 +181,10 @@ def test_skipped_and_counted(kind: str, tmp_path: Path, capsys: Any) -> None:
     for item, _, _ in bad:
         items += [good, item]
     skipped: list[Skipped] = []
-    vectors = encode_ready(
+    vectors = encode_prepared(
         [*items, good], ready, torch.stack, dim, batch_size=4, on_error="skip", skipped=skipped
     )
-    alone = encode_ready([good], ready, torch.stack, dim)
+    alone = encode_prepared([good], ready, torch.stack, dim)
     np.testing.assert_array_equal(vectors, np.repeat(alone, len(bad) + 1, axis=0))
     assert [s.index for s in skipped] == list(range(1, 2 * len(bad), 2))
     for entry, (item, _, told) in zip(skipped, bad):
@@ -192,7 +192,7 @@ def test_skipped_and_counted(kind: str, tmp_path: Path, capsys: Any) -> None:
         if isinstance(item, (str, Path)):
             assert entry.name == str(item)
     assert f"skipped {len(bad)} of {2 * len(bad) + 1} items" in capsys.readouterr().err
-    assert encode_ready([bad[0][0]], ready, torch.stack, dim, on_error="skip").shape == (0, dim)
+    assert encode_prepared([bad[0][0]], ready, torch.stack, dim, on_error="skip").shape == (0, dim)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -206,13 +206,13 @@ def test_nothing_leaks(kind: str, tmp_path: Path) -> None:
         folder = Path("/proc/self/fd")
         return len(list(folder.iterdir())) if folder.exists() else 0
 
-    encode_ready([good], ready, torch.stack, dim)
+    encode_prepared([good], ready, torch.stack, dim)
     before, threads = open_files(), threading.active_count()
     for _ in range(3):
-        encode_ready(bad, ready, torch.stack, dim, on_error="skip")
+        encode_prepared(bad, ready, torch.stack, dim, on_error="skip")
         for item in bad:
             with pytest.raises(BadItem):
-                encode_ready([good, item, good], ready, torch.stack, dim)
+                encode_prepared([good, item, good], ready, torch.stack, dim)
     assert open_files() == before and threading.active_count() == threads
 
 
@@ -222,20 +222,20 @@ def test_a_fault_of_the_model_is_not_blamed_on_an_item() -> None:
 
     good = KINDS["images"][2]
     with pytest.raises(RuntimeError, match="out of memory"):
-        encode_ready([good], ready_image, broken, 48, on_error="skip")
+        encode_prepared([good], ready_image, broken, 48, on_error="skip")
     with pytest.raises(UserError, match=r"NaN or infinity for item 1 \(Image\)"):
-        encode_ready(
+        encode_prepared(
             [good, good], ready_image,
             lambda batch: torch.stack(batch) * torch.tensor([[1.0], [float("nan")]]), 48,
         )  # fmt: skip
     with pytest.raises(UserError, match="do not share a space"):
-        encode_ready([good], ready_image, torch.stack, 7)
+        encode_prepared([good], ready_image, torch.stack, 7)
 
 
 @pytest.mark.parametrize("options", [{"on_error": "ignore"}, {"batch_size": 0}, {"workers": 0}])
 def test_options_that_make_no_sense(options: dict[str, Any]) -> None:
     with pytest.raises(UserError):
-        encode_ready([KINDS["images"][2]], ready_image, torch.stack, 48, **options)
+        encode_prepared([KINDS["images"][2]], ready_image, torch.stack, 48, **options)
 
 
 # -- and what is odd but good -----------------------------------------------------------------

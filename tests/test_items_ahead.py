@@ -10,7 +10,7 @@ import pytest
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import ModalityModel
-from m2m_adapters.models.items import BadItem, ItemTarget, Skipped, encode_ready, item_name
+from m2m_adapters.models.items import BadItem, ItemTarget, Skipped, encode_prepared, item_name
 from m2m_adapters.testing import ToySource
 
 torch = pytest.importorskip("torch")
@@ -35,7 +35,7 @@ def test_the_next_items_are_decoded_while_the_model_works() -> None:
         assert third.wait(30)
         return torch.stack(batch)
 
-    found = encode_ready(range(5), ready, forward, 2, batch_size=2, workers=1)
+    found = encode_prepared(range(5), ready, forward, 2, batch_size=2, workers=1)
     np.testing.assert_array_equal(found[:, 0], np.arange(5))
 
 
@@ -52,7 +52,7 @@ def test_memory_does_not_fill_with_what_is_ready() -> None:
         used[0] += len(batch)
         return torch.stack(batch)
 
-    encode_ready(range(200), ready, forward, 2, batch_size=4, workers=2)
+    encode_prepared(range(200), ready, forward, 2, batch_size=4, workers=2)
     assert most[0] <= 4 + 4 + 2 + 2  # a batch, and as many ahead as the queue holds
 
 
@@ -65,13 +65,13 @@ def test_order_is_kept_however_long_each_takes(workers: int) -> None:
         threading.Event().wait(naps[item])
         return vector(item)
 
-    found = encode_ready(range(60), ready, torch.stack, 2, batch_size=7, workers=workers)
+    found = encode_prepared(range(60), ready, torch.stack, 2, batch_size=7, workers=workers)
     np.testing.assert_array_equal(found[:, 0], np.arange(60))
 
 
 def test_progress() -> None:
     told: list[tuple[int, int]] = []
-    encode_ready(
+    encode_prepared(
         range(7), vector, torch.stack, 2, batch_size=3,
         progress=lambda done, total: told.append((done, total)),
     )  # fmt: skip
@@ -90,10 +90,10 @@ def test_an_interrupted_caller_leaves_no_thread() -> None:
 
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
-        encode_ready(range(50), vector, forward, 2)
+        encode_prepared(range(50), vector, forward, 2)
     assert threading.active_count() == before
     with pytest.raises(UserError, match="on_error"):
-        encode_ready(range(2), vector, torch.stack, 2, on_error="")
+        encode_prepared(range(2), vector, torch.stack, 2, on_error="")
 
 
 class Numbers(ItemTarget):
@@ -111,7 +111,7 @@ class Numbers(ItemTarget):
         assert threading.current_thread() is threading.main_thread()
         self.loaded += 1
 
-    def ready(self, item: int, *, add: int = 0, **_: Any) -> Any:
+    def prepare(self, item: int, *, add: int = 0, **_: Any) -> Any:
         assert self.loaded
         if item == 4:
             raise ValueError("four is odd here")

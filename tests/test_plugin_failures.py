@@ -182,7 +182,7 @@ class _Mistaken(m2m.ItemTarget):
     def __init__(self) -> None:
         self.text = ToySource()
 
-    def ready(self, item: Any, **options: Any) -> Any:
+    def prepare(self, item: Any, **options: Any) -> Any:
         return item.no_such_attribute
 
     def forward(self, batch: list[Any]) -> Any:

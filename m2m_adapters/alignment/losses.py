@@ -113,14 +113,14 @@ def loss_function(name: str) -> LossFunction:
     """A loss of ours, or one that a plugin offers."""
     if name in LOSSES:
         return LOSSES[name]
-    from m2m_adapters.registry.entries import close
+    from m2m_adapters._internal.spelling import did_you_mean
     from m2m_adapters.registry.plugins import catalogue
 
     offer = catalogue().find("loss", name)
     if offer is None:
         known = sorted({*LOSSES, *catalogue().names("loss")})
         raise UnknownName(
-            f"unknown loss '{name}'{close(name, known)}", f"one of {', '.join(known)}"
+            f"unknown loss '{name}'{did_you_mean(name, known)}", f"one of {', '.join(known)}"
         )
     function: LossFunction = offer.load()
     return function

@@ -81,18 +81,18 @@ RECIPES = {
 
 def recipe(name: str, **changes: Any) -> Recipe:
     """A named recipe with some parameters changed; None leaves one as it is."""
-    from m2m_adapters.registry.entries import close
+    from m2m_adapters._internal.spelling import did_you_mean
 
     if name not in RECIPES:
         raise UnknownName(
-            f"no recipe is called '{name}'{close(name, list(RECIPES))}",
+            f"no recipe is called '{name}'{did_you_mean(name, list(RECIPES))}",
             f"one of {', '.join(RECIPES)}",
         )
     known = {f.name for f in fields(Recipe)} - {"name", "fit"}
     for key in changes:
         if key not in known:
             raise UserError(
-                f"a recipe has no '{key}'{close(key, sorted(known))}",
+                f"a recipe has no '{key}'{did_you_mean(key, sorted(known))}",
                 f"it has {', '.join(sorted(known))}",
             )
     chosen = replace(RECIPES[name], **{k: v for k, v in changes.items() if v is not None})

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from m2m_adapters._internal.spelling import did_you_mean
 from m2m_adapters.alignment.align import align
 from m2m_adapters.alignment.recipes import Recipe
 from m2m_adapters.artifact.adapter import Adapter
 from m2m_adapters.errors import UserError
-from m2m_adapters.registry.entries import close
 from m2m_adapters.registry.names import load_source, load_target
 
 GRIDDED = ("recipe", *(f.name for f in fields(Recipe) if f.name not in ("name", "fit")))
@@ -78,7 +78,7 @@ def parse_axis(written: str) -> tuple[str, list[Any]]:
         raise UserError(f"'{written}' is not an axis of a grid", "e.g. recipe=auto,paper")
     if name not in GRIDDED:
         raise UserError(
-            f"a grid cannot vary '{name}'{close(name, list(GRIDDED))}",
+            f"a grid cannot vary '{name}'{did_you_mean(name, list(GRIDDED))}",
             f"it can vary {', '.join(GRIDDED)}",
         )
     return name, [_typed(name, value) for value in values]

@@ -19,11 +19,11 @@ Track = Callable[[dict[str, float], int], None]
 
 def check_tracker(name: str) -> None:
     """Say before the long work that a tracker cannot be had."""
-    from m2m_adapters.registry.entries import close
+    from m2m_adapters._internal.spelling import did_you_mean
 
     if name not in TRACKERS:
         raise UserError(
-            f"'{name}' is not a tracker{close(name, list(TRACKERS))}",
+            f"'{name}' is not a tracker{did_you_mean(name, list(TRACKERS))}",
             f"use {', '.join(TRACKERS)}",
         )
     for package, install in (("accelerate", '"m2m-adapters[tracking]"'), (name, name)):

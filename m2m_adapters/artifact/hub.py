@@ -16,11 +16,12 @@ from typing import Any
 
 from m2m_adapters._internal.files import cache_folder, whole_file
 from m2m_adapters._internal.folders import whole_folder
+from m2m_adapters._internal.spelling import did_you_mean
 from m2m_adapters.artifact.record import CARD, RECORD, WEIGHTS, WEIGHTS_LIMIT, read_record
 from m2m_adapters.artifact.untrusted import JSON_LIMIT, read_file
 from m2m_adapters.errors import UserError
 from m2m_adapters.models.weights import offline
-from m2m_adapters.registry.entries import close, registry
+from m2m_adapters.registry.entries import registry
 
 SECONDS = 10.0
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?\Z")
@@ -47,7 +48,7 @@ def find(name: str, digest: str | None = None) -> Path:
         digest = digest or entry.digest
         name = f"{entry.model}@{entry.revision}" if entry.revision else entry.model
     elif not NAME.match(name) or ".." in name:
-        near = close(name, registry().names("adapter"))
+        near = did_you_mean(name, registry().names("adapter"))
         raise UserError(
             f"there is no adapter folder {name}{near}",
             "make one with `m2m align`, correct the path, or name one of the hub as ORG/NAME",

@@ -55,11 +55,12 @@ def expand(name: str | Path) -> list[Path]:
         raise UserError(f"no file matches {name}", "correct the pattern")
     if path.exists():
         return [path]  # a pipe or a device, read as text
-    from m2m_adapters.registry.entries import close
+    from m2m_adapters._internal.spelling import did_you_mean
     from m2m_adapters.registry.names import known_names
 
     raise UserError(
-        f"there is no file or corpus called '{name}'{close(str(name), known_names('corpus'))}",
+        f"there is no file or corpus called '{name}'"
+        f"{did_you_mean(str(name), known_names('corpus'))}",
         "give a file, a folder, a glob, '-' or a name from `m2m list --corpora`",
     )
 

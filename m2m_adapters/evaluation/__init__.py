@@ -19,6 +19,9 @@ _HOMES = {
     "System": "systems",
     "evaluate": "scoring",
     "evaluate_generator": "generator_evaluation",
+    "item_to_text": "metrics",
+    "rank": "ranking",
+    "text_to_item": "metrics",
 }
 
 if TYPE_CHECKING:
@@ -28,7 +31,9 @@ if TYPE_CHECKING:
         evaluate_generator,
     )
     from m2m_adapters.evaluation.judges import PerPicture, PictureJudge
+    from m2m_adapters.evaluation.metrics import item_to_text, text_to_item
     from m2m_adapters.evaluation.prompts import Prompts
+    from m2m_adapters.evaluation.ranking import rank
     from m2m_adapters.evaluation.scoring import Evaluation, evaluate
     from m2m_adapters.evaluation.systems import BASELINES, System
 
@@ -45,6 +50,9 @@ __all__ = [
     "System",
     "evaluate",
     "evaluate_generator",
+    "item_to_text",
+    "rank",
+    "text_to_item",
 ]
 
 

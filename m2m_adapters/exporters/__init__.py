@@ -43,12 +43,13 @@ def export(adapter: Adapter, to: str, out: str | Path, **options: Any) -> Export
 
     options: ``precision`` (fp32, fp16, int8) for the ONNX formats.
     """
-    from m2m_adapters.registry.entries import close
+    from m2m_adapters._internal.spelling import did_you_mean
 
     to = SHORT.get(to, to)
     if to not in FORMATS:
         raise UserError(
-            f"no format is called '{to}'{close(to, list(FORMATS))}", f"one of {', '.join(FORMATS)}"
+            f"no format is called '{to}'{did_you_mean(to, list(FORMATS))}",
+            f"one of {', '.join(FORMATS)}",
         )
     out = Path(out)
     if out.is_dir() and any(out.iterdir()):

@@ -1,4 +1,143 @@
-"""The kit for authors of encoders: batching, items, images, sounds, devices, weights.
+"""The kit for authors of plugins: batching, items, images, sounds, devices, weights.
 
-Public: plugins build on this package. Imports interfaces, _internal and errors only.
+Everything a plugin needs besides the interfaces is offered here by name, imported on first
+use; docs/plugin-kit.md describes each. Imports interfaces, _internal and errors only.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_MODULES = {
+    "m2m_adapters._internal.files": ("cache_folder", "whole_file"),
+    "m2m_adapters._internal.spelling": ("did_you_mean",),
+    "m2m_adapters.models.devices": ("PRECISIONS", "choose_device", "choose_dtype"),
+    "m2m_adapters.models.dual_encoders": (
+        "ITEMS",
+        "TEXT",
+        "DualText",
+        "check_vocabulary",
+        "load_error",
+        "load_half",
+        "load_model",
+        "load_tokenizer",
+        "max_text_tokens",
+        "no_progress_bars",
+        "pad_tokens",
+        "read_config",
+    ),
+    "m2m_adapters.models.images": ("rgb_image",),
+    "m2m_adapters.models.items": (
+        "BadItem",
+        "ItemTarget",
+        "Skipped",
+        "encode_items",
+        "encode_prepared",
+        "generate_items",
+    ),
+    "m2m_adapters.models.sounds": ("Samples", "mono_samples", "resampled", "window_starts"),
+    "m2m_adapters.models.text_encoder": (
+        "TOKENS_PER_BATCH",
+        "TokenEncoder",
+        "batches",
+        "encode_texts",
+    ),
+    "m2m_adapters.models.weights": (
+        "Located",
+        "digest_file",
+        "digest_folder",
+        "locate",
+        "offline",
+    ),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+if TYPE_CHECKING:
+    from m2m_adapters._internal.files import cache_folder, whole_file
+    from m2m_adapters._internal.spelling import did_you_mean
+    from m2m_adapters.models.devices import PRECISIONS, choose_device, choose_dtype
+    from m2m_adapters.models.dual_encoders import (
+        ITEMS,
+        TEXT,
+        DualText,
+        check_vocabulary,
+        load_error,
+        load_half,
+        load_model,
+        load_tokenizer,
+        max_text_tokens,
+        no_progress_bars,
+        pad_tokens,
+        read_config,
+    )
+    from m2m_adapters.models.images import rgb_image
+    from m2m_adapters.models.items import (
+        BadItem,
+        ItemTarget,
+        Skipped,
+        encode_items,
+        encode_prepared,
+        generate_items,
+    )
+    from m2m_adapters.models.sounds import Samples, mono_samples, resampled, window_starts
+    from m2m_adapters.models.text_encoder import (
+        TOKENS_PER_BATCH,
+        TokenEncoder,
+        batches,
+        encode_texts,
+    )
+    from m2m_adapters.models.weights import Located, digest_file, digest_folder, locate, offline
+
+__all__ = [
+    "ITEMS",
+    "PRECISIONS",
+    "TEXT",
+    "TOKENS_PER_BATCH",
+    "BadItem",
+    "DualText",
+    "ItemTarget",
+    "Located",
+    "Samples",
+    "Skipped",
+    "TokenEncoder",
+    "batches",
+    "cache_folder",
+    "check_vocabulary",
+    "choose_device",
+    "choose_dtype",
+    "did_you_mean",
+    "digest_file",
+    "digest_folder",
+    "encode_items",
+    "encode_prepared",
+    "encode_texts",
+    "generate_items",
+    "load_error",
+    "load_half",
+    "load_model",
+    "load_tokenizer",
+    "locate",
+    "max_text_tokens",
+    "mono_samples",
+    "no_progress_bars",
+    "offline",
+    "pad_tokens",
+    "read_config",
+    "resampled",
+    "rgb_image",
+    "whole_file",
+    "window_starts",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module '{__name__}' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

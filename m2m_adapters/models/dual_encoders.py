@@ -49,7 +49,7 @@ def half_class(whole: type[Any], keep: str) -> type[Any]:
 
 
 @contextmanager
-def no_bars(library: str = "transformers") -> Iterator[None]:
+def no_progress_bars(library: str = "transformers") -> Iterator[None]:
     """While ``library`` loads a model it shows no bars of its own beside ours."""
     logging: Any = importlib.import_module(f"{library}.utils.logging")
     shown = logging.is_progress_bar_enabled()
@@ -64,10 +64,10 @@ def no_bars(library: str = "transformers") -> Iterator[None]:
 def load_model(made_of: Any, folder: Path, dtype: torch.dtype) -> Any:
     """A whole model of transformers, from the folder alone."""
     try:
-        with no_bars():
+        with no_progress_bars():
             return made_of.from_pretrained(folder, dtype=dtype, local_files_only=True)
     except Exception as error:
-        raise unloadable(folder, error) from error
+        raise load_error(folder, error) from error
 
 
 def load_half(whole: type[Any], folder: Path, keep: str, dtype: torch.dtype) -> Any:
@@ -78,12 +78,12 @@ def load_half(whole: type[Any], folder: Path, keep: str, dtype: torch.dtype) -> 
     logging.set_verbosity_error()  # the other half's keys are "unexpected", as they should be
     try:
         half: Any = half_class(whole, keep)  # type: ignore[arg-type]
-        with no_bars():
+        with no_progress_bars():
             model, told = half.from_pretrained(
                 folder, dtype=dtype, local_files_only=True, output_loading_info=True
             )
     except Exception as error:
-        raise unloadable(folder, error) from error
+        raise load_error(folder, error) from error
     finally:
         logging.set_verbosity(level)
     missing = sorted(told.get("missing_keys", ()))
@@ -104,11 +104,11 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         config, _ = PretrainedConfig.get_config_dict(folder, local_files_only=True)
     except Exception as error:
-        raise unloadable(folder, error) from error
+        raise load_error(folder, error) from error
     return dict(config)
 
 
-def unloadable(folder: Path | str, error: Exception) -> UserError:
+def load_error(folder: Path | str, error: Exception) -> UserError:
     """One line for whatever a library said about a folder it could not load."""
     if isinstance(error, UserError):
         return error
@@ -158,7 +158,7 @@ def check_vocabulary(tokenizer: Any, vocabulary: int, folder: Path | str) -> Non
         )
 
 
-def longest_text(tokenizer: Any, text_config: Any) -> int:
+def max_text_tokens(tokenizer: Any, text_config: Any) -> int:
     """Tokens the text tower can read: its positions, or less if its tokenizer says so."""
     positions = int(getattr(text_config, "max_position_embeddings", 512))
     if "roberta" in str(getattr(text_config, "model_type", "")) or _offset(text_config):
@@ -198,11 +198,11 @@ class DualText(TokenEncoder):
         try:
             config = AutoConfig.from_pretrained(located.folder, local_files_only=True)
         except Exception as error:
-            raise unloadable(located.folder, error) from error
+            raise load_error(located.folder, error) from error
         text_config = config.text_config
         self.tokenizer = load_tokenizer(located.folder, int(text_config.vocab_size))
         self.model = load_half(whole, located.folder, TEXT, dtype).to(device)
-        self.max_tokens = longest_text(self.tokenizer, text_config)
+        self.max_tokens = max_text_tokens(self.tokenizer, text_config)
         self.dim = dual_dim(self.model, config)
         self._told = f"{scheme}:{located.fingerprint}:{precision}:normalized"
 
@@ -214,7 +214,7 @@ class DualText(TokenEncoder):
 
     def collate(self, tokens: list[list[int]]) -> dict[str, torch.Tensor]:
         width = None if self._pad_to_longest else self.max_tokens
-        return padded(tokens, self.tokenizer, width)
+        return pad_tokens(tokens, self.tokenizer, width)
 
     def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         found = self.model.get_text_features(**batch)
@@ -229,7 +229,7 @@ class DualText(TokenEncoder):
         return self.located.provenance
 
 
-def padded(
+def pad_tokens(
     tokens: list[list[int]], tokenizer: Any, width: int | None = None
 ) -> dict[str, torch.Tensor]:
     """int64 ``[b, longest or width]`` ids, and a mask if the tokenizer's model takes one."""

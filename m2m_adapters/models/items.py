@@ -1,7 +1,7 @@
 """Items on their way to a model: decoded ahead on threads, in order, bad ones named.
 
-A target that subclasses :class:`ItemTarget` says how one item is made ready and what its model
-makes of a batch. :func:`made_ready` runs the first ahead of the second.
+A target that subclasses :class:`ItemTarget` says how one item is prepared and what its model
+makes of a batch. :func:`prepare_ahead` runs the first ahead of the second.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from m2m_adapters.errors import PluginError, UserError
 from m2m_adapters.interfaces import ModalityModel, Vectors, normalize
 from m2m_adapters.models.text_encoder import as_float32, described
 
-Ready = TypeVar("Ready")
+Prepared = TypeVar("Prepared")
 
 MISTAKES = (TypeError, NameError, AttributeError, LookupError, ImportError, AssertionError)
 """What a defect in the code of a plugin raises, rather than a damaged item."""
@@ -51,7 +51,7 @@ class ItemTarget(ModalityModel):
     batch_size = 32
 
     @abstractmethod
-    def ready(self, item: Any, **options: Any) -> Any:
+    def prepare(self, item: Any, **options: Any) -> Any:
         """One item as the model wants it; runs on several threads, ahead of the model.
 
         options: those of ``encode_items`` that it does not know itself, such as ``allow_urls``.
@@ -62,7 +62,7 @@ class ItemTarget(ModalityModel):
 
     @abstractmethod
     def forward(self, batch: list[Any]) -> Any:
-        """Items that are ready -> torch tensor ``[b, dim]`` (need not be normalised)."""
+        """Prepared items -> torch tensor ``[b, dim]`` (need not be normalised)."""
 
     def load_items(self) -> None:
         """Load what both steps need; called before there are threads that would each load it."""
@@ -86,9 +86,9 @@ class ItemTarget(ModalityModel):
         if not items:
             return np.zeros((0, self.text.dim), np.float32)
         self.load_items()
-        vectors = encode_ready(
+        vectors = encode_prepared(
             items,
-            partial(self.ready, **options),
+            partial(self.prepare, **options),
             self.forward,
             self.text.dim,
             batch_size=self.batch_size if batch_size is None else batch_size,
@@ -141,16 +141,16 @@ def item_name(item: Any, index: int) -> str:
     return f"item {index} ({type(item).__name__})"
 
 
-def made_ready(
+def prepare_ahead(
     items: Sequence[Any],
-    ready: Callable[[Any], Ready],
+    prepare: Callable[[Any], Prepared],
     *,
     batch_size: int,
     on_error: str = "raise",
     skipped: list[Skipped] | None = None,
     workers: int = 4,
-) -> Iterator[list[tuple[int, Ready]]]:
-    """Batches of (index, ready item), in order, decoded ahead on ``workers`` threads.
+) -> Iterator[list[tuple[int, Prepared]]]:
+    """Batches of (index, prepared item), in order, decoded ahead on ``workers`` threads.
 
     on_error: ``"raise"`` names the first bad item and stops; ``"skip"`` leaves bad items out,
         appends a :class:`Skipped` for each to ``skipped`` and tells how many on stderr.
@@ -161,17 +161,17 @@ def made_ready(
         raise UserError("batch_size and workers must be at least 1", "choose a larger number")
     left_out: list[Skipped] = [] if skipped is None else skipped
     before = len(left_out)
-    batch: list[tuple[int, Ready]] = []
+    batch: list[tuple[int, Prepared]] = []
     # Far enough ahead to keep the model busy, not so far that memory fills with pictures.
     ahead = max(2 * workers, batch_size + workers)
     with ThreadPoolExecutor(workers, thread_name_prefix="m2m-items") as pool:
-        waiting: deque[tuple[int, Future[Ready]]] = deque()
+        waiting: deque[tuple[int, Future[Prepared]]] = deque()
         coming = iter(enumerate(items))
         try:
             while True:
                 while len(waiting) < ahead and (following := next(coming, None)) is not None:
                     index, item = following
-                    waiting.append((index, pool.submit(ready, item)))
+                    waiting.append((index, pool.submit(prepare, item)))
                 if not waiting:
                     break
                 index, future = waiting.popleft()
@@ -182,7 +182,7 @@ def made_ready(
                 except Exception as error:
                     name = item_name(items[index], index)
                     if isinstance(error, MISTAKES):
-                        code = getattr(ready, "func", ready)  # of a partial
+                        code = getattr(prepare, "func", prepare)  # of a partial
                         if plugin := distribution_of(code):
                             raise failure(code, "", plugin, error, name) from error
                         raise
@@ -215,10 +215,10 @@ def _described(error: Exception) -> str:
     return f"{type(error).__name__}: {text[:160]}" if text else type(error).__name__
 
 
-def encode_ready(
+def encode_prepared(
     items: Sequence[Any],
-    ready: Callable[[Any], Ready],
-    forward: Callable[[list[Ready]], Any],
+    prepare: Callable[[Any], Prepared],
+    forward: Callable[[list[Prepared]], Any],
     dim: int,
     *,
     batch_size: int = 32,
@@ -227,18 +227,18 @@ def encode_ready(
     workers: int = 4,
     progress: Any = None,
 ) -> Vectors:
-    """float32 ``[items that were used, dim]``: ``forward`` of batches of ready items.
+    """float32 ``[items that were used, dim]``: ``forward`` of batches of prepared items.
 
-    forward: ready items -> torch tensor ``[b, dim]``.
+    forward: prepared items -> torch tensor ``[b, dim]``.
     progress: a function called with (done, total), or True for a bar on stderr.
     """
     items = items if isinstance(items, (list, tuple)) else list(items)
     rows: list[Vectors] = []
     tell, close = _teller(progress, len(items))
     try:
-        for batch in made_ready(
+        for batch in prepare_ahead(
             items,
-            ready,
+            prepare,
             batch_size=batch_size,
             on_error=on_error,
             skipped=skipped,

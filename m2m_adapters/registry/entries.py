@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from m2m_adapters._internal.spelling import did_you_mean
 from m2m_adapters.errors import UserError
 
 SECTIONS = {
@@ -134,7 +134,7 @@ def _walk(text: str, where: str) -> Iterator[tuple[str, str, str, Any, int]]:
     for section, body in mapping(root, "the file"):
         line = section.start_mark.line + 1
         if section.value not in (*SECTIONS, "plugins"):
-            near = close(section.value, [*SECTIONS, "plugins"])
+            near = did_you_mean(section.value, [*SECTIONS, "plugins"])
             raise wrong(f"unknown section '{section.value}'{near}", line)
         for name, entry in mapping(body, f"'{section.value}'"):
             told = f"{section.value}.{name.value}"
@@ -142,9 +142,8 @@ def _walk(text: str, where: str) -> Iterator[tuple[str, str, str, Any, int]]:
                 line = key.start_mark.line + 1
                 known = _known_keys(section.value)
                 if key.value not in known:
-                    raise wrong(
-                        f"unknown key '{key.value}' in {told}{close(key.value, list(known))}", line
-                    )
+                    near = did_you_mean(key.value, list(known))
+                    raise wrong(f"unknown key '{key.value}' in {told}{near}", line)
                 try:
                     made = constructor.construct_object(value, deep=True)
                 except yaml.YAMLError as error:  # a tag that asks for a Python object
@@ -201,10 +200,3 @@ def registry() -> Registry:
     """The shipped registry with the user's merged over it."""
     user = user_file()
     return _cached(user, user.stat().st_mtime_ns if user else 0)
-
-
-def close(name: str, known: list[str]) -> str:
-    """``" (did you mean 'x' or 'y'?)"``, or nothing."""
-    lower = {k.lower(): k for k in known}
-    near = difflib.get_close_matches(name.lower(), list(lower), n=3, cutoff=0.5)
-    return f" (did you mean {' or '.join(repr(lower[n]) for n in near)}?)" if near else ""

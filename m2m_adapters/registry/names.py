@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from m2m_adapters._internal.plugin_calls import plugin_code
+from m2m_adapters._internal.spelling import did_you_mean
 from m2m_adapters.errors import UnknownName, UserError
 from m2m_adapters.hookspecs import Offer
-from m2m_adapters.registry.entries import close, registry
+from m2m_adapters.registry.entries import registry
 from m2m_adapters.registry.plugins import catalogue
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def unknown(kind: str, name: str) -> UnknownName:
     plural = {"corpus": "corpora"}.get(kind, f"{kind}s")
     also = f", or write {' or '.join(schemes)}" if schemes else ""
     return UnknownName(
-        f"no {kind} is called '{name}'{close(name, known)}",
+        f"no {kind} is called '{name}'{did_you_mean(name, known)}",
         f"see the names with `m2m list --{plural}`{also}",
     )
 

@@ -22,11 +22,11 @@ from typing import IO, Any
 from m2m_adapters._internal.files import whole_file
 from m2m_adapters._internal.folders import whole_folder
 from m2m_adapters._internal.progress import Progress
+from m2m_adapters._internal.spelling import did_you_mean
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.datasets import fetched_folder
 from m2m_adapters.evaluation.datasets.assemble import lines_of
 from m2m_adapters.evaluation.datasets.sources import SOURCES, Each, File, Hub
-from m2m_adapters.registry.entries import close
 
 RECORD = "fetched.json"
 BLOCK = 1 << 20
@@ -40,7 +40,7 @@ def fetch(name: str, out: str | Path | None = None, *, progress: Progress | None
     out: the folder; :func:`fetched_folder` unless told, where the benchmarks look for it.
     """
     if name not in SOURCES:
-        raise UserError(f"no data set is called '{name}'{close(name, list(SOURCES))}",
+        raise UserError(f"no data set is called '{name}'{did_you_mean(name, list(SOURCES))}",
                         f"one of {', '.join(SOURCES)}")  # fmt: skip
     folder = Path(out).expanduser() if out is not None else fetched_folder(name)
     if folder.exists() and not folder.is_dir():

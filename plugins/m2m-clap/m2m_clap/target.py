@@ -10,11 +10,21 @@ import numpy as np
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import TextEncoder, Vectors
-from m2m_adapters.models.devices import choose_device, choose_dtype
-from m2m_adapters.models.dual_encoders import ITEMS, DualText, load_half, read_config, unloadable
-from m2m_adapters.models.items import ItemTarget
-from m2m_adapters.models.sounds import Samples, mono_samples, window_starts
-from m2m_adapters.models.weights import Located, locate
+from m2m_adapters.models import (
+    ITEMS,
+    DualText,
+    ItemTarget,
+    Located,
+    Samples,
+    choose_device,
+    choose_dtype,
+    load_error,
+    load_half,
+    locate,
+    mono_samples,
+    read_config,
+    window_starts,
+)
 
 
 def load(
@@ -84,7 +94,7 @@ class Clap(ItemTarget):
         try:
             return AutoFeatureExtractor.from_pretrained(self.located.folder, local_files_only=True)
         except Exception as error:
-            raise unloadable(self.located.folder, error) from error
+            raise load_error(self.located.folder, error) from error
 
     @cached_property
     def _sounds(self) -> Any:
@@ -134,7 +144,7 @@ class Clap(ItemTarget):
     def load_items(self) -> None:
         self.extractor  # noqa: B018
 
-    def ready(self, item: Any, **_: Any) -> Any:
+    def prepare(self, item: Any, **_: Any) -> Any:
         """Any form ``mono_samples`` takes -> spectrograms of its windows."""
         return self._features(mono_samples(item, int(self.extractor.sampling_rate)))
 

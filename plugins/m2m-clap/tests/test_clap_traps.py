@@ -17,7 +17,7 @@ from m2m_clap.target import load
 
 import m2m_adapters as m2m
 from m2m_adapters.errors import UserError
-from m2m_adapters.models.items import Skipped
+from m2m_adapters.models import Skipped
 from m2m_adapters.testing import ToySource, toy_sentences
 
 RATE = clap_folders.RATE

@@ -12,12 +12,17 @@ from typing import Any
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import ModalityModel, TextEncoder
-from m2m_adapters.models.devices import choose_device, choose_dtype
-from m2m_adapters.models.dual_encoders import check_vocabulary, padded, unloadable
-from m2m_adapters.models.images import rgb_image
-from m2m_adapters.models.items import ItemTarget
-from m2m_adapters.models.text_encoder import TokenEncoder
-from m2m_adapters.models.weights import Located
+from m2m_adapters.models import (
+    ItemTarget,
+    Located,
+    TokenEncoder,
+    check_vocabulary,
+    choose_device,
+    choose_dtype,
+    load_error,
+    pad_tokens,
+    rgb_image,
+)
 
 
 def load_remote(
@@ -57,7 +62,7 @@ class RemoteText(TokenEncoder):
         return found["input_ids"]  # type: ignore[no-any-return]
 
     def collate(self, tokens: list[list[int]]) -> dict[str, Any]:
-        return padded(tokens, self.tokenizer)
+        return pad_tokens(tokens, self.tokenizer)
 
     def forward(self, batch: dict[str, Any]) -> Any:
         found = self.owner.model.get_text_features(**batch)
@@ -95,7 +100,7 @@ class RemoteDual(ItemTarget):
                 output_loading_info=True,
             )
         except Exception as error:
-            raise unloadable(self.located.folder, error) from error
+            raise load_error(self.located.folder, error) from error
         if missing := sorted(told.get("missing_keys", ())):
             raise UserError(
                 f"{self.located.name} lacks weights: {', '.join(missing[:3])}",
@@ -116,7 +121,7 @@ class RemoteDual(ItemTarget):
         try:
             tokenizer = AutoTokenizer.from_pretrained(self.located.folder, trust_remote_code=True)
         except Exception as error:
-            raise unloadable(self.located.folder, error) from error
+            raise load_error(self.located.folder, error) from error
         size = getattr(self.model.config.text_config, "vocab_size", None)
         check_vocabulary(tokenizer, int(size or len(tokenizer)), self.located.folder)
         return tokenizer
@@ -128,7 +133,7 @@ class RemoteDual(ItemTarget):
         try:
             return AutoImageProcessor.from_pretrained(self.located.folder, trust_remote_code=True)
         except Exception as error:
-            raise unloadable(self.located.folder, error) from error
+            raise load_error(self.located.folder, error) from error
 
     @cached_property
     def _text(self) -> RemoteText:
@@ -141,7 +146,7 @@ class RemoteDual(ItemTarget):
     def load_items(self) -> None:
         self.processor  # noqa: B018
 
-    def ready(self, item: Any, *, allow_urls: bool = False, **_: Any) -> Any:
+    def prepare(self, item: Any, *, allow_urls: bool = False, **_: Any) -> Any:
         """Any form ``rgb_image`` takes -> pixels."""
         image = rgb_image(item, allow_urls=allow_urls)
         return self.processor(images=[image], return_tensors="pt")["pixel_values"]

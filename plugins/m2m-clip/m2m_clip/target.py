@@ -7,11 +7,19 @@ from typing import Any
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import ModalityModel, TextEncoder
-from m2m_adapters.models.devices import choose_device, choose_dtype
-from m2m_adapters.models.dual_encoders import ITEMS, DualText, load_half, read_config, unloadable
-from m2m_adapters.models.images import rgb_image
-from m2m_adapters.models.items import ItemTarget
-from m2m_adapters.models.weights import Located, locate
+from m2m_adapters.models import (
+    ITEMS,
+    DualText,
+    ItemTarget,
+    Located,
+    choose_device,
+    choose_dtype,
+    load_error,
+    load_half,
+    locate,
+    read_config,
+    rgb_image,
+)
 
 # model_type of the config -> class in transformers
 CLASSES = {
@@ -92,7 +100,7 @@ class DualImages(ItemTarget):
                 self.located.folder, local_files_only=True
             )
         except Exception as error:
-            raise unloadable(self.located.folder, error) from error
+            raise load_error(self.located.folder, error) from error
         return load_half(self._class, self.located.folder, ITEMS, self.dtype).to(
             self.device
         ), processor
@@ -100,7 +108,7 @@ class DualImages(ItemTarget):
     def load_items(self) -> None:
         self._images  # noqa: B018
 
-    def ready(self, item: Any, *, allow_urls: bool = False, **_: Any) -> Any:
+    def prepare(self, item: Any, *, allow_urls: bool = False, **_: Any) -> Any:
         """Any form ``rgb_image`` takes -> what the image processor makes of it."""
         image = rgb_image(item, allow_urls=allow_urls)
         return self._images[1](images=[image], return_tensors="pt")

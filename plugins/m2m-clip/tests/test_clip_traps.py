@@ -20,7 +20,7 @@ from PIL import Image
 
 import m2m_adapters as m2m
 from m2m_adapters.errors import UserError
-from m2m_adapters.models.items import Skipped
+from m2m_adapters.models import Skipped
 from m2m_adapters.testing import ToySource, toy_sentences
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from m2m_adapters.errors import UserError
-from m2m_adapters.models.weights import digest_folder, offline
+from m2m_adapters.models import digest_folder, offline
 
 INDEX = "model_index.json"
 NEUTRAL_FILE = "neutral.safetensors"

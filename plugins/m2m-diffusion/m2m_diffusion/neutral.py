@@ -10,9 +10,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from m2m_adapters._internal.files import cache_folder, whole_file
 from m2m_adapters.errors import UserError
-from m2m_adapters.models.dual_encoders import load_model, load_tokenizer
+from m2m_adapters.models import cache_folder, load_model, load_tokenizer, whole_file
 from m2m_diffusion.folders import NEUTRAL_FILE, Place
 
 if TYPE_CHECKING:

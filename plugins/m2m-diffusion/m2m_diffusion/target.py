@@ -12,8 +12,12 @@ import numpy as np
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import ModalityModel, Vectors
-from m2m_adapters.models.devices import choose_device, choose_dtype
-from m2m_adapters.models.dual_encoders import no_bars, unloadable
+from m2m_adapters.models import (
+    choose_device,
+    choose_dtype,
+    load_error,
+    no_progress_bars,
+)
 from m2m_diffusion.folders import Place, find
 from m2m_diffusion.kinds import Kind, kind_of
 from m2m_diffusion.text import ConditionerText
@@ -111,12 +115,12 @@ class DiffusionModel(ModalityModel):
                 }
         folder = place.whole(without=left_out | set(given))
         try:
-            with no_bars("diffusers"):
+            with no_progress_bars("diffusers"):
                 made = made_of.from_pretrained(
                     folder, dtype=self.dtype, local_files_only=True, **given
                 )
         except Exception as error:
-            raise unloadable(folder, error) from error
+            raise load_error(folder, error) from error
         made.set_progress_bar_config(disable=True)
         if self._offload == "model":
             made.enable_model_cpu_offload(device=self.device)

@@ -10,12 +10,12 @@ import numpy as np
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import TextEncoder, Vectors
-from m2m_adapters.models.dual_encoders import (
+from m2m_adapters.models import (
     TEXT,
     load_half,
     load_model,
     load_tokenizer,
-    longest_text,
+    max_text_tokens,
 )
 from m2m_diffusion.folders import Place
 from m2m_diffusion.kinds import Kind
@@ -110,7 +110,7 @@ class ClapTower(Tower):
         self.tokenizer = load_tokenizer(
             place.part(part.replace("text_encoder", "tokenizer")), int(config.vocab_size)
         )
-        self.length = longest_text(self.tokenizer, config)
+        self.length = max_text_tokens(self.tokenizer, config)
         self.device = device
 
     def read(self, texts: list[str]) -> tuple[torch.Tensor, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from m2m_adapters.errors import UserError
-from m2m_adapters.models.weights import Located, digest_file
+from m2m_adapters.models import Located, digest_file
 
 # Width of HTSAT's first layer -> the package's name for that size.
 SIZES = {96: "tiny", 128: "base", 256: "large"}

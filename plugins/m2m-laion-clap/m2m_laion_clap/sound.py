@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 
 from m2m_adapters.errors import UserError
-from m2m_adapters.models.dual_encoders import unloadable
-from m2m_adapters.models.sounds import Samples
+from m2m_adapters.models import Samples, load_error
 from m2m_laion_clap.checkpoint import Checkpoint
 
 
@@ -65,7 +64,7 @@ def audio_branch(checkpoint: Checkpoint) -> Any:
         made = build(told, checkpoint.fused, "aff_2d" if checkpoint.fused else "None")
         made.load_state_dict(checkpoint.part("audio_branch."), strict=True)
     except Exception as error:
-        raise unloadable(checkpoint.located.name, error) from error
+        raise load_error(checkpoint.located.name, error) from error
     return made.eval().requires_grad_(False)
 
 

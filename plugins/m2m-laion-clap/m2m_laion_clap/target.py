@@ -6,9 +6,13 @@ from functools import cached_property
 from typing import Any
 
 from m2m_adapters.interfaces import TextEncoder
-from m2m_adapters.models.devices import choose_device, choose_dtype
-from m2m_adapters.models.items import ItemTarget
-from m2m_adapters.models.sounds import mono_samples, window_starts
+from m2m_adapters.models import (
+    ItemTarget,
+    choose_device,
+    choose_dtype,
+    mono_samples,
+    window_starts,
+)
 from m2m_laion_clap import sound
 from m2m_laion_clap.checkpoint import Checkpoint, read
 from m2m_laion_clap.text import LaionText, projection
@@ -48,7 +52,7 @@ class LaionClap(ItemTarget):
     def load_items(self) -> None:
         self._told  # noqa: B018
 
-    def ready(self, item: Any, **_: Any) -> Any:
+    def prepare(self, item: Any, **_: Any) -> Any:
         """Any form ``mono_samples`` takes -> float32 ``[windows, samples]``.
 
         The package itself crops long sounds at random.

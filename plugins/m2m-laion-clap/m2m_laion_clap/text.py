@@ -7,9 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from m2m_adapters.errors import UserError
-from m2m_adapters.models.dual_encoders import load_tokenizer, padded, unloadable
-from m2m_adapters.models.text_encoder import TokenEncoder
-from m2m_adapters.models.weights import digest_file, locate
+from m2m_adapters.models import (
+    TokenEncoder,
+    digest_file,
+    load_error,
+    load_tokenizer,
+    locate,
+    pad_tokens,
+)
 from m2m_laion_clap.checkpoint import Checkpoint
 
 MAX_TOKENS = 77  # as the package truncates
@@ -42,7 +47,7 @@ class LaionText(TokenEncoder):
         return found["input_ids"]  # type: ignore[no-any-return]
 
     def collate(self, tokens: list[list[int]]) -> dict[str, Any]:
-        return padded(tokens, self.tokenizer)
+        return pad_tokens(tokens, self.tokenizer)
 
     def forward(self, batch: dict[str, Any]) -> Any:
         return self.projection(self.branch(**batch).pooler_output)
@@ -77,7 +82,7 @@ def _roberta(checkpoint: Checkpoint, state: dict[str, Any]) -> Any:
             model = RobertaModel(config)
         return filled(model, state)
     except Exception as error:
-        raise unloadable(checkpoint.located.name, error) from error
+        raise load_error(checkpoint.located.name, error) from error
 
 
 def filled(model: Any, state: dict[str, Any]) -> Any:
@@ -106,7 +111,7 @@ def projection(checkpoint: Checkpoint, prefix: str) -> Any:
         )
         made.load_state_dict(state)
     except Exception as error:
-        raise unloadable(checkpoint.located.name, error) from error
+        raise load_error(checkpoint.located.name, error) from error
     return made.eval().requires_grad_(False)
 
 

@@ -22,7 +22,7 @@ from m2m_laion_clap.target import load
 
 import m2m_adapters as m2m
 from m2m_adapters.errors import UserError
-from m2m_adapters.models.items import Skipped
+from m2m_adapters.models import Skipped
 from m2m_adapters.testing import toy_sentences
 
 RATE = laion_files.RATE

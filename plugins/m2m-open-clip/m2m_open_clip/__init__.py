@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from m2m_adapters.hookspecs import Register, hookimpl
+from m2m_adapters import Register, hookimpl
+
+M2M_INTERFACE = 1
 
 
 @hookimpl

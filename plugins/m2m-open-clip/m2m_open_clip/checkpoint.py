@@ -12,9 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from m2m_adapters.errors import UserError
-from m2m_adapters.models.dual_encoders import unloadable
-from m2m_adapters.models.weights import Located, digest_file, locate, offline
-from m2m_adapters.registry.entries import close
+from m2m_adapters.models import (
+    Located,
+    did_you_mean,
+    digest_file,
+    load_error,
+    locate,
+    offline,
+)
 
 CONFIG = "open_clip_config.json"
 # The order in which open_clip prefers the weights of a folder.
@@ -100,7 +105,7 @@ def _tagged(architecture: str, tag: str, revision: str | None) -> Checkpoint:
 
     config = open_clip.get_model_config(architecture)
     if config is None:
-        near = close(architecture, open_clip.list_models())
+        near = did_you_mean(architecture, open_clip.list_models())
         raise UserError(
             f"open_clip has no architecture '{architecture}'{near}",
             "open_clip.list_pretrained() shows them all",
@@ -175,7 +180,7 @@ def _tower(checkpoint: Checkpoint, config: dict[str, Any], wanted: str) -> Any:
             load_checkpoint(whole, file, strict=True, weights_only=True)
             tower = getattr(whole, wanted)
     except Exception as error:
-        raise unloadable(checkpoint.weights, error) from error
+        raise load_error(checkpoint.weights, error) from error
     return tower.eval().requires_grad_(False)
 
 

@@ -9,12 +9,15 @@ from typing import Any
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import ModalityModel, TextEncoder
-from m2m_adapters.models.devices import choose_device, choose_dtype
-from m2m_adapters.models.dual_encoders import check_vocabulary
-from m2m_adapters.models.images import rgb_image
-from m2m_adapters.models.items import ItemTarget
-from m2m_adapters.models.text_encoder import TokenEncoder
-from m2m_adapters.models.weights import locate
+from m2m_adapters.models import (
+    ItemTarget,
+    TokenEncoder,
+    check_vocabulary,
+    choose_device,
+    choose_dtype,
+    locate,
+    rgb_image,
+)
 from m2m_open_clip.checkpoint import Checkpoint, find, image_tower, text_tower
 
 
@@ -60,7 +63,7 @@ class OpenClip(ItemTarget):
     def load_items(self) -> None:
         self._images  # noqa: B018
 
-    def ready(self, item: Any, *, allow_urls: bool = False, **_: Any) -> Any:
+    def prepare(self, item: Any, *, allow_urls: bool = False, **_: Any) -> Any:
         """Any form ``rgb_image`` takes -> pixels."""
         return self._images[1](rgb_image(item, allow_urls=allow_urls))
 

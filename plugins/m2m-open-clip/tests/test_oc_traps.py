@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 
 import m2m_adapters as m2m
 from m2m_adapters.errors import UserError
-from m2m_adapters.models.items import Skipped
+from m2m_adapters.models import Skipped
 from m2m_adapters.testing import ToySource, toy_sentences
 
 NO_TOWERS = '{"model_cfg": {"embed_dim": 8, "vision_cfg": 3, "text_cfg": 4}}'

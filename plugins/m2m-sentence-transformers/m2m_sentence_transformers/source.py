@@ -13,10 +13,19 @@ import numpy as np
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import TextEncoder, Vectors, normalize
-from m2m_adapters.models.devices import choose_device, choose_dtype
-from m2m_adapters.models.dual_encoders import check_vocabulary, no_bars, padded, unloadable
-from m2m_adapters.models.text_encoder import TOKENS_PER_BATCH, TokenEncoder, batches
-from m2m_adapters.models.weights import Located, locate
+from m2m_adapters.models import (
+    TOKENS_PER_BATCH,
+    Located,
+    TokenEncoder,
+    batches,
+    check_vocabulary,
+    choose_device,
+    choose_dtype,
+    load_error,
+    locate,
+    no_progress_bars,
+    pad_tokens,
+)
 from m2m_sentence_transformers.loading_report import missing_weights
 
 BACKENDS = {"torch": "", "onnx": "onnxruntime", "openvino": "openvino"}
@@ -152,7 +161,7 @@ def _open(
                 "give a folder saved by sentence-transformers, or a model id of the hub",
             )
     try:
-        with no_bars(), missing_weights() as missing:
+        with no_progress_bars(), missing_weights() as missing:
             made = SentenceTransformer(
                 str(located.folder),
                 device=str(device),
@@ -163,7 +172,7 @@ def _open(
                 model_kwargs={"dtype": dtype} if backend == "torch" else {},
             )
     except Exception as error:
-        raise unloadable(located.name, error) from error
+        raise load_error(located.name, error) from error
     if missing:
         raise UserError(
             f"{located.name} lacks weights: {', '.join(missing[:3])}"
@@ -269,7 +278,7 @@ class TokenSource(_Source, TokenEncoder):
     def collate(self, tokens: list[list[int]]) -> dict[str, Any]:
         import torch
 
-        batch = padded(tokens, self.tokenizer)
+        batch = pad_tokens(tokens, self.tokenizer)
         if "attention_mask" not in batch:
             raise UserError(f"{self.located.name} has a tokenizer without masks", "report this")
         if "token_type_ids" in self.tokenizer.model_input_names:

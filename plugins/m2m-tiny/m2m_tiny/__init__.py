@@ -6,6 +6,8 @@ from typing import Any
 
 import m2m_adapters as m2m
 
+M2M_INTERFACE = 1
+
 
 @m2m.hookimpl
 def m2m_register(register: Any) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from m2m_adapters import align, load_target
-from m2m_adapters.alignment.anytime import Stopping
-from m2m_adapters.evaluation.generator_evaluation import evaluate_generator
+from m2m_adapters import Stopping, align, load_target
+from m2m_adapters.evaluation import evaluate_generator
 from m2m_tiny.benchmarks import drawables
 from m2m_tiny.family import PAINTING
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from m2m_adapters import load_source, load_target
-from m2m_adapters.evaluation.metrics import item_to_text, text_to_item
-from m2m_adapters.evaluation.ranking import rank
+from m2m_adapters.evaluation import item_to_text, rank, text_to_item
 from m2m_tiny import benchmarks
 from m2m_tiny.captions import LANGUAGES
 
