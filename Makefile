@@ -25,7 +25,7 @@ lint: $(VENV)/.lint
 
 # The site, in build/site; a broken link or an undocumented name is an error.
 docs: $(VENV)/.docs
-	$(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 # Builds every distribution, checks it, and tries the wheels in a fresh environment.
 release: $(VENV)/.release

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "examples" / "README.md"])
 FENCE = re.compile(r"^```([^\n`]*)\n(.*?)^```", re.M | re.S)
 KNOWN = {"python", "bash", "python hub", "bash hub", "toml", "yaml", "json", "text", "bash repo"}
 
@@ -167,3 +167,41 @@ def test_every_hook_and_environment_variable_is_documented() -> None:
     for path in [*(ROOT / "m2m_adapters").rglob("*.py"), *(ROOT / "cli").rglob("*.py")]:
         used |= set(re.findall(r"\bM2M_[A-Z_]+[A-Z]", path.read_text(encoding="utf-8")))
     assert not {name for name in used if name not in text}
+
+
+def test_every_public_name_is_on_the_api_page() -> None:
+    import m2m_adapters
+
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^::: m2m_adapters\.(\w+)$", page, re.M)
+    assert sorted(shown) == sorted(m2m_adapters.__all__)
+    for name in m2m_adapters.__all__:
+        assert getattr(m2m_adapters, name).__doc__, f"{name} has no docstring"
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    import yaml
+
+    def files(node: Any) -> list[str]:
+        if isinstance(node, str):
+            return [node]
+        children = node.values() if isinstance(node, dict) else node
+        return [name for child in children for name in files(child)]
+
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    listed = files(yaml.safe_load(text)["nav"])
+    assert sorted(listed) == sorted(path.name for path in (ROOT / "docs").glob("*.md"))
+
+
+def test_every_command_is_on_the_command_page() -> None:
+    from m2m_cli.main import COMMANDS
+
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert not [name for name in COMMANDS if f"## m2m {name}\n" not in page]
+
+
+def test_the_workflows_and_hooks_are_valid_yaml() -> None:
+    import yaml
+
+    for path in (*(ROOT / ".github").rglob("*.yml"), ROOT / ".pre-commit-config.yaml"):
+        assert yaml.safe_load(path.read_text(encoding="utf-8")), path
