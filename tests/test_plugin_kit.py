@@ -90,3 +90,35 @@ def test_every_align_line_of_the_readmes_runs(line: str, tmp_path: Path) -> None
     done = run_m2m(*line.split()[1:], cwd=tmp_path)
     assert done.returncode == 0, f"{line}\n{done.stderr}"
     assert (tmp_path / "adapter" / "adapter.json").is_file()
+
+
+@pytest.mark.parametrize("folder", PLUGINS, ids=lambda p: p.name)
+def test_mypy_covers_every_plugin(folder: Path) -> None:
+    package = next(p.name for p in folder.glob("m2m_*") if p.is_dir())
+    settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'"{package}"' in settings and f'"plugins/{folder.name}"' in settings
+
+
+@pytest.mark.parametrize("folder", PLUGINS, ids=lambda p: p.name)
+def test_no_plugin_has_files_that_import_each_other(folder: Path) -> None:
+    """Imports for type checkers count, too."""
+    root = next(p for p in folder.glob("m2m_*") if p.is_dir()).parent
+    files = {
+        ".".join(p.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): p
+        for p in root.glob("m2m_*/**/*.py")
+    }
+
+    def below(name: str) -> set[str]:
+        nodes = ast.walk(ast.parse(files[name].read_text(encoding="utf-8")))
+        froms = [node for node in nodes if isinstance(node, ast.ImportFrom)]
+        every = {f"{node.module}.{a.name}" for node in froms for a in node.names}
+        every |= {str(node.module) for node in froms}
+        return (every & files.keys()) - {name, name.partition(".")[0]}
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, f"circle: {' -> '.join((*trail, name))}"
+        for other in sorted(below(name)):
+            visit(other, (*trail, name))
+
+    for name in sorted(files):
+        visit(name, ())

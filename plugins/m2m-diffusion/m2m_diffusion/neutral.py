@@ -33,14 +33,14 @@ def flux_sequence(
 
     own = place.folder / NEUTRAL_FILE
     if own.is_file():
-        found = load_file(own).get("prompt_embeds")
-        if found is None or found.ndim != 3 or found.shape[0] != 1 or found.shape[2] != width:
-            told = "nothing" if found is None else list(found.shape)
+        states: torch.Tensor | None = load_file(own).get("prompt_embeds")
+        if states is None or states.ndim != 3 or states.shape[0] != 1 or states.shape[2] != width:
+            content = "nothing" if states is None else list(states.shape)
             raise UserError(
-                f"{own} holds {told} where [1, tokens, {width}] is needed",
+                f"{own} holds {content} where [1, tokens, {width}] is needed",
                 f"remove it, or save a tensor prompt_embeds [1, tokens, {width}]",
             )
-        return found.to(device, dtype)
+        return states.to(device, dtype)
     if not place.holds("text_encoder_2"):
         return torch.zeros(1, TOKENS_WITHOUT_T5, width, device=device, dtype=dtype)
     key = f"{place.fingerprint(['text_encoder_2', 'tokenizer_2'])}:{PROMPT}:{TOKENS}:{dtype}"
@@ -50,7 +50,8 @@ def flux_sequence(
         states = _t5_states(place, device, dtype)
         with whole_file(filed) as temporary:
             save_file({"prompt_embeds": states.cpu().contiguous()}, temporary)
-    return load_file(filed)["prompt_embeds"].to(device, dtype)
+    kept: torch.Tensor = load_file(filed)["prompt_embeds"]
+    return kept.to(device, dtype)
 
 
 def _t5_states(place: Place, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
@@ -64,7 +65,7 @@ def _t5_states(place: Place, device: torch.device, dtype: torch.dtype) -> torch.
         [PROMPT], padding="max_length", max_length=TOKENS, truncation=True, return_tensors="pt"
     )
     with torch.inference_mode():
-        states: Any = model.to(device).eval()(inputs["input_ids"].to(device))[0]
+        states: torch.Tensor = model.to(device).eval()(inputs["input_ids"].to(device))[0]
     return states.to(dtype)
 
 

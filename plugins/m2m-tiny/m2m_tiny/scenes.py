@@ -113,7 +113,7 @@ def _changed(scene: Scene, key: str, rng: random.Random) -> Scene:
             chosen = scene["objs"][0]  # the outer one must keep room inside
         if key == "size":
             key = "color"  # sizes are fixed by being inside
-    options: list[Any] = {
+    options: Any = {
         "shape": SHAPES, "color": _NAMES, "size": SIZES, "tex": TEXTURES
     }[key]  # fmt: skip
     chosen[key] = rng.choice([value for value in options if value != chosen[key]])
@@ -160,7 +160,8 @@ def gallery(seed: int = 999, groups: int = 40, size: int = 25) -> tuple[list[Sce
 
 def render(scene: Scene, rng: random.Random) -> Pixels:
     """uint8 ``[40, 40, 3]``, with jitter, an uneven background and noise drawn from ``rng``."""
-    return render_batch([scene], rng)[0]
+    image: npt.NDArray[np.uint8] = render_batch([scene], rng)[0]
+    return image
 
 
 def render_batch(scenes: list[Scene], rng: random.Random, oversample: int = 2) -> Pixels:

@@ -140,7 +140,7 @@ def _swapped(sound: Sound, rng: random.Random) -> Sound:
 def _changed(sound: Sound, detail: str, rng: random.Random) -> Sound:
     events = [dict(event) for event in sound["events"]]
     chosen = rng.choice(events)
-    options: list[Any] = {
+    options: Any = {
         "what": WHATS, "pitch": PITCHES, "loud": LOUDNESSES, "speed": SPEEDS, "times": TIMES
     }[detail]  # fmt: skip
     chosen[detail] = rng.choice([value for value in options if value != chosen[detail]])
@@ -166,7 +166,7 @@ def key(sound: Sound) -> str:
     """Equal for equal meanings."""
     names = ("what", "pitch", "loud", "speed", "times")
     events = [repr([event[name] for name in names]) for event in sound["events"]]
-    return sound["link"] + repr(sorted(events) if sound["link"] == "together" else events)
+    return str(sound["link"]) + repr(sorted(events) if sound["link"] == "together" else events)
 
 
 def gallery(seed: int = 998, groups: int = 40, size: int = 25) -> tuple[list[Sound], list[Sound]]:
@@ -222,7 +222,7 @@ def _pause(event: Event) -> float:
 
 def _length(event: Event) -> float:
     """Nominal seconds of all repetitions."""
-    return event["times"] * _unit(event) + (event["times"] - 1) * _pause(event)
+    return float(event["times"] * _unit(event) + (event["times"] - 1) * _pause(event))
 
 
 def _play(

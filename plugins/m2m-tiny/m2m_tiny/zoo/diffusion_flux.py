@@ -69,7 +69,8 @@ def main(given: argparse.Namespace) -> None:
             encoder_hidden_states=neutral.sequence.expand(BATCH, -1, -1),
             txt_ids=torch.zeros(TOKENS, 3), img_ids=places, return_dict=False,
         )[0]  # fmt: skip
-        return (guess - (noise - clean)).square().mean()
+        error: torch.Tensor = guess - (noise - clean)
+        return error.square().mean()
 
     train({"model": model, "neutral": neutral}, step, steps=given.steps, lr=1.5e-3,
           seed=given.seed, ema=0.998, checkpoint=given.work / "flux.pt")  # fmt: skip

@@ -22,7 +22,7 @@ def scores(name: str, folder: Path) -> dict[str, float]:
         adapter = align(
             "tiny-text", painter, "tiny-drawable-captions", level=level, store=False,
             names=("tiny-text", name), max_sentences=SENTENCES, progress=False,
-            **({} if level == "token" else {"stopping": Stopping(use_all=True)}),
+            stopping=None if level == "token" else Stopping(use_all=True),
         )  # fmt: skip
         systems = ("adapter",) if figures else ("adapter", "native", "neutral")
         found = evaluate_generator(

@@ -53,7 +53,8 @@ def main(given: argparse.Namespace) -> None:
         when = torch.randint(1000, (BATCH,), generator=generator)
         guess = unet(scheduler.add_noise(clean, noise, when), when,
                      encoder_hidden_states=said.last_hidden_state).sample  # fmt: skip
-        return (guess - scheduler.get_velocity(clean, noise, when)).square().mean()
+        error: torch.Tensor = guess - scheduler.get_velocity(clean, noise, when)
+        return error.square().mean()
 
     train({"model": unet}, step, steps=given.steps, lr=1.5e-3, seed=given.seed, ema=0.998,
           checkpoint=given.work / "sd.pt")  # fmt: skip

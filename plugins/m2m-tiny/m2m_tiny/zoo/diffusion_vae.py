@@ -49,7 +49,8 @@ def main(given: argparse.Namespace) -> None:
         back = vae.decode(latents.mean + latents.std * noise).sample
         # Mostly L1 for sharp edges; a breath of KL: any more, and shapes melt into discs.
         away = weights(x) * ((back - x).abs() + (back - x).square())
-        return away.mean() + 1e-7 * latents.kl().mean()
+        loss: torch.Tensor = away.mean() + 1e-7 * latents.kl().mean()
+        return loss
 
     train({"vae": vae}, step, steps=given.steps, lr=2e-3, seed=given.seed, ema=0.99,
           checkpoint=given.work / "vae.pt")  # fmt: skip

@@ -30,9 +30,9 @@ def details(spec: dict[str, Any]) -> list[tuple[Any, float]]:
         events = spec["events"]
         if spec["link"] == "together":  # no order: the same one first, whoever is named first
             events = sorted(events, key=lambda event: str(event["what"]))
-        frame, parts, keys = (spec["link"], len(events)), events, ("what", "pitch", "loud", "speed")
+        frame, parts = (spec["link"], len(events)), events
         parts = [{**part, "times": f"x{part['times']}"} for part in parts]
-        keys = (*keys, "times")
+        keys: tuple[str, ...] = ("what", "pitch", "loud", "speed", "times")
     else:
         frame, parts = _in_order(spec)
         keys = ("shape", "color", "size", "tex")
