@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from m2m_adapters.errors import UserError
-from m2m_adapters.interfaces import TextEncoder, Vectors
+from m2m_adapters.interfaces import Vectors
 from m2m_adapters.models import (
     ITEMS,
     DualText,
@@ -70,7 +70,7 @@ class Clap(ItemTarget):
         self.dtype = choose_dtype(precision)
 
     @cached_property
-    def _text(self) -> DualText:
+    def text(self) -> DualText:
         from transformers import ClapModel
 
         return DualText(
@@ -81,10 +81,6 @@ class Clap(ItemTarget):
             dtype=self.dtype,
             precision=self.precision,
         )
-
-    @property
-    def text(self) -> TextEncoder:
-        return self._text
 
     @cached_property
     def extractor(self) -> Any:

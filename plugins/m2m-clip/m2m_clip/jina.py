@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from m2m_adapters.errors import UserError
-from m2m_adapters.interfaces import ModalityModel, TextEncoder
+from m2m_adapters.interfaces import ModalityModel
 from m2m_adapters.models import (
     ItemTarget,
     Located,
@@ -136,12 +136,8 @@ class RemoteDual(ItemTarget):
             raise load_error(self.located.folder, error) from error
 
     @cached_property
-    def _text(self) -> RemoteText:
+    def text(self) -> RemoteText:
         return RemoteText(self)
-
-    @property
-    def text(self) -> TextEncoder:
-        return self._text
 
     def load_items(self) -> None:
         self.processor  # noqa: B018

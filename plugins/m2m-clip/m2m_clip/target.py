@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from m2m_adapters.errors import UserError
-from m2m_adapters.interfaces import ModalityModel, TextEncoder
+from m2m_adapters.interfaces import ModalityModel
 from m2m_adapters.models import (
     ITEMS,
     DualText,
@@ -75,7 +75,7 @@ class DualImages(ItemTarget):
         self._class = getattr(transformers, CLASSES[kind])
 
     @cached_property
-    def _text(self) -> DualText:
+    def text(self) -> DualText:
         return DualText(
             self.located,
             self._class,
@@ -85,10 +85,6 @@ class DualImages(ItemTarget):
             precision=self.precision,
             pad_to_longest=self._kind not in PADDED_TO_FULL_LENGTH,
         )
-
-    @property
-    def text(self) -> TextEncoder:
-        return self._text
 
     @cached_property
     def _images(self) -> tuple[Any, Any]:

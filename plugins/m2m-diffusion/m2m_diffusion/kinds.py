@@ -20,13 +20,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from m2m_adapters.errors import UserError
 from m2m_diffusion.neutral import flux_sequence, sd3_sequence
 
 if TYPE_CHECKING:
-    from m2m_diffusion.target import DiffusionModel
+    import torch
+
+    from m2m_diffusion.folders import Place
+
+
+class Loaded(Protocol):
+    """What a kind sees of the model that uses it."""
+
+    device: torch.device
+    dtype: torch.dtype
+    place: Place
+
+    @property
+    def text(self) -> Any: ...
+
+    @property
+    def pipeline(self) -> Any: ...
 
 
 def both(pooled: Any, sequence: Any) -> dict[str, Any]:
@@ -71,16 +87,16 @@ def guide_flux(pipeline: Any, call: dict[str, Any], guidance: Any, has_negative:
     return float(call.get("true_cfg_scale", 1.0)) > 1
 
 
-def _where(model: DiffusionModel) -> dict[str, Any]:
+def _where(model: Loaded) -> dict[str, Any]:
     return {"device": model.device, "dtype": model.dtype}
 
 
-def _neutral_flux(model: DiffusionModel) -> Any:
+def _neutral_flux(model: Loaded) -> Any:
     width = int(model.pipeline.transformer.config.joint_attention_dim)
     return flux_sequence(model.place, width, **_where(model))
 
 
-def _neutral_sd3(model: DiffusionModel) -> Any:
+def _neutral_sd3(model: Loaded) -> Any:
     width = int(model.pipeline.transformer.config.joint_attention_dim)
     return sd3_sequence(model.text, width, **_where(model))
 
@@ -114,7 +130,7 @@ class Kind:
     normalized: bool = False
     keeps_towers: bool = False
     arguments: Callable[[Any, Any], dict[str, Any]] = both
-    neutral: Callable[[DiffusionModel], Any] | None = None
+    neutral: Callable[[Loaded], Any] | None = None
     guide: Callable[[Any, dict[str, Any], Any, bool], bool] = guide
     results: Callable[[Any, Any], list[Any]] = images
     module: str = "diffusers"

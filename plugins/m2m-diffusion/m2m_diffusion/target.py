@@ -18,16 +18,12 @@ from m2m_adapters.models import (
     load_error,
     no_progress_bars,
 )
+from m2m_diffusion.call import call_arguments, generators
 from m2m_diffusion.folders import Place, find
 from m2m_diffusion.kinds import Kind, kind_of
 from m2m_diffusion.text import ConditionerText
 
 OFFLOADS = ("none", "model", "sequential")
-MOST_PIXELS = 16_384  # a side: a mistake would fill all memory before anything complains
-OURS = {
-    "generator", "num_images_per_prompt", "num_waveforms_per_prompt", "output_type",
-    "return_dict", "prompt", "latents",
-}  # fmt: skip
 
 
 def load(
@@ -76,7 +72,8 @@ class DiffusionModel(ModalityModel):
         self._offload = offload
 
     @cached_property
-    def _text(self) -> ConditionerText:
+    def text(self) -> ConditionerText:
+        """The conditioner's text towers, loaded without the rest of the pipeline."""
         return ConditionerText(
             self.place,
             self.kind,
@@ -84,11 +81,6 @@ class DiffusionModel(ModalityModel):
             dtype=self.dtype,
             precision=self.precision,
         )
-
-    @property
-    def text(self) -> ConditionerText:
-        """The conditioner's text towers, loaded without the rest of the pipeline."""
-        return self._text
 
     @cached_property
     def pipeline(self) -> Any:
@@ -108,7 +100,7 @@ class DiffusionModel(ModalityModel):
             if name in left_out or place.index.get(name) == [None, None]
         }
         if self.kind.keeps_towers:  # those that read the text already
-            for part, tower in self._text.towers.items():
+            for part, tower in self.text.towers.items():
                 given |= {
                     part: tower.model,
                     part.replace("text_encoder", "tokenizer"): tower.tokenizer,
@@ -160,10 +152,10 @@ class DiffusionModel(ModalityModel):
         import torch
 
         found = np.asarray(vectors, dtype=np.float32)
-        if found.ndim != 2 or found.shape[1] != self._text.dim:
+        if found.ndim != 2 or found.shape[1] != self.text.dim:
             raise UserError(
                 f"these vectors have shape {list(found.shape)}; {self.place.pipeline_class} "
-                f"takes [n, {self._text.dim}]",
+                f"takes [n, {self.text.dim}]",
                 "encode with an adapter that was aligned to this target",
             )
         if not np.isfinite(found).all():
@@ -182,22 +174,22 @@ class DiffusionModel(ModalityModel):
         if negative is None:
             config = self.pipeline.config
             if config.get("force_zeros_for_empty_prompt"):  # SDXL was trained so
-                return torch.zeros(1, self._text.dim)
+                return torch.zeros(1, self.text.dim)
             negative = ""
         if isinstance(negative, str):
-            return torch.from_numpy(self._text.encode([negative]))
+            return torch.from_numpy(self.text.encode([negative]))
         found = np.asarray(negative, dtype=np.float32).reshape(1, -1)
-        if found.shape[1] != self._text.dim:
+        if found.shape[1] != self.text.dim:
             raise UserError(
-                f"the negative has {found.shape[1]} columns, not {self._text.dim}",
+                f"the negative has {found.shape[1]} columns, not {self.text.dim}",
                 "encode it with the same adapter as the prompts",
             )
         return torch.from_numpy(found)
 
     def _arguments(self, rows: Any, prefix: str) -> dict[str, Any]:
-        width, sequence = self._text.pooled_dim, None
-        if self._text.shape is not None:
-            sequence = rows[:, width:].reshape(len(rows), *self._text.shape)
+        width, sequence = self.text.pooled_dim, None
+        if self.text.shape is not None:
+            sequence = rows[:, width:].reshape(len(rows), *self.text.shape)
         elif self._neutral is not None:
             sequence = self._neutral.repeat(len(rows), 1, 1)
         pooled = rows[:, :width].contiguous() if width else None
@@ -233,7 +225,9 @@ class DiffusionModel(ModalityModel):
             for key, value in (("steps", steps), ("guidance", guidance), ("size", size))
             if value is not None
         }
-        call, guided = self._call(settings, options, negative is not None)
+        call, guided = call_arguments(
+            self.pipeline, self.kind, settings, options, has_negative=negative is not None
+        )
         for name, value in (("num_images", num_images), ("batch_size", batch_size)):
             if value < 1:
                 raise UserError(f"{name} must be 1 or more, not {value}")
@@ -241,54 +235,16 @@ class DiffusionModel(ModalityModel):
         for start in range(0, len(vectors), batch_size):
             some = vectors[start : start + batch_size]
             given = self.conditioning(some, negative=negative, num_images=num_images, guided=guided)
-            made += self._run({**call, **given}, self._generators(seed, num_images, len(some)))
+            made += self._run({**call, **given}, generators(seed, num_images, len(some)))
             if progress is not None:
                 progress(min(start + batch_size, len(vectors)), len(vectors))
         return made
 
-    def _generators(self, seed: int, num_images: int, prompts: int) -> Sequence[Any]:
-        """Noise drawn on the CPU, so that every device starts from the same."""
-        import torch
-
-        return [
-            torch.Generator("cpu").manual_seed(seed + image)
-            for _ in range(prompts)
-            for image in range(num_images)
-        ]
-
-    def _call(
-        self, settings: dict[str, Any], options: dict[str, Any], has_negative: bool
-    ) -> tuple[dict[str, Any], bool]:
-        """(keyword arguments besides conditioning and noise, whether negatives are needed)."""
-        known = set(inspect.signature(type(self.pipeline).__call__).parameters) - OURS - {"self"}
-        for name in options:
-            if name not in known or "embeds" in name or "prompt" in name:
-                raise UserError(
-                    f"{self.place.pipeline_class} takes no '{name}' here",
-                    "it takes " + ", ".join(
-                        sorted(k for k in known if "embeds" not in k and "prompt" not in k)
-                    ),
-                )  # fmt: skip
-        call = dict(options)
-        if "steps" in settings:
-            if int(settings["steps"]) < 1:
-                raise UserError(f"steps must be 1 or more, not {settings['steps']}")
-            call["num_inference_steps"] = int(settings["steps"])
-        if "size" in settings:
-            if "width" not in known:
-                raise UserError(
-                    f"{self.place.pipeline_class} makes nothing that has a size",
-                    "sounds take audio_length_in_s (--option audio_length_in_s=5)",
-                )
-            call["width"], call["height"] = _width_height(settings["size"])
-        guidance = settings.get("guidance")
-        return call, self.kind.guide(self.pipeline, call, guidance, has_negative)
-
-    def _run(self, call: dict[str, Any], generators: Sequence[Any]) -> list[Any]:
+    def _run(self, call: dict[str, Any], noise: Sequence[Any]) -> list[Any]:
         import torch
 
         try:
-            made = self.pipeline(**call, generator=list(generators))
+            made = self.pipeline(**call, generator=list(noise))
             return self.kind.results(self.pipeline, made)
         except torch.OutOfMemoryError as error:
             raise UserError(
@@ -299,19 +255,3 @@ class DiffusionModel(ModalityModel):
             raise UserError(
                 f"{self.place.pipeline_class} refuses: {str(error)[:240]}", "change that option"
             ) from error
-
-
-def _width_height(size: Any) -> tuple[int, int]:
-    if isinstance(size, int):
-        size = (size, size)
-    try:
-        width, height = (int(side) for side in size)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"'{size}' is not a size", "give pixels, or (width, height)") from error
-    if width < 8 or height < 8:
-        raise UserError(f"{width} x {height} is too small", "give at least 8 pixels a side")
-    if max(width, height) > MOST_PIXELS:
-        raise UserError(
-            f"{width} x {height} is too large", f"give at most {MOST_PIXELS:,} pixels a side"
-        )
-    return width, height

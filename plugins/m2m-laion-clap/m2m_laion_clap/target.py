@@ -36,7 +36,7 @@ class LaionClap(ItemTarget):
         self.dtype = choose_dtype(precision)
 
     @cached_property
-    def text(self) -> TextEncoder:  # type: ignore[override]
+    def text(self) -> TextEncoder:
         return LaionText(self.checkpoint, self.device, self.dtype, self.precision)
 
     @cached_property

@@ -45,7 +45,7 @@ class OpenClip(ItemTarget):
         self.dtype = choose_dtype(precision)
 
     @cached_property
-    def text(self) -> TextEncoder:  # type: ignore[override]
+    def text(self) -> TextEncoder:
         return OpenClipText(self.checkpoint, self.device, self.dtype, self.precision)
 
     @cached_property
