@@ -76,7 +76,7 @@ def main() -> None:
                 others = {code: value for code, value in found.items() if code != "en"}
                 least = min(others, key=lambda code: others[code])
                 report.add(target, f"{size:,}" if size else f"{SIZES[-1]:,}, anytime",
-                           f"{adapter.record['corpus']['used']:,}", f"{found['en']:.1f}",
+                           f"{adapter.record.corpus.used:,}", f"{found['en']:.1f}",
                            f"{np.mean(list(others.values())):.1f}",
                            f"{least} {others[least]:.1f}", f"{own:.1f}")  # fmt: skip
     report.finish(told)

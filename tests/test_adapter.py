@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from records import change_record
 
 import m2m_adapters as m2m
 from m2m_adapters.errors import UserError
@@ -82,14 +83,15 @@ def test_absent_ability_is_honest(folder: Path) -> None:
 
 
 def edit(folder: Path, **changes: object) -> None:
-    record = json.loads((folder / "adapter.json").read_text())
-    for path, value in changes.items():
-        place = record
-        *parents, last = path.split("__")
-        for key in parents:
-            place = place[key]
-        place.pop(last) if value is None else place.__setitem__(last, value)
-    (folder / "adapter.json").write_text(json.dumps(record))
+    def change(record: dict[str, Any]) -> None:
+        for path, value in changes.items():
+            place = record
+            *parents, last = path.split("__")
+            for key in parents:
+                place = place[key]
+            place.pop(last) if value is None else place.__setitem__(last, value)
+
+    change_record(folder, change)
 
 
 @pytest.mark.parametrize(("changes", "told"), [

@@ -27,18 +27,18 @@ def quick(recipe: str = "closed-form", n: int = 1500, **options: Any) -> m2m.Ada
                                                ("paper", 0.97)])  # fmt: skip
 def test_a_hidden_affine_map_is_found(recipe: str, floor: float) -> None:
     adapter = quick(recipe, 20_000)
-    assert adapter.record["held_out"]["top1"] >= floor
-    assert adapter.record["held_out"]["sentences"] == 2000
+    assert adapter.record.held_out.top1 >= floor
+    assert adapter.record.held_out.sentences == 2000
 
 
 def test_a_hidden_rotation_is_found_to_be_one() -> None:
     target = AffineTarget(64, rotation=True, noise=0.005)
     adapter = quick(target=target, n=8000)
-    assert adapter.record["held_out"]["top1"] >= 0.99
-    assert adapter.record["held_out"]["orthogonality_deviation"] < 0.05
+    assert adapter.record.held_out.top1 >= 0.99
+    assert adapter.record.held_out.orthogonality_deviation < 0.05
     exact = quick(target=target, n=8000, procrustes=True)
-    assert exact.record["held_out"]["orthogonality_deviation"] < 1e-4
-    assert quick(n=8000).record["held_out"]["orthogonality_deviation"] > 0.2
+    assert exact.record.held_out.orthogonality_deviation < 1e-4
+    assert quick(n=8000).record.held_out.orthogonality_deviation > 0.2
 
 
 @pytest.mark.parametrize("recipe", ["closed-form", "auto", "paper"])
@@ -67,19 +67,19 @@ def test_parameters_of_recipes(changes: dict[str, Any]) -> None:
     adapter = quick("auto", 400, epochs=2, **changes)
     for key, value in changes.items():
         if key != "loss":
-            assert adapter.record["recipe"][key] == value or key == "procrustes"
-    assert adapter.record["held_out"]["top1"] > 0.3
+            assert getattr(adapter.record.recipe, key) == value or key == "procrustes"
+    assert adapter.record.held_out.top1 > 0.3
 
 
 def test_refinement_never_makes_it_worse() -> None:
     closed, refined = quick("closed-form", 3000), quick("auto", 3000)
-    assert refined.record["held_out"]["loss"] <= closed.record["held_out"]["loss"]
+    assert refined.record.held_out.loss <= closed.record.held_out.loss
 
 
 def test_the_best_epoch_is_kept_not_the_last() -> None:
     adapter = quick("paper", 200, lr=30.0, epochs=4)
-    losses = [step["held_out_loss"] for step in adapter.record["curve"]]
-    assert adapter.record["held_out"]["loss"] == pytest.approx(min(losses), rel=1e-4)
+    losses = [step.held_out_loss for step in adapter.record.curve]
+    assert adapter.record.held_out.loss == pytest.approx(min(losses), rel=1e-4)
 
 
 class _Raw(TextEncoder):
@@ -113,8 +113,8 @@ class _RawTarget(m2m.ModalityModel):
 def test_magnitude_is_kept_where_it_matters(recipe: str) -> None:
     adapter = quick(recipe, 800, target=_RawTarget(), epochs=2)
     lengths = np.linalg.norm(adapter.encode(SENTENCES[:50]), axis=1)
-    assert adapter.record["recipe"]["head"] == ("layernorm" if "gen" in recipe else "none")
-    assert adapter.record["target"]["normalized"] is False
+    assert adapter.record.recipe.head == ("layernorm" if "gen" in recipe else "none")
+    assert adapter.record.target.normalized is False
     assert not np.allclose(lengths, 1, atol=0.1)
 
 
@@ -172,8 +172,8 @@ def test_the_card_shows_how_the_loss_fell_with_more_sentences() -> None:
     from m2m_adapters.artifact.card import card
 
     adapter = quick(n=3000)
-    growth = adapter.record["growth"]
-    assert [row["sentences"] for row in growth] == [1024, 1536, 2304, 2700][: len(growth)]
-    assert len(growth) >= 2 and growth[1]["held_out_loss"] < growth[0]["held_out_loss"]
+    growth = adapter.record.growth
+    assert [row.sentences for row in growth] == [1024, 1536, 2304, 2700][: len(growth)]
+    assert len(growth) >= 2 and growth[1].held_out_loss < growth[0].held_out_loss
     for row in growth:
-        assert f"| {row['sentences']:,} | {row['held_out_loss']:.5f} |" in card(adapter.record)
+        assert f"| {row.sentences:,} | {row.held_out_loss:.5f} |" in card(adapter.record)

@@ -147,8 +147,8 @@ def test_ctrl_c_while_encoding_delivers_the_best_adapter_so_far(tmp_path: Path) 
     done = interrupted_align(tmp_path, call=5)
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["adapter"]
-    told = m2m.load_adapter(tmp_path / "out" / "adapter").record["corpus"]
-    assert told["stopped"] == "interrupted by the user" and 2000 < told["used"] < 10_000
+    told = m2m.load_adapter(tmp_path / "out" / "adapter").record.corpus
+    assert told.stopped == "interrupted by the user" and 2000 < told.used < 10_000
 
 
 def test_ctrl_c_before_there_is_anything_leaves_nothing(tmp_path: Path) -> None:

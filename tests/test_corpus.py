@@ -214,8 +214,8 @@ def test_origins_can_be_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "toy-sentences": {"kind": "name", "name": "toy-sentences"},
     }
     for name, origin in cases.items():
-        assert read_corpus(name, max_sentences=5).describe()["origins"] == [origin]
-    assert read_corpus(["a dog", "a cat"]).describe()["origins"] == [{"kind": "memory"}]
+        assert [o.to_dict() for o in read_corpus(name, max_sentences=5).origins] == [origin]
+    assert [o.to_dict() for o in read_corpus(["a dog", "a cat"]).origins] == [{"kind": "memory"}]
 
 
 def test_invalid_text_in_parquet_is_one_line(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_a_corpus_is_read_again_exactly(captions: Path, most: int | None) -> Non
 
 def test_a_corpus_by_name_is_read_again(captions: Path) -> None:
     adapter = aligned("tiny-scene-captions", max_sentences=150, seed=2)
-    assert len(english_sentences(adapter)) == adapter.record["corpus"]["sentences"]
+    assert len(english_sentences(adapter)) == adapter.record.corpus.sentences
 
 
 # --- items ---------------------------------------------------------------------------------

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 import m2m_adapters as m2m
 from m2m_adapters.artifact.adapter import Adapter
+from m2m_adapters.artifact.record import Record
 from m2m_adapters.errors import UserError
 from m2m_adapters.exporters import export
 from m2m_adapters.exporters.numpy import apply
@@ -30,9 +32,9 @@ SHAPES: dict[str, dict[str, Any]] = {
 
 
 @lru_cache(maxsize=1)
-def toy_record() -> str:
+def toy_record() -> Record:
     made = m2m.align("toy-source", "toy-target", SENTENCES, recipe="closed-form", progress=False)
-    return json.dumps(made.record)
+    return made.record
 
 
 def random_adapter(normalize: bool = True, d_out: int = 48, **shape: Any) -> Adapter:
@@ -42,8 +44,9 @@ def random_adapter(normalize: bool = True, d_out: int = 48, **shape: Any) -> Ada
     from m2m_adapters.projectors.affine import AffineProjector, AffineShape
 
     torch.manual_seed(7)
-    record = json.loads(toy_record())
-    record["source"]["normalize"] = normalize
+    toy = toy_record()
+    source = structs.replace(toy.source, normalize=normalize)
+    record = structs.replace(toy, source=source)
     projector = AffineProjector(AffineShape(64, d_out, **shape))
     if projector.norm is not None:
         torch.nn.init.normal_(projector.norm.weight)

@@ -13,11 +13,17 @@ import pytest
 import yaml
 from fake_dist import run_m2m
 from hub_stand_in import TOKEN, Hub, Repo, hub_stand_in
+from msgspec import structs
+from records import change_record
 
 import m2m_adapters as m2m
-from m2m_adapters.artifact.card import card, card_data, result_files
+from m2m_adapters.artifact.card import card
+from m2m_adapters.artifact.card_data import card_data
+from m2m_adapters.artifact.codec import convert
 from m2m_adapters.artifact.hub import find
 from m2m_adapters.artifact.publish import pull, push
+from m2m_adapters.artifact.record import EvaluationRecord, HubRecord, OriginRecord
+from m2m_adapters.artifact.results import result_files
 from m2m_adapters.errors import UserError
 
 pytest.importorskip("huggingface_hub")
@@ -62,9 +68,7 @@ def changed(folder: Path, tmp_path: Path, change: Callable[[dict[str, Any]], Non
     """A copy of the adapter whose record was changed by hand."""
     copy = tmp_path / "changed"
     shutil.copytree(folder, copy)
-    record = json.loads((copy / "adapter.json").read_text())
-    change(record)
-    (copy / "adapter.json").write_text(json.dumps(record))
+    change_record(copy, change)
     return copy
 
 
@@ -76,13 +80,13 @@ def test_round_trip(hub: Hub, folder: Path, tmp_path: Path) -> None:
     assert b'load_adapter("org/name")' in kept["README.md"]
     ours = m2m.load_adapter(folder)
     loaded = m2m.load_adapter("org/name")
-    assert loaded.record["hub"] == {"repo": "org/name", "commit": done.commit}
+    assert loaded.record.hub == HubRecord(repo="org/name", commit=done.commit)
     assert loaded.digest == ours.digest == done.digest
     np.testing.assert_array_equal(loaded.encode(["ein Hund"]), ours.encode(["ein Hund"]))
     told = pull("org/name@main", tmp_path / "pulled", digest=f"sha256:{done.digest}")
     assert told == done
     again = m2m.load_adapter(tmp_path / "pulled")
-    assert again.record["hub"]["commit"] == done.commit
+    assert again.record.hub.commit == done.commit
     np.testing.assert_array_equal(again.encode(["犬"]), ours.encode(["犬"]))
     assert push(tmp_path / "pulled", "org/name").commit != done.commit  # a second commit, same repo
 
@@ -90,11 +94,11 @@ def test_round_trip(hub: Hub, folder: Path, tmp_path: Path) -> None:
 def test_revisions_are_pinned(hub: Hub, folder: Path, tmp_path: Path) -> None:
     first = on_hub(hub, folder)
     hub.repos["org/name"].refs["v1.0"] = first
-    assert m2m.load_adapter("org/name@v1.0").record["hub"]["commit"] == first
+    assert m2m.load_adapter("org/name@v1.0").record.hub.commit == first
     other = m2m.align("toy-source", "toy-target", "toy-sentences", max_sentences=90,
                       recipe="closed-form", progress=False).save(tmp_path / "other")  # fmt: skip
     second = on_hub(hub, other)
-    assert m2m.load_adapter("org/name").record["hub"]["commit"] == second
+    assert m2m.load_adapter("org/name").record.hub.commit == second
     for revision in ("v1.0", first):
         assert m2m.load_adapter(f"org/name@{revision}").digest == m2m.load_adapter(folder).digest
 
@@ -108,7 +112,7 @@ def test_what_is_here_needs_no_network(
     assert m2m.load_adapter(f"org/name@{commit}") and len(hub.asked) == asked
     hub.down = True
     with pytest.warns(UserWarning, match="as fetched before"):
-        assert m2m.load_adapter("org/name").record["hub"]["commit"] == commit
+        assert m2m.load_adapter("org/name").record.hub.commit == commit
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     asked = len(hub.asked)
     assert m2m.load_adapter("org/name") and len(hub.asked) == asked
@@ -188,7 +192,7 @@ def test_names_of_the_registry(
     told = {"model": "org/name", "revision": commit, "digest": m2m.load_adapter(folder).digest}
     mine.write_text(yaml.safe_dump({"adapters": {"ours": told}}))
     monkeypatch.setenv("M2M_REGISTRY", str(mine))
-    assert m2m.load_adapter("ours").record["hub"]["commit"] == commit
+    assert m2m.load_adapter("ours").record.hub.commit == commit
     mine.write_text(yaml.safe_dump({"adapters": {"ours": {**told, "digest": "0" * 64}}}))
     with pytest.raises(UserError, match="another adapter"):
         m2m.load_adapter("ours")
@@ -230,16 +234,21 @@ EVALUATION = {
     "systems": {"adapter": {"languages": {
         code: {"text_to_item": {f"R@{k}": [10.0 * k, 9.0, 11.0] for k in (1, 5, 10)}}
         for code in ("de", "en", "ja")
-    }}},
+    }, "averages": {}}},
 }  # fmt: skip
 
 
 def test_the_card(folder: Path) -> None:
     record = m2m.load_adapter(folder).record
-    record["source"] |= {"name": "0.5*mpnet+labse", "provenance": {}}
-    record["target"] |= {"name": "jina-clip-v2", "provenance": {}}
-    record["corpus"]["origins"] = ["coco-captions"]
-    record["evaluation"] = [EVALUATION, {"benchmark": "of another version"}]
+    record = structs.replace(
+        record,
+        source=structs.replace(record.source, name="0.5*mpnet+labse", provenance={}),
+        target=structs.replace(record.target, name="jina-clip-v2", provenance={}),
+        corpus=structs.replace(
+            record.corpus, origins=[OriginRecord(kind="name", name="coco-captions")]
+        ),
+        evaluation=[convert(EVALUATION, EvaluationRecord, "here")],
+    )
     from huggingface_hub import ModelCard
 
     shown = card(record, "org/name")
@@ -263,7 +272,8 @@ def test_the_card(folder: Path) -> None:
 
     theirs = EvalResultEntry(dataset_id="tiny-scenes", task_id="R@1/de", value=10.0)
     assert entries[:1] == eval_result_entries_to_yaml([theirs])
-    record["target"]["provenance"] = {"licence": "cc-by-nd-4.0"}
+    forbids = structs.replace(record.target, provenance={"licence": "cc-by-nd-4.0"})
+    record = structs.replace(record, target=forbids)
     assert card_data(record)["license"] == "other"
     assert "- Conflict: the target (cc-by-nd-4.0) does not allow derived work" in card(record)
 
@@ -274,7 +284,9 @@ def test_results_travel(hub: Hub, folder: Path, tmp_path: Path) -> None:
     kept = hub.repos["org/measured"].commits[done.commit]
     assert yaml.safe_load(kept[".eval_results/tiny-scenes.yaml"])[2]["value"] == 100.0
     assert b"## tiny-scenes" in kept["README.md"]
-    assert m2m.load_adapter("org/measured").record["evaluation"] == [EVALUATION]
+    assert m2m.load_adapter("org/measured").record.evaluation == [
+        convert(EVALUATION, EvaluationRecord, "here")
+    ]
 
 
 def test_the_commands(hub: Hub, folder: Path, tmp_path: Path) -> None:

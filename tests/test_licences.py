@@ -55,7 +55,8 @@ def test_words_for_people() -> None:
         "Not for commercial use.",
         "The target (cc-by-nc-4.0) forbids commercial use.",
         "The target (cc-by-nc-4.0) asks to be named.",
-        "The licence of the corpus is not recorded; look it up before you share or sell.",
+        "The license of the corpus is not recorded; the license above is that of the other parts. "
+        "Look it up before you share or sell.",
     ]
     assert of("mit", "apache-2.0").statements == []
 

@@ -62,15 +62,15 @@ def test_official_files_match(
     loaded = m2m.load_adapter(made.save(tmp_path / "adapter"))
     np.testing.assert_array_equal(loaded.project(source), made.project(source))
     told = loaded.record
-    assert told["source"]["name"] == "mpnet" and told["source"]["normalize"] is False
-    assert told["target"]["name"] == {CLAP: "clap", JINA: "jina-clip", FLUX: "flux"}[name]
-    assert "/" not in json.dumps(told["imported"].get("config", {}))  # no path of their machines
+    assert told.source.name == "mpnet" and told.source.normalize is False
+    assert told.target.name == {CLAP: "clap", JINA: "jina-clip", FLUX: "flux"}[name]
+    assert "/" not in json.dumps(told.imported.config)  # no path of their machines
 
 
 @needs_reference
 def test_the_bfloat16_one_in_bfloat16() -> None:
     made = import_checkpoint(OFFICIAL / FLUX, "mpnet", "flux")
-    assert made.record["imported"]["dtype"] == "bfloat16"
+    assert made.record.imported.dtype == "bfloat16"
     source, expected = reference(FLUX)
     half = made.projector.bfloat16()
     with torch.inference_mode():

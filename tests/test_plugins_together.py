@@ -54,8 +54,8 @@ def test_align_from_the_shell(scheme: str, source: str, tmp_path: Path) -> None:
     adapter = m2m.load_adapter(tmp_path / "out")
     vectors = adapter.encode(["ein Hund bellt", "zwei rote Quadrate"])
     assert vectors.shape == (2, adapter.target.space.dim)
-    assert adapter.target.space.fingerprint == adapter.record["target"]["fingerprint"]
-    assert adapter.source.fingerprint == adapter.record["source"]["fingerprint"]
+    assert adapter.target.space.fingerprint == adapter.record.target.fingerprint
+    assert adapter.source.fingerprint == adapter.record.source.fingerprint
 
 
 def test_both_at_once_and_fused(source: str, tmp_path: Path) -> None:

@@ -197,5 +197,5 @@ def test_from_the_shell_into_the_card(tmp_path: Path) -> None:
         pytest.skip("toy items are words, which a table of files does not hold")
     assert done.returncode == 0, done.stderr
     kept = m2m.load_adapter(tmp_path / "a")
-    assert kept.digest == before and len(kept.record["evaluation"]) == 1
+    assert kept.digest == before and len(kept.record.evaluation) == 1
     assert "captions" in (tmp_path / "a" / "README.md").read_text(encoding="utf-8")

@@ -58,9 +58,7 @@ def test_the_command_line_in_two_processes(tmp_path: Path) -> None:
             > 0
         )
     losses = [row["held_out_loss"] for row in told["curve"]]
-    assert losses == pytest.approx(
-        [row["held_out_loss"] for row in alone.record["curve"]], rel=1e-5
-    )
+    assert losses == pytest.approx([row.held_out_loss for row in alone.record.curve], rel=1e-5)
     assert len(list(tmp_path.rglob("events.*"))) > 0 if tracked else True
 
 
@@ -161,7 +159,7 @@ def test_refining_in_bf16_comes_near() -> None:
     texts = list(toy_sentences(500))
     found = {
         precision: m2m.align("toy-source", "toy-target", texts, recipe="paper", epochs=6, lr=3e-3,
-                             precision=precision, progress=False).record["held_out"]["loss"]
+                             precision=precision, progress=False).record.held_out.loss
         for precision in ("fp32", "bf16")
     }  # fmt: skip
     assert found["bf16"] != found["fp32"]

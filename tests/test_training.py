@@ -203,7 +203,7 @@ def test_losses_are_shown_in_tensorboard(tmp_path: Path, monkeypatch: pytest.Mon
         events.Reload()
         if "held_out_loss" in events.Tags()["scalars"]:
             losses.update({e.step: e.value for e in events.Scalars("held_out_loss")})
-    told = {row["epoch"]: row["held_out_loss"] for row in adapter.record["curve"][1:]}
+    told = {row.epoch: row.held_out_loss for row in adapter.record.curve[1:]}
     assert losses == pytest.approx(told, rel=1e-5) and len(losses) == 4
 
 

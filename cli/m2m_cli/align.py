@@ -120,7 +120,7 @@ def align(
     if json:
         told: dict[str, Any] = {"grid": [one.to_dict() for one in tried]} if tried else {}
         told |= {"seconds": adapter.seconds, "encoding": adapter.encoding}
-        print_json({"adapter": str(out), **told, **adapter.record})
+        print_json({"adapter": str(out), **told, **adapter.record.to_dict()})
         return
     if tried:
         names = list(tried[0].values)
@@ -135,23 +135,24 @@ def align(
 def closing_table(adapter: Adapter, out: Path) -> str:
     """What an alignment came to, in a dozen lines."""
     record = adapter.record
-    held, corpus = record["held_out"], record["corpus"]
+    held, corpus, recipe = record.held_out, record.corpus, record.recipe
+    assert held is not None and corpus is not None and recipe is not None
 
     def share(value: float | None) -> str:
         return "-" if value is None else f"{100 * value:.1f} %"
 
-    deviation = held["orthogonality_deviation"]
+    deviation = held.orthogonality_deviation
     rows = [
-        ("sentences", f"{corpus['used']:,} of {corpus['sentences']:,} ({corpus['stopped']})"),
-        ("of them held out", f"{held['sentences']:,}"),
+        ("sentences", f"{corpus.used:,} of {corpus.sentences:,} ({corpus.stopped})"),
+        ("of them held out", f"{held.sentences:,}"),
         (
             "dropped",
-            f"{corpus['empty_dropped']:,} empty, {corpus['duplicates_dropped']:,} duplicates",
+            f"{corpus.empty_dropped:,} empty, {corpus.duplicates_dropped:,} duplicates",
         ),
-        ("held-out loss", f"{held['loss']:.5f} ({record['recipe']['loss']})"),
-        ("held-out top-1", f"{share(held['top1'])} (before: {share(held['top1_before'])})"),
+        ("held-out loss", f"{held.loss:.5f} ({recipe.loss})"),
+        ("held-out top-1", f"{share(held.top1)} (before: {share(held.top1_before)})"),
         ("off orthogonal", "-" if deviation is None else f"{deviation:.4f}"),
-        ("parameters", f"{held['parameters']:,}"),
+        ("parameters", f"{held.parameters:,}"),
         *((f"{side} encoded", _speed(told)) for side, told in adapter.encoding.items()),
         *((f"time to {stage}", f"{seconds:.1f} s") for stage, seconds in adapter.seconds.items()),
     ]

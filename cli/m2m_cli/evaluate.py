@@ -187,19 +187,9 @@ def _hand_over(
 
 def keep_in_card(adapter: Adapter, found: Evaluation | GeneratorEvaluation, folder: Path) -> None:
     """Put the table into the adapter's record and card, over an older one of that benchmark."""
-    kept = [
-        row
-        for row in adapter.record.get("evaluation", [])
-        if row.get("benchmark", {}).get("name") != found.benchmark.name
-    ]
-    told = found.to_dict()
-    own = told["systems"]["adapter"]
-    how = ("benchmark", "protocol", "ties", "intervals", "judges", "settings", "reference")
-    entry = {
-        **{key: told[key] for key in how if key in told},
-        "systems": {"adapter": {key: own[key] for key in ("languages", "averages")}},
-    }
-    adapter.record["evaluation"] = [*kept, entry]
+    from m2m_adapters.artifact.results import keep_results
+
+    adapter.record = keep_results(adapter.record, found.to_dict())
     adapter.save(folder)
 
 

@@ -96,14 +96,14 @@ def _load(name: str, device: str, precision: str | None, offload: str) -> Adapte
     if precision is not None:
         options["precision"] = precision
     model = load_adapter(name, **options)
-    target = model.record["target"]
+    target = model.record.target
     if not model.target.can("generate"):
         raise UserError(
-            f"{target['name']} does not generate", "give an adapter of a diffusion pipeline"
+            f"{target.name} does not generate", "give an adapter of a diffusion pipeline"
         )
     if offload != "none":
-        told = {**target.get("options", {}), **options}
-        lean = load_target(target["name"], offload=offload, **told)
+        told = {**target.options.to_dict(), **options}
+        lean = load_target(target.title, offload=offload, **told)
         model = load_adapter(name, target=lean, **options)
     return model
 

@@ -27,14 +27,14 @@ def push(
 
     [dim]m2m push mpnet-clip our-org/mpnet-clip[/dim]
     """
-    from m2m_adapters.artifact.card import licence
+    from m2m_adapters.artifact.card_data import license_of
+    from m2m_adapters.artifact.codec import read_record
     from m2m_adapters.artifact.publish import push as publish
-    from m2m_adapters.artifact.record import read_record
 
     done = publish(
         adapter, repo, private=private, branch=branch, create_pr=pull_request, message=message
     )
-    found = licence(read_record(adapter))
+    found = license_of(read_record(adapter))
     if json:
         print_json({**asdict(done), "licence": asdict(found)})
         return

@@ -32,14 +32,14 @@ def import_checkpoint(
 
     adapter = read(checkpoint, source, target, residual=residual)
     adapter.save(out)
-    shape = adapter.projector.shape
-    assert isinstance(shape, AffineShape)
+    shape, imported = adapter.projector.shape, adapter.record.imported
+    assert isinstance(shape, AffineShape) and imported is not None
     if json:
-        print_json({"adapter": str(out), **adapter.record})
+        print_json({"adapter": str(out), **adapter.record.to_dict()})
         return
     layers = f"{shape.layers} layer{'s' if shape.layers > 1 else ''}"
     typer.echo(
         f"{adapter.name}: {shape.d_in} -> {shape.d_out}, {layers}"
         f"{', residual' if shape.residual else ''}, head {shape.head}, published in "
-        f"{adapter.record['imported']['dtype']}; written to {out}"
+        f"{imported.dtype}; written to {out}"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from m2m_adapters._internal.processes import team
@@ -21,6 +22,7 @@ from m2m_adapters.registry.names import load_source, load_target
 
 if TYPE_CHECKING:
     from m2m_adapters.artifact.adapter import Adapter
+    from m2m_adapters.artifact.record import CorpusRecord, HeldOut
 
 
 def align(
@@ -70,6 +72,7 @@ def align(
         encoder = load_source(source, **options) if isinstance(source, str) else source
         model = load_target(target, **options) if isinstance(target, str) else target
     _check_kinds(encoder, model)
+    _check_recordable(encoder, model, options)
     if names is None:
         names = tuple(given if isinstance(given, str) else None for given in (source, target))
     if level != "sentence":
@@ -121,6 +124,14 @@ def _check_shareable(texts: TextsLike, level: str) -> None:
         raise UserError("alignment of tokens is the work of one process", "start `m2m align` alone")
 
 
+def _check_recordable(encoder: TextEncoder, model: ModalityModel, options: dict[str, Any]) -> None:
+    """A plugin's attribute that the record cannot hold is refused before the long work."""
+    from m2m_adapters.artifact.describe import describe_source, describe_target
+
+    describe_source(encoder, None, True, options)
+    describe_target(model, None, options)
+
+
 def _check_kinds(encoder: Any, model: Any) -> None:
     if not isinstance(encoder, TextEncoder):
         raise UserError(
@@ -146,37 +157,74 @@ def _assemble(
     options: dict[str, Any],
 ) -> Adapter:
     from m2m_adapters.artifact.adapter import Adapter
-    from m2m_adapters.artifact.record import describe_source, describe_target
+    from m2m_adapters.artifact.describe import describe_source, describe_target
+    from m2m_adapters.artifact.record import CurvePoint, GrowthPoint, RecipeRecord
+    from m2m_adapters.artifact.weights import new_record
 
-    record: dict[str, Any] = {
-        "source": describe_source(encoder, names[0], model.space.normalized, options),
-        "target": describe_target(model, names[1], options),
-        "recipe": {
+    recipe = RecipeRecord(
+        **{
             **chosen.to_dict(),
-            "seed": seed,
             "loss": chosen.loss_for(model.space.normalized),
             "head": chosen.head_for(model.space.normalized),
             "ridge": fitted.ridge,
         },
-        "corpus": {
-            **corpus.describe(),
-            "used": grown.pairs.n + len(grown.pairs.x_held),
-            "stopped": grown.stopped,
-        },
-        "held_out": held_out_results(grown.pairs, fitted, chosen, model.space.normalized),
-        "curve": fitted.curve,
-        "growth": grown.curve,
-    }
+        level="sentence",
+        left_out=None,
+        seed=seed,
+    )
+    record = new_record(
+        fitted.projector,
+        source=describe_source(encoder, names[0], model.space.normalized, options),
+        target=describe_target(model, names[1], options),
+        recipe=recipe,
+        corpus=corpus_record(corpus, grown.pairs.n + len(grown.pairs.x_held), grown.stopped),
+        held_out=held_out_results(grown.pairs, fitted, chosen, model.space.normalized),
+        curve=[
+            CurvePoint(epoch=int(point["epoch"]), held_out_loss=finite(point["held_out_loss"]))
+            for point in fitted.curve
+        ],
+        growth=[
+            GrowthPoint(
+                sentences=int(point["sentences"]),
+                held_out_loss=point["held_out_loss"],
+                top1=point["top1"],
+            )
+            for point in grown.curve
+        ],
+    )
     return Adapter(fitted.projector, record, source=encoder, target=model)
 
 
-def held_out_results(
-    pairs: Pairs, fitted: Fitted, chosen: Recipe, normalized: bool
-) -> dict[str, Any]:
+def corpus_record(corpus: Corpus, used: int, stopped: str) -> CorpusRecord:
+    """What the record says of the corpus."""
+    from m2m_adapters.artifact.describe import describe_origins
+    from m2m_adapters.artifact.record import CorpusRecord
+
+    return CorpusRecord(
+        origins=describe_origins(origin.to_dict() for origin in corpus.origins),
+        origins_total=len(set(corpus.origins)),
+        sentences=len(corpus),
+        read=corpus.read,
+        empty_dropped=corpus.empty,
+        duplicates_dropped=corpus.duplicates,
+        sampled_from=corpus.sampled_from,
+        digest=corpus.digest,
+        used=used,
+        stopped=stopped,
+    )
+
+
+def finite(value: float) -> float | None:
+    """JSON has no NaN and no infinity: a loss that is none is recorded as null."""
+    return float(value) if math.isfinite(value) else None
+
+
+def held_out_results(pairs: Pairs, fitted: Fitted, chosen: Recipe, normalized: bool) -> HeldOut:
     """Loss and top-1 text-to-text accuracy in the target's space, on pairs never fitted on."""
     import torch
 
     from m2m_adapters.alignment.losses import parse_loss
+    from m2m_adapters.artifact.record import HeldOut
 
     projector = fitted.projector
     loss = parse_loss(chosen.loss_for(normalized))
@@ -185,13 +233,13 @@ def held_out_results(
         projected = projector(xh).numpy()
     linear = projector.shape.activation == "none" or projector.shape.layers == 1
     same_width = pairs.d_in == pairs.d_out
-    return {
-        "sentences": len(pairs.x_held),
-        "loss": held_out_loss(projector, xh, yh, loss),
-        "top1": top1(projected, pairs.y_held),
-        "top1_before": top1(pairs.x_held, pairs.y_held) if same_width else None,
-        "orthogonality_deviation": projector.orthogonality_deviation(xh) if linear else None,
-        "parameters": projector.parameter_count,
-        "epochs": fitted.epochs,
-        "best_epoch": fitted.best_epoch,
-    }
+    return HeldOut(
+        sentences=len(pairs.x_held),
+        loss=held_out_loss(projector, xh, yh, loss),
+        top1=top1(projected, pairs.y_held),
+        top1_before=top1(pairs.x_held, pairs.y_held) if same_width else None,
+        orthogonality_deviation=projector.orthogonality_deviation(xh) if linear else None,
+        parameters=projector.parameter_count,
+        epochs=fitted.epochs,
+        best_epoch=fitted.best_epoch,
+    )

@@ -26,8 +26,9 @@ class Tried:
 
     @property
     def figures(self) -> dict[str, float]:
-        held = self.adapter.record["held_out"]
-        return {"top-1": held["top1"], "loss": held["loss"]}
+        held = self.adapter.record.held_out
+        assert held is not None
+        return {"top-1": held.top1, "loss": held.loss}
 
     def to_dict(self) -> dict[str, Any]:
         return {"values": self.values, "held_out": self.figures}

@@ -53,8 +53,11 @@ def align_tokens(
     """Fit a :class:`TokenProjector`; called by :func:`m2m_adapters.align`."""
     import torch
 
+    from m2m_adapters.alignment.align import corpus_record
     from m2m_adapters.artifact.adapter import Adapter
-    from m2m_adapters.artifact.record import describe_source, describe_target
+    from m2m_adapters.artifact.describe import describe_source, describe_target
+    from m2m_adapters.artifact.record import HeldOut, RecipeRecord
+    from m2m_adapters.artifact.weights import new_record
     from m2m_adapters.projectors.tokens import TokenProjector, TokenShape
 
     chosen = _recipe(level, recipe, changes)
@@ -82,31 +85,24 @@ def align_tokens(
     n = len(keep)
     with bar.stage("refine", chosen.epochs, "epochs") as done:
         losses, best = _fit(projector, states, y, n, pooled, chosen, seed, done, bar)
-    record: dict[str, Any] = {
-        "source": describe_source(encoder, names[0], False, options),
-        "target": describe_target(model, names[1], options),
-        "recipe": {
-            **chosen.to_dict(),
-            "level": level,
-            "seed": seed,
-            "ridge": None,
-            "left_out": LEFT_OUT,
-        },
-        "corpus": {**corpus.describe(), "used": n + len(held), "stopped": stopped},
-        "held_out": {
-            "sentences": len(held),
-            "loss": losses[best],
-            "top1": _top1(projector, states, y, n),
-            "top1_before": None,
-            "orthogonality_deviation": None,
-            "parameters": projector.parameter_count,
-            "epochs": len(losses) - 1,
-            "best_epoch": best,
-        },
-        "curve": [],
-        "growth": [],
-    }
     made: Any = projector
+    record = new_record(
+        made,
+        source=describe_source(encoder, names[0], False, options),
+        target=describe_target(model, names[1], options),
+        recipe=RecipeRecord(**chosen.to_dict(), level="token", seed=seed, left_out=LEFT_OUT),
+        corpus=corpus_record(corpus, n + len(held), stopped),
+        held_out=HeldOut(
+            sentences=len(held),
+            loss=losses[best],
+            top1=_top1(projector, states, y, n),
+            top1_before=None,
+            orthogonality_deviation=None,
+            parameters=projector.parameter_count,
+            epochs=len(losses) - 1,
+            best_epoch=best,
+        ),
+    )
     adapter = Adapter(made, record, source=encoder, target=model)
     adapter.seconds = dict(bar.seconds)
     return adapter

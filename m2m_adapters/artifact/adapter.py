@@ -7,26 +7,29 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 import numpy as np
 
 from m2m_adapters._internal.folders import check_folder, current, whole_folder
 from m2m_adapters.artifact.card import card
+from m2m_adapters.artifact.codec import encode_record
 from m2m_adapters.artifact.record import (
     CARD,
     FILES,
-    FORMAT,
-    MODEL_OPTIONS,
     RECORD,
     WEIGHTS,
-    versions,
+    ModelOptions,
+    Record,
+    SourceRecord,
+    TargetRecord,
 )
+from m2m_adapters.artifact.weights import describe_projector, describe_weights, weights_bytes
 from m2m_adapters.errors import AbilityMissing, UserError
 from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors, normalize
 from m2m_adapters.models.items import encode_items, generate_items
@@ -45,7 +48,7 @@ WINDOW = 2048
 class Adapter:
     """A projector joined to its source and target, each loaded on first use.
 
-    projector: the learned map. record: the content of ``adapter.json``.
+    projector: the learned map. record: the content of ``adapter.json``, immutable.
     seconds: time per stage, right after ``align``; encoding: what each tower encoded, and how
     fast. Neither is part of the artifact: the same inputs give the same files.
     """
@@ -53,7 +56,7 @@ class Adapter:
     def __init__(
         self,
         projector: Projector,
-        record: dict[str, Any],
+        record: Record,
         *,
         source: TextEncoder | str | None = None,
         target: ModalityModel | str | None = None,
@@ -72,14 +75,11 @@ class Adapter:
 
     @property
     def name(self) -> str:
-        told = (
-            self.record[side]["name"] or self.record[side]["class"] for side in ("source", "target")
-        )
-        return " -> ".join(told)
+        return f"{self.record.source.title} -> {self.record.target.title}"
 
     @property
     def modality(self) -> str:
-        return str(self.record["target"]["modality"])
+        return self.record.target.modality
 
     @property
     def dim(self) -> int:
@@ -93,39 +93,47 @@ class Adapter:
     @cached_property
     def source(self) -> TextEncoder:
         """The source it was trained with; another one is refused."""
-        told = self.record["source"]
-        given = self._source
-        if not isinstance(given, TextEncoder):
-            name = given or told["name"]
+        recorded, encoder = self.record.source, self._source
+        if not isinstance(encoder, TextEncoder):
+            name = encoder or self._name(recorded, "source")
             if not name:
                 raise UserError(
                     "this adapter was made with a source object that has no name",
                     "pass it: load_adapter(folder, source=encoder)",
                 )
-            given = load_source(name, **_options(told, self._options))
-        _same(given.dim, given.fingerprint, told, "source")
-        return given
+            encoder = load_source(name, **_options(recorded.options, self._options))
+        _same(encoder.dim, encoder.fingerprint, recorded, "source")
+        return encoder
 
     @cached_property
     def target(self) -> ModalityModel:
-        """The target it leads to, needed for items and for generation only."""
-        told = self.record["target"]
-        given = self._target
-        if not isinstance(given, ModalityModel):
-            name = given or told["name"]
+        """The target it maps to, needed for items and for generation only."""
+        recorded, model = self.record.target, self._target
+        if not isinstance(model, ModalityModel):
+            name = model or self._name(recorded, "target")
             if not name:
                 raise UserError(
                     "this adapter was made with a target object that has no name",
                     "pass it: load_adapter(folder, target=model)",
                 )
-            given = load_target(name, **_options(told, self._options))
-        _same(given.space.dim, given.space.fingerprint, told, "target")
-        return given
+            model = load_target(name, **_options(recorded.options, self._options))
+        _same(model.space.dim, model.space.fingerprint, recorded, "target")
+        return model
+
+    def _name(self, recorded: SourceRecord | TargetRecord, side: str) -> str | None:
+        """The recorded name; one that is a path means nothing on another machine."""
+        path = local_path(recorded.name)
+        if path and self.record.hub is not None:
+            raise UserError(
+                f"the {side} of this adapter is a folder of the machine it was made on ({path})",
+                f"pass it: load_adapter(folder, {side}=...)",
+            )
+        return recorded.name
 
     def project(self, rows: Rows) -> Vectors:
         """Source vectors ``[n, d_s]`` (or token states) -> float32 ``[n, dim]``."""
         rows = self.projector.checked(rows)
-        if self.record["source"].get("normalize", True):
+        if self.record.source.normalize:
             rows = normalize(cast("Vectors", rows))  # never said of token states
         return self.projector.encode(rows)
 
@@ -187,13 +195,7 @@ class Adapter:
     @property
     def digest(self) -> str:
         """sha256 of the projector's file; identifies the adapter."""
-        return hashlib.sha256(self._weights()).hexdigest()
-
-    def _weights(self) -> bytes:
-        from safetensors.torch import save
-
-        state = {k: v.detach().cpu().contiguous() for k, v in self.projector.state_dict().items()}
-        return bytes(save(state, metadata={"format": "pt"}))
+        return hashlib.sha256(weights_bytes(self.projector)).hexdigest()
 
     def save(self, folder: str | Path, *, overwrite: bool = True) -> Path:
         """Write the folder, whole or not at all.
@@ -202,23 +204,17 @@ class Adapter:
         """
         folder = Path(folder)
         check_place(folder, overwrite=overwrite)
-        weights = self._weights()
-        record = {
-            "format": FORMAT,
-            "projector": {
-                "name": self.projector.registry_name,
-                "arguments": self.projector.shape.to_dict(),
-            },
-            "weights": {"sha256": hashlib.sha256(weights).hexdigest(), "bytes": len(weights)},
-            **{k: v for k, v in self.record.items() if k not in ("format", "projector", "weights")},
-        }
-        record.setdefault("versions", versions())
-        self.record = record
+        weights = weights_bytes(self.projector)
+        self.record = msgspec.structs.replace(
+            self.record,
+            projector=describe_projector(self.projector),
+            weights=describe_weights(weights),
+        )
+        encoded, readme = encode_record(self.record), card(self.record)
         with whole_folder(folder, names=FILES) as temporary:
             (temporary / WEIGHTS).write_bytes(weights)
-            text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-            (temporary / RECORD).write_text(text, encoding="utf-8")
-            (temporary / CARD).write_text(card(record), encoding="utf-8")
+            (temporary / RECORD).write_bytes(encoded)
+            (temporary / CARD).write_text(readme, encoding="utf-8")
         return folder
 
 
@@ -255,32 +251,34 @@ class AdaptedEncoder(TextEncoder):
         return {"adapter": self.adapter.digest, "source": self.adapter.source.provenance}
 
 
-def _options(told: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """Options for a model: the recorded ones that only choose numbers, under the user's own.
+def local_path(name: str | None) -> str | None:
+    """The path in a recorded name such as ``st:/models/mine``, if it holds one."""
+    for term in (name or "").split("+"):
+        path = term.rpartition("*")[2].strip().partition(":")[2]
+        if path.startswith(("/", "~", ".", "\\")) or path[1:3] in (":\\", ":/"):
+            return path
+    return None
 
-    Nothing else an adapter says is passed on, least of all ``trust_remote_code``.
+
+def _options(recorded: ModelOptions, chosen: dict[str, Any]) -> dict[str, Any]:
+    """Recorded safe options, overridden by the caller's.
+
+    The record has no others: nothing else an adapter says is passed on, least of all
+    ``trust_remote_code``.
     """
-    return {
-        **{
-            k: v
-            for k, v in told.get("options", {}).items()
-            if k in MODEL_OPTIONS and isinstance(v, str | bool)
-        },
-        **given,
-    }
+    return {**recorded.to_dict(), **chosen}
 
 
-def _same(dim: int, fingerprint: str, told: dict[str, Any], side: str) -> None:
-    if dim != told["dim"]:
+def _same(dim: int, fingerprint: str, recorded: SourceRecord | TargetRecord, side: str) -> None:
+    if dim != recorded.dim:
         raise UserError(
-            f"the {side} has dimension {dim}, the adapter was made with one of {told['dim']}",
-            f"use the {side} '{told['name'] or told['class']}'",
+            f"the {side} has dimension {dim}, the adapter was made with one of {recorded.dim}",
+            f"use the {side} '{recorded.title}'",
         )
     # An imported checkpoint was published without a fingerprint of its encoders.
-    if told["fingerprint"] is not None and fingerprint != told["fingerprint"]:
+    if recorded.fingerprint is not None and fingerprint != recorded.fingerprint:
         raise UserError(
             f"the {side} is not the one this adapter was made with "
-            f"(fingerprint {fingerprint}, recorded {told['fingerprint']})",
-            f"use '{told['name'] or told['class']}' at the recorded revision and precision, "
-            "or align again",
+            f"(fingerprint {fingerprint}, recorded {recorded.fingerprint})",
+            f"use '{recorded.title}' at the recorded revision and precision, or align again",
         )

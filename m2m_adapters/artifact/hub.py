@@ -17,7 +17,8 @@ from typing import Any
 from m2m_adapters._internal.files import cache_folder, whole_file
 from m2m_adapters._internal.folders import whole_folder
 from m2m_adapters._internal.spelling import did_you_mean
-from m2m_adapters.artifact.record import CARD, RECORD, WEIGHTS, WEIGHTS_LIMIT, read_record
+from m2m_adapters.artifact.codec import read_record
+from m2m_adapters.artifact.record import CARD, RECORD, WEIGHTS, WEIGHTS_LIMIT
 from m2m_adapters.artifact.untrusted import JSON_LIMIT, read_file
 from m2m_adapters.errors import UserError
 from m2m_adapters.models.weights import offline
@@ -159,9 +160,9 @@ def _fetch(repo: str, commit: str, names: dict[str, int], folder: Path) -> None:
 def _check(folder: Path, digest: str | None) -> None:
     """The record is sound and the weights are those it vouches for, and those asked for."""
     record = read_record(folder)
-    raw = read_file(folder / WEIGHTS, record["weights"]["bytes"])
+    raw = read_file(folder / WEIGHTS, record.weights.bytes)
     found = hashlib.sha256(raw).hexdigest()
-    if found != record["weights"]["sha256"]:
+    if found != record.weights.sha256:
         raise UserError(
             f"the weights of {folder.parent.name.replace('--', '/')} are not those its record "
             "vouches for (their digest differs)",

@@ -15,8 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from m2m_adapters.artifact.adapter import Adapter
-from m2m_adapters.artifact.record import describe_source, describe_target, versions
+from m2m_adapters.artifact.describe import describe_source, describe_target
+from m2m_adapters.artifact.record import (
+    ImportedRecord,
+    ModelOptions,
+    SourceRecord,
+    TargetRecord,
+)
 from m2m_adapters.artifact.untrusted import JSON_LIMIT, parse_json, read_file
+from m2m_adapters.artifact.weights import new_record
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import ModalityModel, TextEncoder
 from m2m_adapters.registry.entries import registry
@@ -91,21 +98,22 @@ def import_checkpoint(
             f"{path} has {shape.layers} layers, the config beside it says {told_layers}",
             "put the right config.json beside the file, or take it away",
         )
-    record = {
-        "source": _source(source, shape, path),
-        "target": _target(target, shape, path),
-        "imported": {
-            "file": f"{path.parent.name}/{path.name}",
-            "sha256": hashlib.sha256(raw).hexdigest(),
-            "dtype": str(next(iter(state.values())).dtype).removeprefix("torch."),
-            "paper": "arXiv 2601.10096",
+    projector = _projector(shape, state)
+    record = new_record(
+        projector,
+        source=_source(source, shape, path),
+        target=_target(target, shape, path),
+        imported=ImportedRecord(
+            file=f"{path.parent.name}/{path.name}",
+            sha256=hashlib.sha256(raw).hexdigest(),
+            dtype=str(next(iter(state.values())).dtype).removeprefix("torch."),
+            paper="arXiv 2601.10096",
+            config={key: config[key] for key in TOLD if key in config},
             **(origin or {}),
-            "config": {key: config[key] for key in TOLD if key in config},
-        },
-        "versions": versions(),
-    }
+        ),
+    )
     return Adapter(
-        _projector(shape, state),
+        projector,
         record,
         source=source if isinstance(source, TextEncoder) else None,
         target=target if isinstance(target, ModalityModel) else None,
@@ -224,42 +232,42 @@ def _projector(shape: AffineShape, state: dict[str, Tensor]) -> Any:
     return projector
 
 
-def _source(source: str | TextEncoder, shape: AffineShape, path: Path) -> dict[str, Any]:
+def _source(source: str | TextEncoder, shape: AffineShape, path: Path) -> SourceRecord:
     # Their map has biases and was trained on vectors as they come: lengths matter.
     options = {"normalize": False}
     entry = registry().find("source", source) if isinstance(source, str) else None
     if entry is not None:
         _fits("source", str(source), entry.dim, shape.d_in, path)
-        return {
-            "name": source,
-            "class": "",
-            "dim": shape.d_in,
-            "fingerprint": None,
-            "normalize": False,
-            "max_tokens": None,
-            "provenance": {"model": entry.model, "licence": entry.licence},
-            "options": options,
-        }
+        return SourceRecord(
+            name=entry.name,
+            class_name="",
+            dim=shape.d_in,
+            fingerprint=None,
+            normalize=False,
+            max_tokens=None,
+            provenance={"model": entry.model, "licence": entry.licence},
+            options=ModelOptions(normalize=False),
+        )
     encoder = load_source(source, **options) if isinstance(source, str) else source
     name = source if isinstance(source, str) else None
     _fits("source", name or type(encoder).__name__, encoder.dim, shape.d_in, path)
     return describe_source(encoder, name, False, options if name else {})
 
 
-def _target(target: str | ModalityModel, shape: AffineShape, path: Path) -> dict[str, Any]:
+def _target(target: str | ModalityModel, shape: AffineShape, path: Path) -> TargetRecord:
     entry = registry().find("target", target) if isinstance(target, str) else None
     if entry is not None:
         _fits("target", str(target), entry.dim, shape.d_out, path)
-        return {
-            "name": target,
-            "class": "",
-            "modality": entry.modality or "image",
-            "dim": shape.d_out,
-            "normalized": shape.head == "l2",
-            "fingerprint": None,
-            "provenance": {"model": entry.model, "licence": entry.licence},
-            "options": {},
-        }
+        return TargetRecord(
+            name=entry.name,
+            class_name="",
+            modality=entry.modality or "image",
+            dim=shape.d_out,
+            normalized=shape.head == "l2",
+            fingerprint=None,
+            provenance={"model": entry.model, "licence": entry.licence},
+            options=ModelOptions(),
+        )
     model = load_target(target) if isinstance(target, str) else target
     name = target if isinstance(target, str) else None
     _fits("target", name or type(model).__name__, model.space.dim, shape.d_out, path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import combinations
 
 PERMISSIVE = {"apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "unlicense", "isc",
               "afl-3.0", "bsd", "cdla-permissive-2.0", "odc-by", "pddl", "zlib"}  # fmt: skip
@@ -91,16 +92,23 @@ def compose(parts: dict[str, str | None]) -> Composed:
     return Composed(_strictest(deciding), commercial, [], statements)
 
 
+def _unknown(part: str, name: str) -> str:
+    if name != "unknown":
+        return f"The {part} has terms of its own ({name}); read them before you share or sell."
+    if part.startswith("corpus"):
+        return (
+            f"The license of the {part} is not recorded; the license above is that of the other "
+            "parts. Look it up before you share or sell."
+        )
+    return f"The license of the {part} is not recorded; look it up before you share or sell."
+
+
 def _conditions(part: str, name: str, terms: Terms) -> list[str]:
     found = []
     if not terms.commercial:
         found.append(f"The {part} ({name}) forbids commercial use.")
     if not terms.known and terms.commercial:
-        found.append(
-            f"The licence of the {part} is not recorded; look it up before you share or sell."
-            if name == "unknown"
-            else f"The {part} has terms of its own ({name}); read them before you share or sell."
-        )
+        found.append(_unknown(part, name))
     if terms.attribution:
         found.append(f"The {part} ({name}) asks to be named.")
     if terms.share_alike:
@@ -112,35 +120,36 @@ def _conditions(part: str, name: str, terms: Terms) -> list[str]:
     return found
 
 
-def _conflicts(told: dict[str, tuple[str, Terms]]) -> list[str]:
-    """Pairs that cannot both be kept, in words."""
-    found = [
+def _conflicts(parts: dict[str, tuple[str, Terms]]) -> list[str]:
+    """Licenses that cannot all be kept, in words."""
+    conflicts = [
         f"the {part} ({name}) does not allow derived work, which an adapter may be"
-        for part, (name, terms) in told.items()
+        for part, (name, terms) in parts.items()
         if not terms.derivatives
     ]
-    order = list(told.items())
-    for position, (one, (name, terms)) in enumerate(order):
-        for other, (second, others) in order[position + 1 :]:
-            if _same_family(name, second):
-                continue
-            for (a, first, mine), (b, last, yours) in (
-                ((one, name, terms), (other, second, others)),
-                ((other, second, others), (one, name, terms)),
-            ):
-                closed = mine.commercial and not yours.commercial
-                if mine.share_alike and (closed or yours.restricted):
-                    why = "commercial use" if closed else "certain uses"
-                    found.append(
-                        f"the {a} ({first}) must be passed on under its own terms, "
-                        f"the {b} ({last}) forbids {why}"
-                    )
-            both = terms.share_alike and others.share_alike
-            if both and terms.commercial and others.commercial:
-                found.append(
-                    f"the {one} ({name}) and the {other} ({second}) each ask for their own terms"
-                )
-    return found
+    for one, other in combinations(parts, 2):
+        if not _same_family(parts[one][0], parts[other][0]):
+            conflicts += _between(one, other, parts)
+    return conflicts
+
+
+def _between(one: str, other: str, parts: dict[str, tuple[str, Terms]]) -> list[str]:
+    """Conflicts between two licenses of different families."""
+    conflicts = []
+    for sharing, closed in ((one, other), (other, one)):
+        (name, mine), (theirs, yours) = parts[sharing], parts[closed]
+        no_sale = mine.commercial and not yours.commercial
+        if mine.share_alike and (no_sale or yours.restricted):
+            conflicts.append(
+                f"the {sharing} ({name}) must be passed on under its own terms, "
+                f"the {closed} ({theirs}) forbids {'commercial use' if no_sale else 'certain uses'}"
+            )
+    if all(parts[p][1].share_alike and parts[p][1].commercial for p in (one, other)):
+        conflicts.append(
+            f"the {one} ({parts[one][0]}) and the {other} ({parts[other][0]}) "
+            "each ask for their own terms"
+        )
+    return conflicts
 
 
 def _same_family(one: str, other: str) -> bool:
@@ -148,20 +157,22 @@ def _same_family(one: str, other: str) -> bool:
     return re.sub(r"-\d\.\d$", "", one.lower()) == re.sub(r"-\d\.\d$", "", other.lower())
 
 
-def _strictest(told: dict[str, tuple[str, Terms]]) -> str:
+def _strictest(parts: dict[str, tuple[str, Terms]]) -> str:
     """One identifier that keeps every condition, ``other`` where no single one does."""
-    pairs = list(told.values())
-    if any(not terms.known for _, terms in pairs):
-        return "unknown" if all(name == "unknown" for name, t in pairs if not t.known) else "other"
-    strict = {name.lower() for name, t in pairs if t.share_alike or not t.commercial}
-    limited = {name.lower() for name, t in pairs if t.restricted}
+    pairs = [(name.lower(), terms) for name, terms in parts.values()]
+    if unknown := {name for name, terms in pairs if not terms.known}:
+        return "unknown" if unknown == {"unknown"} else "other"
+    strict = {name for name, terms in pairs if terms.share_alike or not terms.commercial}
+    limited = {name for name, terms in pairs if terms.restricted}
     if (strict and limited) or len(limited) > 1:
         return "other"
-    if len(strict) > 1:
-        # Non-commercial and share-alike together are a licence of their own.
-        same = {re.sub(r"-\d\.\d$", "", name) for name in strict}
-        return "cc-by-nc-sa-4.0" if same == {"cc-by-nc", "cc-by-nc-sa"} else max(strict)
-    if chosen := strict or limited:
-        return chosen.pop()
-    named = sorted(name.lower() for name, t in pairs if t.attribution)
-    return named[-1] if named else "apache-2.0"
+    if strict or limited:
+        return _one_of(strict or limited)
+    return max((name for name, terms in pairs if terms.attribution), default="apache-2.0")
+
+
+def _one_of(strict: set[str]) -> str:
+    """The strictest of licenses that agree with each other."""
+    families = {re.sub(r"-\d\.\d$", "", name) for name in strict}
+    # Non-commercial and share-alike together are a license of their own.
+    return "cc-by-nc-sa-4.0" if families == {"cc-by-nc", "cc-by-nc-sa"} else max(strict)

@@ -7,10 +7,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from m2m_adapters.artifact.adapter import Adapter
+from m2m_adapters.artifact.codec import AGAIN, read_record
 from m2m_adapters.artifact.hub import find, origin
-from m2m_adapters.artifact.record import RECORD, WEIGHTS, read_record
-from m2m_adapters.artifact.untrusted import AGAIN, check_safetensors, read_current
+from m2m_adapters.artifact.record import RECORD, WEIGHTS, HubRecord, Record
+from m2m_adapters.artifact.untrusted import check_safetensors, read_current
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import ModalityModel, TextEncoder
 
@@ -42,9 +45,9 @@ def load_adapter(
         hub = origin(path)
     record, weights = _files(path)
     if hub is not None:
-        record["hub"] = hub
+        record = msgspec.structs.replace(record, hub=HubRecord(**hub))
     try:
-        shape = shape_of(record["projector"].get("name"), record["projector"].get("arguments"))
+        shape = shape_of(record.projector.name, record.projector.arguments)
     except UserError as error:
         raise UserError(f"{path / RECORD}: {error.what}", error.remedy or AGAIN) from error
     found = hashlib.sha256(weights).hexdigest()
@@ -57,28 +60,28 @@ def load_adapter(
     check_safetensors(weights, shape.tensors(), path / WEIGHTS, told)
     for side, width in (("source", shape.d_in), ("target", shape.d_out)):
         # Token states need not be as wide as the vectors they are pooled into.
-        pooled = side == "target" or kind_of(record["projector"]["name"]).level == "sentence"
-        if record[side]["dim"] != width and pooled:
+        pooled = side == "target" or kind_of(record.projector.name).level == "sentence"
+        dim = (record.source if side == "source" else record.target).dim
+        if dim != width and pooled:
             raise UserError(
-                f"{path / RECORD}: the {side} has dimension {record[side]['dim']}, "
-                f"the projector {width}",
+                f"{path / RECORD}: the {side} has dimension {dim}, the projector {width}",
                 "make the adapter again",
             )
     state = load(weights)
     if not all(bool(v.isfinite().all()) for v in state.values()):
         raise UserError(f"{path / WEIGHTS} holds NaN or infinity", "make the adapter again")
-    projector = build(record["projector"]["name"], record["projector"]["arguments"])
+    projector = build(record.projector.name, record.projector.arguments)
     projector.load_state_dict(state)
     return Adapter(projector, record, source=source, target=target, options=options)
 
 
-def _files(folder: Path) -> tuple[dict[str, Any], bytes]:
+def _files(folder: Path) -> tuple[Record, bytes]:
     """Record and weights of one version, also while another process saves a new one."""
     for attempt in range(ATTEMPTS):
         record = read_record(folder)
         try:
-            weights = read_current(folder, WEIGHTS, record["weights"]["bytes"])
-            if hashlib.sha256(weights).hexdigest() == record["weights"]["sha256"]:
+            weights = read_current(folder, WEIGHTS, record.weights.bytes)
+            if hashlib.sha256(weights).hexdigest() == record.weights.sha256:
                 return record, weights
             wrong = UserError(
                 f"{folder / WEIGHTS} is not the file that {RECORD} describes (its digest differs)",

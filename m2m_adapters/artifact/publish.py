@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from m2m_adapters.artifact.adapter import Adapter
-from m2m_adapters.artifact.card import card, result_files
+from m2m_adapters.artifact.card import card
 from m2m_adapters.artifact.hub import NAME, failed, library, url
 from m2m_adapters.artifact.load import load_adapter
 from m2m_adapters.artifact.record import CARD
+from m2m_adapters.artifact.results import result_files
 from m2m_adapters.errors import UserError
 from m2m_adapters.models.weights import offline
 
@@ -30,11 +31,10 @@ class Published:
 def pull(name: str, out: str | Path, digest: str | None = None) -> Published:
     """Fetch an adapter of the hub into the folder ``out``, checked; its record says whence."""
     adapter = load_adapter(name, digest=digest)
-    if "hub" not in adapter.record:
+    if (origin := adapter.record.hub) is None:
         raise UserError(f"{name} is a folder already", "pull takes ORG/NAME or ORG/NAME@REVISION")
     adapter.save(out, overwrite=False)
-    told = adapter.record["hub"]
-    return Published(told["repo"], told["commit"], url(told["repo"]), adapter.digest)
+    return Published(origin.repo, origin.commit, url(origin.repo), adapter.digest)
 
 
 def push(
@@ -76,8 +76,9 @@ def write_folder(adapter: Adapter, folder: Path, repo: str) -> None:
 
 def _no_machine_paths(adapter: Adapter) -> None:
     """A source that is a folder of this machine means nothing to others, and tells on the user."""
+    record = adapter.record
     for side in ("source", "target"):
-        name = str(adapter.record[side]["name"] or "")
+        name = (record.source if side == "source" else record.target).name or ""
         for term in name.split("+"):
             path = term.rpartition("*")[2].partition(":")[2]
             if path and (path.startswith(("/", "~", ".")) or os.path.isdir(path)):

@@ -1,152 +1,256 @@
-"""``adapter.json``: what it must hold, and how its parts are made."""
+"""``adapter.json`` as types: every key, its type and its meaning.
+
+Values that come from plugins or from the user (provenance, options, figures of an evaluation)
+are JSON of their own shape; everything else is fixed. docs/artifact.md explains each key to
+readers of the file; a test compares it with the types here.
+
+Structures are immutable, unknown keys are refused, keys without a default are required.
+"""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, TypeAlias
 
-from m2m_adapters._internal.folders import current
-from m2m_adapters.artifact.untrusted import JSON_LIMIT, parse_json, read_current, refuse_pickles
-from m2m_adapters.errors import UserError
-from m2m_adapters.interfaces import ModalityModel, Origin, TextEncoder
+from msgspec import Meta, Struct, to_builtins
 
-FORMAT = 1
+FORMAT = 2
 WEIGHTS, RECORD, CARD = "adapter.safetensors", "adapter.json", "README.md"
 FILES = (WEIGHTS, RECORD, CARD)
 WEIGHTS_LIMIT = 4 << 30
 MODEL_OPTIONS = ("precision", "revision", "prompt", "normalize")
+ORIGINS_LIMIT = 24
+"""Origins of a corpus that are listed one by one; ``origins_total`` counts all of them."""
 
-# key -> the types it may have
-SIDE: dict[str, tuple[type, ...]] = {
-    "name": (str, type(None)),
-    "class": (str,),
-    "dim": (int,),
-    "fingerprint": (str, type(None)),
-}
-OPTIONAL: dict[str, tuple[type, ...]] = {
-    "normalize": (bool,),
-    "normalized": (bool,),
-    "modality": (str,),
-    "max_tokens": (int, type(None)),
-    "provenance": (dict,),
-    "options": (dict,),
-}
+Digest: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Size: TypeAlias = Annotated[int, Meta(ge=1, lt=1 << 20)]
+Count: TypeAlias = Annotated[int, Meta(ge=0)]
+Bytes: TypeAlias = Annotated[int, Meta(ge=1, le=WEIGHTS_LIMIT)]
+Name: TypeAlias = Annotated[str, Meta(max_length=4096)]
+Json: TypeAlias = dict[str, Any]
+Figure: TypeAlias = float | list[float | None] | None
+Figures: TypeAlias = dict[str, Figure | dict[str, Figure]]
 
 
-def read_record(folder: Path) -> dict[str, Any]:
-    """The checked content of ``adapter.json``."""
-    if not folder.is_dir():
-        raise UserError(
-            f"there is no adapter folder {folder}", "make one with `m2m align`, or correct the path"
-        )
-    path = folder / RECORD
-    if not os.path.lexists(current(folder, RECORD)):
-        raise UserError(
-            f"{folder} is not an adapter: it has no {RECORD}",
-            "give the folder that `m2m align --out` wrote",
-        )
-    refuse_pickles(folder)
-    record = parse_json(read_current(folder, RECORD, JSON_LIMIT), path)
-    version = record.get("format")
-    if version != FORMAT or isinstance(version, bool):
-        raise UserError(
-            f"{path} has format {str(version)[:40]}; this release reads {FORMAT}",
-            "upgrade m2m-adapters"
-            if isinstance(version, int) and version > FORMAT
-            else "make the adapter again",
-        )
-    for key in ("projector", "weights", "source", "target"):
-        if not isinstance(record.get(key), dict):
-            raise UserError(f"{path} lacks '{key}'", "make the adapter again")
-    for key in ("recipe", "corpus", "held_out", "versions"):
-        if not isinstance(record.get(key, {}), dict):
-            raise UserError(f"{path}: '{key}' must be an object", "make the adapter again")
-    _check_weights(path, record["weights"])
-    for side in ("source", "target"):
-        _check_side(path, side, record[side])
-    if not isinstance(record["target"].get("modality"), str):
-        raise UserError(f"{path} lacks 'target.modality'", "make the adapter again")
-    return record
+class ProjectorRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which projector, and the arguments that build it again."""
+
+    name: Name
+    arguments: Json
 
 
-def _check_weights(path: Path, weights: dict[str, Any]) -> None:
-    digest, size = weights.get("sha256"), weights.get("bytes")
-    if not isinstance(digest, str) or len(digest) != 64:
-        raise UserError(f"{path}: 'weights.sha256' is not a digest", "make the adapter again")
-    if type(size) is not int or not 0 < size <= WEIGHTS_LIMIT:
-        raise UserError(f"{path}: 'weights.bytes' is absurd ({str(size)[:40]})", "make it again")
-    if odd := sorted(set(weights) - {"sha256", "bytes"}):
-        # A file name here would be a way out of the folder; there is only one weights file.
-        raise UserError(f"{path}: unknown key 'weights.{odd[0][:40]}'", "make the adapter again")
+class WeightsRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What ``adapter.safetensors`` must be."""
+
+    sha256: Digest
+    bytes: Bytes
 
 
-def _check_side(path: Path, side: str, told: dict[str, Any]) -> None:
-    for key in SIDE:
-        if key not in told:
-            raise UserError(f"{path} lacks '{side}.{key}'", "make the adapter again")
-    for key, kinds in {**SIDE, **OPTIONAL}.items():
-        value = told.get(key)
-        boolean = isinstance(value, bool) and bool not in kinds
-        if key in told and (not isinstance(value, kinds) or boolean):
-            raise UserError(
-                f"{path}: '{side}.{key}' is of the wrong kind ({type(value).__name__})",
-                "make the adapter again",
-            )
-        if isinstance(value, str) and (len(value) > 4096 or not value.isprintable()):
-            raise UserError(
-                f"{path}: '{side}.{key}' is overlong or holds control characters",
-                "make the adapter again",
-            )
+class ModelOptions(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """Options needed to load the same model again. No option that could run code is among them."""
+
+    precision: Name | None = None
+    revision: Name | None = None
+    prompt: str | None = None
+    normalize: bool | None = None
+
+    def to_dict(self) -> dict[str, str | bool]:
+        values = {key: getattr(self, key) for key in self.__struct_fields__}
+        return {key: value for key, value in values.items() if value is not None}
 
 
-def describe_source(
-    encoder: TextEncoder, name: str | None, normalize_rows: bool, options: dict[str, Any]
-) -> dict[str, Any]:
-    """What ``adapter.json`` says of the source; objects loaded by name remember it."""
-    return {
-        "name": name or (encoder.origin.name if encoder.origin else None),
-        "class": type(encoder).__qualname__,
-        "dim": encoder.dim,
-        "fingerprint": encoder.fingerprint,
-        "normalize": normalize_rows,
-        "max_tokens": encoder.max_tokens,
-        "provenance": encoder.provenance,
-        "options": _kept_options(encoder.origin, options),
-    }
+class SourceRecord(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"class_name": "class"}
+):
+    """The text encoder an adapter starts from."""
+
+    name: Name | None
+    class_name: Name
+    dim: Size
+    fingerprint: Name | None
+    normalize: bool
+    max_tokens: int | None
+    provenance: Json
+    options: ModelOptions
+
+    @property
+    def title(self) -> str:
+        return self.name or self.class_name
 
 
-def describe_target(
-    model: ModalityModel, name: str | None, options: dict[str, Any]
-) -> dict[str, Any]:
-    """What ``adapter.json`` says of the target; objects loaded by name remember it."""
-    space = model.space
-    return {
-        "name": name or (model.origin.name if model.origin else None),
-        "class": type(model).__qualname__,
-        "modality": model.modality,
-        "dim": space.dim,
-        "normalized": space.normalized,
-        "fingerprint": space.fingerprint,
-        "provenance": model.text.provenance,
-        "options": _kept_options(model.origin, options),
-    }
+class TargetRecord(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"class_name": "class"}
+):
+    """The model whose text space an adapter maps into."""
+
+    name: Name | None
+    class_name: Name
+    modality: Name
+    dim: Annotated[int, Meta(ge=1)]  # a sequence of tokens can be wide
+    normalized: bool
+    fingerprint: Name | None
+    provenance: Json
+    options: ModelOptions
+
+    @property
+    def title(self) -> str:
+        return self.name or self.class_name
 
 
-def _kept_options(origin: Origin | None, options: dict[str, Any]) -> dict[str, Any]:
-    """Options that change vectors: those the model was loaded with, or is to be loaded with."""
-    both = {**(origin.options if origin else {}), **options}
-    return {key: value for key, value in both.items() if key in MODEL_OPTIONS and value is not None}
+class RecipeRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every parameter of the fit, as it was used."""
+
+    name: str
+    level: Literal["sentence", "token"]
+    fit: str
+    loss: str
+    head: str
+    layers: int
+    hidden: int | None
+    residual: bool
+    activation: str
+    ridge: float | None
+    procrustes: bool
+    lr: float
+    weight_decay: float
+    batch_size: int
+    epochs: int
+    warmup_steps: int
+    patience: int | None
+    precision: str
+    least_gain: float
+    left_out: float | None
+    seed: Count
 
 
-def versions() -> dict[str, str]:
-    """Versions of what an adapter's numbers depend on."""
-    from importlib.metadata import PackageNotFoundError, version
+class OriginRecord(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """Where sentences of the corpus came from; ``path`` of a file, ``name`` of a corpus."""
 
-    found = {}
-    for name in ("m2m-adapters", "torch", "numpy", "transformers", "sentence-transformers"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    kind: Literal["file", "stdin", "memory", "name"]
+    path: str | None = None
+    name: Name | None = None
+
+    @property
+    def title(self) -> str:
+        """For people: never more of a path than the name of the file."""
+        if self.kind == "file":
+            return (self.path or "").replace("\\", "/").rpartition("/")[2] or "a file"
+        plain = {"stdin": "standard input", "memory": "sentences passed from Python"}
+        return plain.get(self.kind) or self.name or "a corpus"
+
+
+class CorpusRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The English sentences an adapter was learned from."""
+
+    origins: list[OriginRecord]
+    origins_total: Count
+    sentences: Count
+    read: Count
+    empty_dropped: Count
+    duplicates_dropped: Count
+    sampled_from: Count | None
+    digest: Digest
+    used: Count
+    stopped: str
+
+
+class HeldOut(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Figures on English pairs that were never fitted on."""
+
+    sentences: Count
+    loss: float
+    top1: float
+    top1_before: float | None
+    orthogonality_deviation: float | None
+    parameters: Count
+    epochs: Count
+    best_epoch: Count
+
+
+class CurvePoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One epoch of training; the loss is null where it was not a finite number."""
+
+    epoch: Count
+    held_out_loss: float | None
+
+
+class GrowthPoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One stage of anytime alignment: the fit on a part of the corpus."""
+
+    sentences: Count
+    held_out_loss: float
+    top1: float
+
+
+class SystemRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Figures of one system: by language, and averaged."""
+
+    languages: dict[str, Figures]
+    averages: dict[str, Figures]
+
+
+class EvaluationRecord(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """Results of one benchmark, kept by ``m2m evaluate --keep``."""
+
+    benchmark: Json
+    systems: dict[str, SystemRecord]
+    protocol: str | None = None
+    ties: str | None = None
+    intervals: str | None = None
+    judges: list[str] | None = None
+    settings: Json | None = None
+    reference: Json | None = None
+
+    @property
+    def name(self) -> str:
+        return str(self.benchmark.get("name") or "benchmark")
+
+
+class ImportedRecord(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """The published checkpoint an adapter was imported from."""
+
+    file: str
+    sha256: Digest
+    dtype: str
+    paper: str
+    config: Json
+    url: str | None = None
+    license: Name | None = None
+
+
+class HubRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where an adapter was fetched from."""
+
+    repo: Name
+    commit: Annotated[str, Meta(pattern=r"^[0-9a-f]{40}\Z")]
+
+
+class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything ``adapter.json`` says, without its ``checksum``."""
+
+    format: int = FORMAT
+    projector: ProjectorRecord
+    weights: WeightsRecord
+    source: SourceRecord
+    target: TargetRecord
+    recipe: RecipeRecord | None = None
+    corpus: CorpusRecord | None = None
+    held_out: HeldOut | None = None
+    curve: list[CurvePoint] = []
+    growth: list[GrowthPoint] = []
+    evaluation: list[EvaluationRecord] = []
+    imported: ImportedRecord | None = None
+    hub: HubRecord | None = None
+    versions: dict[str, str] = {}
+
+    def to_dict(self) -> Json:
+        """The record as plain JSON values."""
+        content: Json = to_builtins(self)
+        return content

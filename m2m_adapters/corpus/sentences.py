@@ -49,18 +49,6 @@ class Corpus:
             digest.update(sentence.encode() + b"\n")
         return digest.hexdigest()
 
-    def describe(self) -> dict[str, object]:
-        """The corpus in an adapter's record."""
-        return {
-            "origins": [origin.to_dict() for origin in self.origins],
-            "sentences": len(self.sentences),
-            "read": self.read,
-            "empty_dropped": self.empty,
-            "duplicates_dropped": self.duplicates,
-            "sampled_from": self.sampled_from,
-            "digest": self.digest,
-        }
-
 
 def clean(text: str) -> str:
     """Unicode NFC, whitespace trimmed and each inner run of it one space."""

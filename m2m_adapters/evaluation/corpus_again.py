@@ -6,15 +6,15 @@ is not the same any more, is refused: figures from another corpus would be wrong
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from m2m_adapters.corpus.sentences import TextsLike, read_corpus
 from m2m_adapters.errors import UserError
 
 if TYPE_CHECKING:
     from m2m_adapters.artifact.adapter import Adapter
+    from m2m_adapters.artifact.record import OriginRecord
 
 REMEDY = "give --texts"
 UNREADABLE = {
@@ -38,28 +38,33 @@ def english_sentences(
 
 
 def _aligned_on(adapter: Adapter) -> list[str]:
-    corpus: Mapping[str, Any] = adapter.record.get("corpus") or {}
-    places = [_place(origin) for origin in corpus.get("origins") or ()]
-    if not places:
+    corpus, recipe = adapter.record.corpus, adapter.record.recipe
+    if corpus is None or not corpus.origins:
         raise UserError("the adapter does not say which corpus it was aligned on", REMEDY)
+    if corpus.origins_total > len(corpus.origins):
+        raise UserError(
+            f"the adapter names {len(corpus.origins)} of the {corpus.origins_total:,} files it was "
+            "aligned on",
+            REMEDY,
+        )
+    places = [_place(origin) for origin in corpus.origins]
     # Asking for as many as were read gives a corpus without sampling the same sentences again.
-    wanted = corpus.get("sentences") if corpus.get("sampled_from") else corpus.get("read")
-    seed = (adapter.record.get("recipe") or {}).get("seed", 0)
-    again = read_corpus(places, max_sentences=wanted, seed=seed)
-    if "digest" in corpus and again.digest != corpus["digest"]:
+    wanted = corpus.sentences if corpus.sampled_from else corpus.read
+    again = read_corpus(places, max_sentences=wanted, seed=recipe.seed if recipe else 0)
+    if again.digest != corpus.digest:
         shown = ", ".join(str(place) for place in places[:3])
         raise UserError(f"{shown} does not hold the sentences the adapter was aligned on", REMEDY)
     return again.sentences
 
 
-def _place(origin: Mapping[str, str]) -> str | Path:
+def _place(origin: OriginRecord) -> str | Path:
     """Where one origin of a corpus is read from; refused if it cannot be."""
-    kind = origin["kind"]
-    if kind in UNREADABLE:
-        raise UserError(f"{UNREADABLE[kind]} and cannot be read again", REMEDY)
-    if kind == "name":
-        return origin["name"]
-    path = Path(origin["path"]).expanduser()
-    if not path.exists() and not any(sign in origin["path"] for sign in "*?["):
-        raise UserError(f"{origin['path']} not found", REMEDY)
+    if origin.kind in UNREADABLE:
+        raise UserError(f"{UNREADABLE[origin.kind]} and cannot be read again", REMEDY)
+    if origin.kind == "name":
+        return origin.name or ""
+    written = origin.path or ""
+    path = Path(written).expanduser()
+    if not path.exists() and not any(sign in written for sign in "*?["):
+        raise UserError(f"{written} not found", REMEDY)
     return path

@@ -189,8 +189,8 @@ def evaluate_generator(
         {
             "name": adapter.name,
             "digest": adapter.digest,
-            "source": adapter.record["source"]["name"],
-            "target": adapter.record["target"]["name"],
+            "source": adapter.record.source.name,
+            "target": adapter.record.target.name,
         },
         [judge.name for judge in judges],
         judges[0].headline,
@@ -241,7 +241,7 @@ def _check(
     if not adapter.target.can("generate"):
         raise UserError(
             f"'{prompts.name}' is a benchmark of prompts, and "
-            f"{adapter.record['target']['name'] or 'the target'} makes nothing from them",
+            f"{adapter.record.target.name or 'the target'} makes nothing from them",
             "give a benchmark of items (`m2m list --benchmarks`), or an adapter that generates",
         )
     if adapter.modality != prompts.modality:

@@ -168,8 +168,8 @@ def evaluate(
     described = {
         "name": adapter.name,
         "digest": adapter.digest,
-        "source": adapter.record["source"]["name"],
-        "target": adapter.record["target"]["name"],
+        "source": adapter.record.source.name,
+        "target": adapter.record.target.name,
     }
     return Evaluation(asked, protocol, described, scored, items)
 

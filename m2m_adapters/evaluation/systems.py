@@ -68,11 +68,10 @@ def systems(
 
 def beside(adapter: Adapter, other: Adapter, name: str) -> System:
     """Another adapter to the same target, as a system to compare with."""
-    mine, theirs = (a.record["target"] for a in (adapter, other))
-    if (mine["fingerprint"], mine["dim"]) != (theirs["fingerprint"], theirs["dim"]):
+    mine, theirs = (a.record.target for a in (adapter, other))
+    if (mine.fingerprint, mine.dim) != (theirs.fingerprint, theirs.dim):
         raise UserError(
-            f"'{name}' leads to another target ({theirs['name'] or theirs['class']}) than the "
-            f"adapter ({mine['name'] or mine['class']})",
+            f"'{name}' leads to another target ({theirs.title}) than the adapter ({mine.title})",
             "compare adapters to one target; their items are encoded once",
         )
     return System(name, f"another adapter: {other.name}", other.encode)
@@ -85,10 +84,12 @@ def _baseline(name: str, adapter: Adapter, source: SourceOnce, texts: TextsLike 
         return lambda t: resized(normalize(source(t)), adapter.dim)
     from m2m_adapters.alignment.align import align
 
+    corpus = adapter.record.corpus
+
     fitted = align(
         adapter.source,
         adapter.target,
-        english_sentences(adapter, texts, limit=adapter.record["corpus"].get("sentences")),
+        english_sentences(adapter, texts, limit=corpus.sentences if corpus else None),
         recipe="closed-form",
         procrustes=name == "procrustes",
         progress=False,

@@ -24,10 +24,10 @@ def export(adapter: Adapter, out: Path) -> Exported:
     arrays: dict[str, Any] = {
         "W": weight.numpy().astype(np.float32),
         "b": bias.numpy().astype(np.float32),
-        "normalize_input": np.array(adapter.record["source"].get("normalize", True)),
+        "normalize_input": np.array(adapter.record.source.normalize),
         "head": np.array(projector.shape.head),
-        "source": np.array(adapter.record["source"]["name"] or ""),
-        "target": np.array(adapter.record["target"]["name"] or ""),
+        "source": np.array(adapter.record.source.name or ""),
+        "target": np.array(adapter.record.target.name or ""),
     }
     if (norm := projector.head_norm) is not None:
         arrays["gamma"] = norm.weight.detach().numpy().copy()

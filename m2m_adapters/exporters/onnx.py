@@ -144,7 +144,7 @@ def projector_graph(adapter: Adapter) -> Any:
     projector = adapter.projector
     constant("tiny", np.array(TINY, np.float32))
     z = "vectors"
-    if adapter.record["source"].get("normalize", True):
+    if adapter.record.source.normalize:
         z = unit(z)
     names = {"relu": "Relu", "gelu": "Gelu", "tanh": "Tanh"}
     for number, step in enumerate(projector.affine_steps()):

@@ -69,4 +69,4 @@ def whole_width(model: Any) -> int:
 
 def unit_source(adapter: Adapter) -> bool:
     """Whether vectors have length 1 when they come to the projector."""
-    return bool(adapter.record["source"].get("normalize", True) or adapter.source.normalized)
+    return bool(adapter.record.source.normalize or adapter.source.normalized)

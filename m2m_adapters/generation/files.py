@@ -74,8 +74,8 @@ def records(adapter: Adapter, prompt: str, wanted: Wanted) -> list[dict[str, Any
             "seed": wanted.seed + image,
             **wanted.decisive(),
             "adapter": adapter.digest,
-            "source": adapter.record["source"]["fingerprint"],
-            "target": adapter.record["target"]["fingerprint"],
+            "source": adapter.record.source.fingerprint,
+            "target": adapter.record.target.fingerprint,
         }
         for image in range(wanted.num_images)
     ]

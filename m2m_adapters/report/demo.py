@@ -108,11 +108,12 @@ def painted_sheet(painted: Painted = PAINTED, progress: Progress | None = None) 
     for number, code in enumerate(asked.languages, start=1):
         some = made[number * painted.scenes : (number + 1) * painted.scenes]
         columns.append((language(code).name, code, asked.captions[code], some))
-    record = adapter.record
+    corpus = adapter.record.corpus
+    assert corpus is not None
     return (
         f"<h2>Painting: {escape(adapter.name)}</h2>"
         f"<p>{escape(painted.painter)} was trained on English captions alone. Its conditioner is a "
-        f"space like any other: aligned from {record['corpus']['sentences']:,} English sentences, "
+        f"space like any other: aligned from {corpus.sentences:,} English sentences, "
         f"{time.perf_counter() - began:.0f} seconds with the painting. Every row is one scene that "
         "neither the painter nor the alignment has met; every column starts from the same noise. "
         "The first column is the painter with its own English, without an adapter.</p>"
@@ -166,12 +167,13 @@ def _body(shown: Sequence[Shown], seconds: float) -> str:
     ]
     for one in shown:
         record, found = one.adapter.record, one.evaluation
-        corpus, held = record["corpus"], record["held_out"]
+        corpus, held = record.corpus, record.held_out
+        assert corpus is not None and held is not None
         parts.append(
             f"<h2>{escape(one.pairing.title)}: {escape(one.adapter.name)}</h2>"
-            f"<p>Learned from {corpus['sentences']:,} English sentences "
-            f"({held['sentences']:,} of them held out) and no other text; {held['parameters']:,} "
-            f"parameters; held-out top-1 {100 * held['top1']:.1f} %.</p>"
+            f"<p>Learned from {corpus.sentences:,} English sentences "
+            f"({held.sentences:,} of them held out) and no other text; {held.parameters:,} "
+            f"parameters; held-out top-1 {100 * held.top1:.1f} %.</p>"
         )
         parts.append(sections.results(found))
         parts.append(sections.language_bars(found))

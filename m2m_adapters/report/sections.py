@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from typing import Any
 
 import numpy as np
 
 from m2m_adapters._internal.languages import language
+from m2m_adapters.artifact.record import Record
 from m2m_adapters.evaluation.scoring import Evaluation
 from m2m_adapters.interfaces import Vectors, normalize
 from m2m_adapters.report import charts
@@ -57,9 +57,9 @@ def language_bars(found: Evaluation) -> str:
     return f"<figure>{charts.bars(rows, title=title, mark=mark)}<figcaption>{escape(title)}.</figcaption></figure>"  # noqa: E501
 
 
-def loss_curve(record: dict[str, Any]) -> str:
+def loss_curve(record: Record) -> str:
     """Held-out loss while the projector was learned."""
-    points = [(row["epoch"], row["held_out_loss"]) for row in record.get("curve") or []]
+    points = [(p.epoch, p.held_out_loss) for p in record.curve if p.held_out_loss is not None]
     if len(points) < 2:
         return ""
     title = "Held-out loss; epoch 0 is the closed form"

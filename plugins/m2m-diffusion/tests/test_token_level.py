@@ -42,7 +42,7 @@ def token_adapter(target):
 
 
 def test_it_learns_the_sequence(token_adapter, target):
-    held = token_adapter.record["held_out"]
+    held = token_adapter.record.held_out
     assert held["loss"] < 0.7 and held["top1"] > 0.3  # 1.0 and 1/60 without learning
     assert token_adapter.level == "token" and token_adapter.dim == target.space.dim
     unpooled = m2m.align(WordSource(), target, SENTENCES, recipe="closed-form", **OPTIONS)

@@ -1,0 +1,40 @@
+"""``adapter.safetensors``: the tensors of a projector, and what the record says of them."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from m2m_adapters.artifact.describe import versions
+from m2m_adapters.artifact.record import ProjectorRecord, Record, WeightsRecord
+
+if TYPE_CHECKING:
+    from m2m_adapters.projectors.protocol import Projector
+
+
+def weights_bytes(projector: Projector) -> bytes:
+    """The projector's tensors as a safetensors file."""
+    from safetensors.torch import save
+
+    state = {k: v.detach().cpu().contiguous() for k, v in projector.state_dict().items()}
+    return bytes(save(state, metadata={"format": "pt"}))
+
+
+def describe_projector(projector: Projector) -> ProjectorRecord:
+    """The record of a projector: what builds it again."""
+    return ProjectorRecord(name=projector.registry_name, arguments=projector.shape.to_dict())
+
+
+def describe_weights(raw: bytes) -> WeightsRecord:
+    """The record of the weights in ``raw``."""
+    return WeightsRecord(sha256=hashlib.sha256(raw).hexdigest(), bytes=len(raw))
+
+
+def new_record(projector: Projector, **sections: Any) -> Record:
+    """The record of a new adapter; ``source`` and ``target`` are required sections."""
+    return Record(
+        projector=describe_projector(projector),
+        weights=describe_weights(weights_bytes(projector)),
+        versions=versions(),
+        **sections,
+    )
