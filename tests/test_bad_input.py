@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -146,6 +149,76 @@ def test_json_errors_are_json() -> None:
     done = run_m2m("encode", "nobody", "hello", "--json")
     assert done.returncode == 2
     assert set(json.loads(done.stdout)) == {"error", "remedy"}
+
+
+LONG = "a" * 300
+COMMANDS = [
+    f"encode {LONG} hi", "encode ~nosuchuser/x hi",
+    "align -s toy-source -t toy-target --texts ~nosuchuser/x --out {t}/o",
+    f"align -s toy-source -t toy-target --texts {LONG} --out {{t}}/o",
+    f"embed toy-source {LONG} --out {{t}}/x", f"embed toy-source toy-sentences --out {{t}}/{LONG}",
+    f"evaluate {LONG} -b tiny-scenes", f"export {LONG} --to numpy --out {{t}}/x",
+    f"push {LONG} a/b", f"pull a/{LONG} --out {{t}}/x",
+    f"import {LONG} -s toy-source -t toy-target --out {{t}}/x",
+    f"generate {LONG} hi --out {{t}}/x", f"cache ls --cache {{t}}/{LONG}",
+    "fetch xtd10 --out ~nosuchuser/x", f"new-plugin abc --out {{t}}/{LONG}",
+    "encode toy-source hi --out {t}/file/a.npy", f"encode toy-source --file {LONG}",
+    "cache info --cache {t}/file",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=[c[:40] for c in COMMANDS])
+def test_paths_the_system_refuses_are_one_line(
+    command: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from m2m_cli.main import run
+
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(SystemExit) as exit_:
+        run([part.format(t=tmp_path) for part in command.split()])
+    lines = capfd.readouterr().err.strip().splitlines()
+    assert exit_.value.code == 2, lines
+    assert lines[-1].startswith("m2m: ") and not any("Traceback" in line for line in lines)
+
+
+def test_debug_shows_the_traceback() -> None:
+    for command, environment in (
+        ("encode nobody hello --debug", {}),
+        ("--debug encode nobody hello", {}),
+        ("encode nobody hello", {"M2M_DEBUG": "1"}),
+    ):
+        done = run_m2m(*command.split(), **environment)
+        assert done.returncode == 2 and "Traceback" in done.stderr
+        assert done.stderr.strip().splitlines()[-1].startswith("m2m: no ")
+
+
+def test_control_characters_do_not_reach_the_terminal() -> None:
+    done = run_m2m("encode", "\x1b]0;title\x07\x1b[31mred\u202e", "hello")
+    assert done.returncode == 2 and r"\x1b]0;title\x07\x1b[31mred\u202e" in done.stderr
+    assert "\x1b" not in done.stderr and "\u202e" not in done.stderr
+
+
+def test_arguments_of_another_encoding_are_one_line() -> None:
+    done = run_m2m("encode", "toy-source", os.fsdecode(b"caf\xe9"))
+    assert done.returncode == 2 and "not valid UTF-8" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["list --sources", "doctor", "encode toy-source hi",
+                                     "cache path", "fetch"])  # fmt: skip
+def test_without_a_home_folder_or_an_account(command: str, tmp_path: Path) -> None:
+    pytest.importorskip("pwd")
+    code = (
+        "import pwd, sys\n"
+        "def nobody(number): raise KeyError('uid not found')\n"
+        "pwd.getpwuid = nobody\n"
+        f"from m2m_cli.main import run; run({command.split()!r})"
+    )
+    environment = {k: v for k, v in os.environ.items() if k not in ("HOME", "M2M_CACHE")
+                   and not k.startswith("XDG_")}  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                          env={**environment, "TMPDIR": str(tmp_path)})  # fmt: skip
+    assert "Traceback" not in done.stderr and done.returncode in (0, 1), done.stderr
 
 
 def test_a_defect_of_ours_keeps_its_traceback(tmp_path: Path) -> None:

@@ -155,3 +155,42 @@ def test_ctrl_c_before_there_is_anything_leaves_nothing(tmp_path: Path) -> None:
     done = interrupted_align(tmp_path, call=1)
     assert done.returncode == 130 and done.stderr == "m2m: stopped; nothing was left half-written\n"
     assert not list(tmp_path.glob("out/*"))
+
+
+def test_every_command_has_json_and_an_example() -> None:
+    from typing import Any
+
+    import typer
+    from m2m_cli.main import COMMANDS, app
+
+    group: Any = typer.main.get_command(app)
+
+    def leaves(name: str, command: Any) -> Any:
+        if not hasattr(command, "commands"):
+            yield name, command
+            return
+        for inner, sub in command.commands.items():
+            yield from leaves(f"{name} {inner}", sub)
+
+    for name in COMMANDS:
+        for full, command in leaves(name, group.get_command(None, name)):
+            options = {option for parameter in command.params for option in parameter.opts}
+            assert "--json" in options, full
+            assert f"m2m {full}" in (command.help or ""), f"{full} --help shows no example"
+
+
+def test_cache_path_json(tmp_path: Path) -> None:
+    done = run_m2m("cache", "path", "--json", "--cache", str(tmp_path))
+    assert json.loads(done.stdout) == {"path": str(tmp_path)}
+
+
+def test_tables_fit_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    from m2m_cli.output import table
+
+    rows = [["a-name-to-copy", "a long note " * 10, 3.14159], ["b", None, 7.0]]
+    for line in table(rows, ["name", "note", "figure"], width=60).splitlines():
+        assert len(line) <= 60
+    wide = table(rows, ["name", "note", "figure"]).splitlines()
+    assert len(wide) == 4 and "a-name-to-copy" in wide[2] and wide[2].endswith("3.142")
+    assert "\x1b" not in table([["\x1b[31mred", "[bold]x[/bold]"]], ["a", "b"])
+    assert "[bold]x[/bold]" in table([["\x1b[31mred", "[bold]x[/bold]"]], ["a", "b"])

@@ -134,6 +134,53 @@ def test_a_factory_that_needs_an_absent_package(tmp_path: Path) -> None:
     assert "a_package_nobody_has" in done.stderr and "pip install" in done.stderr
 
 
+def test_what_a_plugin_prints_does_not_mix_with_json(tmp_path: Path) -> None:
+    code = GOOD.format(name="loud", module="loud").replace("    def encode", "    def encode")
+    code = "print('hello from import')\n" + code.replace(
+        "import numpy as np\n", "import numpy as np; print('hello from encode')\n"
+    )
+    fake_dist(tmp_path, "loud", code)
+    done = run_m2m("plugins", "--json", paths=(tmp_path,))
+    assert json.loads(done.stdout) and "hello from import" in done.stderr
+    done = run_m2m("encode", "loud", "hi", paths=(tmp_path,))
+    assert json.loads(done.stdout)["text"] == "hi" and "hello from encode" in done.stderr
+
+
+def test_a_library_that_exits_does_not_pass_for_success(tmp_path: Path) -> None:
+    command = "\n    def shout(word: str):\n        import sys; sys.exit(0)\n"
+    code = GOOD.format(name="leaver", module="leaver")
+    code = code.replace("\n    def shout(word: str):\n        print(word.upper())\n", command)
+    fake_dist(tmp_path, "leaver", code)
+    done = run_m2m("shout-leaver", "hey", paths=(tmp_path,))
+    assert done.returncode == 1 and "ended the program" in done.stderr
+
+
+@pytest.mark.parametrize("text", ["[m2m_adapters\nx = y\n", "no section\n", "[a]\n=\n=x\n"])
+def test_malformed_metadata_of_any_distribution_is_skipped(tmp_path: Path, text: str) -> None:
+    good(tmp_path, "good-one")
+    fake_dist(tmp_path, "stranger", "")
+    (tmp_path / "stranger-1.0.dist-info" / "entry_points.txt").write_text(text)
+    done = run_m2m("encode", "good-one", "hello", paths=(tmp_path,))
+    assert done.returncode == 0, done.stderr
+
+
+def test_doctor_names_malformed_metadata(tmp_path: Path) -> None:
+    fake_dist(tmp_path, "stranger", "")
+    info = tmp_path / "stranger-1.0.dist-info"
+    (info / "entry_points.txt").write_bytes(b"\xff\xfe")
+    done = run_m2m("doctor", paths=(tmp_path,))
+    assert done.returncode == 1 and "stranger-1.0.dist-info" in done.stdout
+
+
+def test_a_hanging_import_is_named(tmp_path: Path) -> None:
+    fake_dist(tmp_path, "sleepy", "import time; time.sleep(2)")
+    code = (
+        "from m2m_adapters.registry import plugins; plugins.SLOW_IMPORT = 0.5;"
+        "plugins.load_plugins()"
+    )
+    assert "still importing plugin 'sleepy'" in run_python(code, tmp_path).stderr
+
+
 def test_listing_imports_nothing_heavy(tmp_path: Path) -> None:
     good(tmp_path, "good-one")
     code = (

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from m2m_cli.output import COMPILE, DEVICE, JSON, PRECISION, TRUST, print_json, table
+from m2m_cli.options import COMPILE, DEVICE, JSON, PRECISION, TRUST
+from m2m_cli.output import print_json, table
 
 if TYPE_CHECKING:
     from m2m_adapters.artifact.adapter import Adapter

@@ -7,21 +7,26 @@ from pathlib import Path
 
 import typer
 
-from m2m_cli.output import JSON, print_json, table
+from m2m_cli.options import JSON
+from m2m_cli.output import print_json, table
 
 cache = typer.Typer(no_args_is_help=True, help="Look at, check and shrink the stored embeddings.")
 FOLDER = typer.Option(None, "--cache", help="Another place than M2M_CACHE or the default.")
 
 
 @cache.command("path")
-def path(folder: Path | None = FOLDER) -> None:
-    """Where the vectors are kept.
+def path(folder: Path | None = FOLDER, json: bool = JSON) -> None:
+    """Print the folder of the stored vectors.
 
     [dim]m2m cache path[/dim]
     """
     from m2m_adapters.embeddings.store import Store
 
-    typer.echo(Store(folder).folder)
+    place = str(Store(folder).folder)
+    if json:
+        print_json({"path": place})
+    else:
+        typer.echo(place)
 
 
 @cache.command("ls")

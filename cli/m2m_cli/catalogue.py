@@ -6,7 +6,8 @@ from typing import Any
 
 import typer
 
-from m2m_cli.output import JSON, print_json, table
+from m2m_cli.options import JSON
+from m2m_cli.output import print_json, table
 
 KINDS = {
     "sources": "source",

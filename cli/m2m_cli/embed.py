@@ -7,7 +7,8 @@ from typing import Any
 
 import typer
 
-from m2m_cli.output import COMPILE, DEVICE, JSON, PRECISION, TRUST, print_json
+from m2m_cli.options import COMPILE, DEVICE, JSON, PRECISION, TRUST
+from m2m_cli.output import print_json
 
 
 def embed(

@@ -15,7 +15,8 @@ from m2m_cli.evaluate_generator import (
     paint,
     paintings_table,
 )
-from m2m_cli.output import DEVICE, JSON, TRUST, print_json, table
+from m2m_cli.options import DEVICE, JSON, TRUST
+from m2m_cli.output import print_json, table
 
 if TYPE_CHECKING:
     from m2m_adapters.artifact.adapter import Adapter

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from m2m_cli.output import JSON, print_json, table
+from m2m_cli.options import JSON
+from m2m_cli.output import print_json, table
 
 
 def fetch(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from m2m_cli.output import DEVICE, JSON, PRECISION, print_json
+from m2m_cli.options import DEVICE, JSON, PRECISION
+from m2m_cli.output import print_json
 
 if TYPE_CHECKING:
     from m2m_adapters.artifact.adapter import Adapter

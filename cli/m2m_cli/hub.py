@@ -7,7 +7,8 @@ from pathlib import Path
 
 import typer
 
-from m2m_cli.output import JSON, print_json
+from m2m_cli.options import JSON
+from m2m_cli.output import print_json
 
 
 def push(

@@ -1,4 +1,4 @@
-"""``m2m``: finds the command, runs it, and turns what the user can mend into one line.
+"""``m2m``: finds the command, runs it, and turns its failure into one line and an exit code.
 
 Commands are imported when they are called; nothing here or at the top of a command's file
 imports torch, so that help answers at once.
@@ -9,13 +9,26 @@ from __future__ import annotations
 import atexit
 import contextlib
 import importlib
-import json
 import os
 import sys
+import warnings
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
+
+from m2m_cli.failures import (
+    BAD_INPUT,
+    FAILED,
+    INTERRUPTED,
+    Failure,
+    StoppedEarly,
+    debugging,
+    explain,
+    say,
+    show_traceback,
+)
+from m2m_cli.output import reserved_stdout
 
 # In the order a newcomer meets them: command -> (module, function or Typer app).
 COMMANDS = {
@@ -38,8 +51,6 @@ COMMANDS = {
     "doctor": ("doctor", "doctor"),
 }
 
-INTERRUPTED = 130  # the exit code of a process that Ctrl-C ended
-
 
 class LazyGroup(TyperGroup):
     """Commands from the table above, then those that plugins add."""
@@ -56,12 +67,13 @@ class LazyGroup(TyperGroup):
         return _plugin_commands().get(cmd_name)
 
 
-def _command(name: str, made: Any) -> Any:
-    if not isinstance(made, typer.Typer):
+def _command(name: str, target: Any) -> Any:
+    """A command of typer's from a function, or from an app with commands of its own."""
+    if not isinstance(target, typer.Typer):
         app = typer.Typer(add_completion=False, rich_markup_mode="rich")
-        app.command(name)(made)
-        made = app
-    command = typer.main.get_command(made)
+        app.command(name)(target)
+        target = app
+    command = typer.main.get_command(target)
     command.name = name
     return command
 
@@ -108,6 +120,9 @@ def main(
     version: bool = typer.Option(
         False, "--version", callback=_version, is_eager=True, help="Show the version."
     ),
+    debug: bool = typer.Option(
+        False, "--debug", help="Show the traceback of an error (or set M2M_DEBUG=1)."
+    ),
 ) -> None:
     """Make any English-only multimodal model speak every language, with English text alone.
 
@@ -116,65 +131,97 @@ def main(
 
 
 def run(arguments: list[str] | None = None) -> None:
-    """The ``m2m`` script: exit code 0, 1 (failed) or 2 (bad input, told in one line)."""
-    told: list[int] = []
+    """The ``m2m`` script; its exit codes are those of :mod:`m2m_cli.failures`."""
+    code: list[int] = []
     if arguments is None:
         arguments = sys.argv[1:]
-        atexit.register(_leave, told)  # registered first, so it is called last
+        atexit.register(_leave, code)  # registered first, so it is called last
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that knows few characters shows escapes
+            stream.reconfigure(errors="backslashreplace")
+    as_json = "--json" in arguments
+    with reserved_stdout(as_json and "--help" not in arguments), warnings.catch_warnings():
+        warnings.showwarning = _warn
+        code.append(_run(arguments, as_json))
+    sys.exit(code[0])
+
+
+def _run(arguments: list[str], as_json: bool) -> int:
+    """Run a command; its exit code."""
     try:
-        code = app(args=arguments, prog_name="m2m", standalone_mode=False)
+        if broken := next((a for a in arguments if not _is_text(a)), None):
+            return _fail(Failure(BAD_INPUT, f"{broken!r} is not valid UTF-8"), as_json)
+        code = app(args=_without_debug(arguments), prog_name="m2m", standalone_mode=False)
+        code = code if isinstance(code, int) else 0
+    except StoppedEarly as stop:
+        say(str(stop))
+        return INTERRUPTED
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except BrokenPipeError:
         # The reader has gone (`m2m list | head`); say nothing, also not at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
-    except Exception as error:
-        code = _failed(error, "--json" in arguments, arguments)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return FAILED
+    except (Exception, SystemExit) as error:
+        if isinstance(error, SystemExit) and _completes(arguments):
+            return int(error.code or 0)
+        if isinstance(error.__context__, BrokenPipeError):  # rich has turned it into SystemExit
+            return FAILED
+        failure = explain(error, arguments, COMMANDS)
+        if failure is None:
+            if as_json:
+                _fail(Failure(FAILED, f"{type(error).__name__}: {error}"), as_json)
+            show_traceback(error)
+            return FAILED
+        if debugging(arguments):
+            show_traceback(error)
+        # No arguments at all: help was shown, and there is nothing to add.
+        return _fail(failure, as_json) if failure.what else failure.code
     if code == INTERRUPTED:  # typer has turned Ctrl-C into it, unless it came very early
-        _tell("stopped; nothing was left half-written")
-    told.append(code or 0)
-    sys.exit(told[0])
+        say("stopped; nothing was left half-written")
+    return code
 
 
-def _leave(told: list[int]) -> None:
-    """End the process at once, with the exit code that was meant.
+def _fail(failure: Failure, as_json: bool) -> int:
+    failure.show(as_json)
+    return failure.code
 
-    Taking torch apart lasts a second, in which Ctrl-C would kill a run that is done; and Python
-    calls some runs that dealt with Ctrl-C themselves killed by it, after all.
+
+def _without_debug(arguments: list[str]) -> list[str]:
+    """``--debug`` may stand anywhere: before the command, or after it."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    return [a for i, a in enumerate(arguments) if a != "--debug" or i > end]
+
+
+def _is_text(argument: str) -> bool:
+    try:
+        argument.encode()
+    except UnicodeEncodeError:  # bytes of another encoding, as surrogates
+        return False
+    return True
+
+
+def _completes(arguments: list[str]) -> bool:
+    """Whether typer answers a shell that completes, which ends with ``sys.exit``."""
+    return "_M2M_COMPLETE" in os.environ or any(a.endswith("-completion") for a in arguments)
+
+
+def _warn(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
+    """Our own warnings, in one line; those of libraries are for developers."""
+    if category is UserWarning and "m2m_" in str(where[0] if where else ""):
+        say(f"note: {message}")
+
+
+def _leave(code: list[int]) -> None:
+    """End the process at once, with the exit code of the command.
+
+    Tearing torch down takes about 1 s; exit now so that a late Ctrl-C cannot change the exit code.
     """
-    if told:
+    if code:
         with contextlib.suppress(OSError):
             sys.stdout.flush()
             sys.stderr.flush()
-        os._exit(told[0])
-
-
-def _failed(error: Exception, as_json: bool, arguments: list[str]) -> int:
-    from m2m_adapters.errors import M2MError, UserError
-
-    if isinstance(error, UserError):
-        _tell(str(error), as_json, error=error.what, remedy=error.remedy)
-        return 2
-    if isinstance(error, M2MError):
-        _tell(str(error), as_json, error=str(error), remedy="")
-        return 1
-    if hasattr(error, "format_message"):  # bad usage, in typer's words
-        told = " ".join(str(error.format_message()).split()).rstrip(".")
-        if not told:  # no arguments at all: help was asked for
-            return 2
-        command = arguments[0] if arguments and arguments[0] in COMMANDS else ""
-        remedy = f"see `m2m {command} --help`" if command else "see `m2m --help`"
-        _tell(f"{told}; {remedy}", as_json, error=told, remedy=remedy)
-        return 2
-    raise error
-
-
-def _tell(line: str, as_json: bool = False, **fields: str) -> None:
-    """One line on stderr; with --json the same on stdout for machines."""
-    if as_json:
-        print(json.dumps(fields))
-    print(f"m2m: {line}", file=sys.stderr)
+        os._exit(code[0])
 
 
 if __name__ == "__main__":

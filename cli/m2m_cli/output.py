@@ -1,44 +1,89 @@
-"""How commands speak: tables for people, one JSON value for machines."""
+"""What commands print: tables for people, one JSON value for machines."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, TextIO
 
-import typer
+from m2m_cli.failures import printable
 
-JSON = typer.Option(False, "--json", help="Print one JSON value for machines.")
-DEVICE = typer.Option("auto", "--device", help="auto, cpu, cuda, cuda:1, mps.")
-PRECISION = typer.Option("fp32", "--precision", help="fp32, bf16 or fp16, for both towers.")
-COMPILE = typer.Option(
-    False, "--compile", help="torch.compile for the text towers: a late start, for a long corpus."
-)
-TRUST = typer.Option(
-    False, "--trust-remote-code", help="Allow models that bring their own code. Your choice alone."
-)
+UNLIMITED = 100_000
+"""Columns of a table that is not printed on a terminal: nothing is cut or wrapped."""
+
+_results: TextIO | None = None
+
+
+def stdout() -> TextIO:
+    """Where results go, also while :func:`reserved_stdout` keeps everything else away."""
+    return _results or sys.stdout
+
+
+@contextlib.contextmanager
+def reserved_stdout(reserve: bool = True) -> Iterator[None]:
+    """Keep stdout for results: what a plugin or library prints goes to stderr."""
+    global _results
+    if not reserve:
+        yield
+        return
+    outer, _results = _results, stdout()
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _results = outer
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on stdout, in every script of the world."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    """One JSON value on stdout, non-ASCII text as it is."""
+    stdout().write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def table(rows: Sequence[Sequence[Any]], header: Sequence[str]) -> str:
-    """Columns aligned by display width; None is a dash, floats are short."""
-    from rich.cells import cell_len
+def table(rows: Sequence[Sequence[Any]], header: Sequence[str], width: int | None = None) -> str:
+    """Rows under a header, fitted to the terminal's width; None is a dash, floats are short.
 
-    cells = [[_cell(value) for value in row] for row in [list(header), *rows]]
-    widths = [max(cell_len(row[i]) for row in cells) for i in range(len(header))]
-    lines = [
-        "  ".join(
-            cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)
+    The first column is never wrapped, so that names can be copied. width: in characters.
+    """
+    import io
+
+    from rich.box import Box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    blank = "    \n"
+    rule = Box(blank * 2 + " -- \n" + blank * 5, ascii=True)
+    shown = Table(box=rule, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="")
+    columns = list(zip(*rows)) or [()] * len(header)
+    for index, (name, cells) in enumerate(zip(header, columns, strict=True)):
+        numeric = bool(cells) and all(_is_number(cell) or cell is None for cell in cells)
+        shown.add_column(
+            Text(name),
+            justify="right" if numeric and index else "left",
+            no_wrap=index == 0,
+            overflow="fold",
         )
-        for row in cells
-    ]
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join(line.rstrip() for line in lines)
+    for row in rows:
+        shown.add_row(*(Text(_cell(value)) for value in row))
+    page = io.StringIO()
+    Console(
+        file=page, width=width or terminal_width(), color_system=None, legacy_windows=False
+    ).print(shown)
+    return "\n".join(line.rstrip() for line in page.getvalue().rstrip("\n").split("\n"))
+
+
+def terminal_width() -> int:
+    """Columns of the terminal; unlimited where stdout is a file or a pipe."""
+    if not stdout().isatty():
+        return UNLIMITED
+    return max(shutil.get_terminal_size().columns, 40)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _cell(value: Any) -> str:
@@ -46,4 +91,9 @@ def _cell(value: Any) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:.4g}"
-    return " ".join(str(value).split())
+    return printable(" ".join(str(value).split()))
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """``1 sentence``, ``2,000 sentences``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -6,7 +6,8 @@ from typing import Any
 
 import typer
 
-from m2m_cli.output import DEVICE, JSON, PRECISION, TRUST, print_json, table
+from m2m_cli.options import DEVICE, JSON, PRECISION, TRUST
+from m2m_cli.output import print_json, table
 
 
 def reproduce(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from m2m_adapters._internal.user_folders import expanded, user_folder
 from m2m_adapters.errors import UserError
 
 
@@ -64,7 +65,6 @@ def umask() -> int:
 
 def cache_folder() -> Path:
     """``M2M_CACHE``, else the platform's cache folder."""
-    import platformdirs
-
-    chosen = os.environ.get("M2M_CACHE")
-    return Path(chosen or platformdirs.user_cache_dir("m2m-adapters", appauthor=False)).expanduser()
+    if named := os.environ.get("M2M_CACHE"):
+        return expanded(named)
+    return user_folder("cache")

@@ -9,7 +9,7 @@ Kind = Literal["file", "stdin", "memory", "name"]
 
 
 @dataclass(frozen=True)
-class Origin:
+class CorpusOrigin:
     """One thing that sentences were read from.
 
     kind: ``file`` (a file, folder or glob), ``stdin``, ``memory`` (a list in Python) or

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from m2m_adapters.corpus.files import expand, is_glob, names_a_file, read_file, read_stdin
-from m2m_adapters.corpus.origins import Origin
+from m2m_adapters.corpus.origins import CorpusOrigin
 from m2m_adapters.corpus.tables import EnglishRows
 from m2m_adapters.errors import UserError
 
@@ -35,7 +35,7 @@ class Corpus:
     empty: int
     duplicates: int
     sampled_from: int | None = None
-    origins: list[Origin] = field(default_factory=list)
+    origins: list[CorpusOrigin] = field(default_factory=list)
     other_languages: int = 0
 
     def __len__(self) -> int:
@@ -174,7 +174,7 @@ class _Reader:
     wanted: int | None
     seed: int
     english: EnglishRows | None
-    origins: list[Origin] = field(default_factory=list)
+    origins: list[CorpusOrigin] = field(default_factory=list)
 
     @property
     def left_out(self) -> int:
@@ -189,7 +189,7 @@ class _Reader:
                 f"texts must be sentences or the name of a file, not {type(texts).__name__}",
                 "pass a list of strings or a path",
             )
-        memory = Origin("memory")
+        memory = CorpusOrigin("memory")
         for position, item in enumerate(texts):
             if isinstance(item, Path) or (isinstance(item, str) and _is_name(item)):
                 yield from self._named(item)
@@ -205,16 +205,16 @@ class _Reader:
 
     def _named(self, name: str | Path) -> Iterator[str]:
         if name == "-":
-            self.origins.append(Origin("stdin"))
+            self.origins.append(CorpusOrigin("stdin"))
             for line in read_stdin(self.column):
                 yield _checked(line, "standard input")
         elif isinstance(name, str) and not _exists(name) and _is_corpus(name):
-            self.origins.append(Origin("name", name))
+            self.origins.append(CorpusOrigin("name", name))
             yield from self._corpus(name)
         else:
             files = expand(name)
             # A folder of thousands of files is one origin, as the user named it.
-            self.origins.append(Origin("file", str(name)))
+            self.origins.append(CorpusOrigin("file", str(name)))
             for file in files:
                 for line in read_file(file, self.column, self.english):
                     yield _checked(line, str(file))

@@ -1,4 +1,4 @@
-"""Looks at an installation the way a helpful colleague would."""
+"""Checks an installation: Python, libraries, devices, caches, plugins, registry."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from m2m_adapters._internal.user_folders import expanded
+from m2m_adapters.errors import UserError
 
 LIBRARIES = {
     "torch": "",
@@ -32,7 +35,10 @@ ENOUGH_DISK = 2 << 30
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at. state: ``ok``, ``absent`` (fine, but not there) or ``wrong``."""
+    """One thing checked.
+
+    found: what is there. state: ``ok``, ``absent`` (optional and not installed) or ``wrong``.
+    """
 
     what: str
     found: str
@@ -48,7 +54,7 @@ class Finding:
 
 
 def diagnose() -> list[Finding]:
-    """Everything, in the order a reader needs it."""
+    """All findings, the most basic first."""
     return [
         *_python(),
         *_libraries(),
@@ -91,7 +97,7 @@ def _libraries() -> list[Finding]:
                     name,
                     "not installed",
                     "absent",
-                    f'only if wanted{_apart(name)}: pip install "m2m-adapters[{extra}]"',
+                    f'optional{_apart(name)}: pip install "m2m-adapters[{extra}]"',
                 )
             )
         else:
@@ -100,6 +106,7 @@ def _libraries() -> list[Finding]:
 
 
 def _number(name: str) -> tuple[int, ...]:
+    """The version of a library as numbers; (0,) when it is not installed."""
     parts = (_version(name) or "0").split("+")[0].split(".")
     return tuple(int(p) for p in parts if p.isdigit())
 
@@ -169,32 +176,34 @@ def _devices() -> list[Finding]:
 def _caches() -> list[Finding]:
     from m2m_adapters._internal.files import cache_folder
 
-    hub = Path(
-        os.environ.get("HF_HUB_CACHE")
-        or Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface")) / "hub"
-    )
     findings = []
-    for what, folder in (("model cache", hub), ("embedding cache", cache_folder())):
-        near = next(p for p in (folder, *folder.parents) if p.exists())
-        free = shutil.disk_usage(near).free
-        if not os.access(near, os.W_OK):
+    for what, find in (("model cache", _hub_cache), ("embedding cache", cache_folder)):
+        try:
+            findings.append(_cache(what, find()))
+        except (OSError, RuntimeError, UserError) as error:
             findings.append(
-                Finding(
-                    what,
-                    f"{folder} is not writable",
-                    "wrong",
-                    "set HF_HOME or M2M_CACHE to a writable folder",
-                )
+                Finding(what, str(error), "wrong", "set HF_HOME and M2M_CACHE to writable folders")
             )
-        elif free < ENOUGH_DISK:
-            findings.append(
-                Finding(what, f"{folder}, only {free >> 20} MiB free", "wrong", "free some space")
-            )
-        else:
-            findings.append(Finding(what, f"{folder}, {free >> 30} GiB free"))
     if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
         findings.append(Finding("HF_HUB_OFFLINE", "set: nothing is downloaded"))
     return findings
+
+
+def _hub_cache() -> Path:
+    if named := os.environ.get("HF_HUB_CACHE"):
+        return expanded(named)
+    return expanded(os.environ.get("HF_HOME") or "~/.cache/huggingface") / "hub"
+
+
+def _cache(what: str, folder: Path) -> Finding:
+    near = next(p for p in (folder, *folder.parents) if p.exists())
+    free = shutil.disk_usage(near).free
+    if not os.access(near, os.W_OK):
+        remedy = "set HF_HOME or M2M_CACHE to a writable folder"
+        return Finding(what, f"{folder} is not writable", "wrong", remedy)
+    if free < ENOUGH_DISK:
+        return Finding(what, f"{folder}, only {free >> 20} MiB free", "wrong", "free some space")
+    return Finding(what, f"{folder}, {free >> 30} GiB free")
 
 
 def _plugins() -> list[Finding]:
@@ -202,37 +211,29 @@ def _plugins() -> list[Finding]:
     from m2m_adapters.registry.plugins import catalogue
 
     try:
-        found = catalogue()
+        installed = catalogue()
     except M2MError as error:
-        return [Finding("plugins", str(error), "wrong", "mend or uninstall it")]
+        return [Finding("plugins", str(error), "wrong", "update or uninstall it")]
     findings = []
-    for plugin in found.plugins:
-        told = f"{plugin.distribution} {plugin.version}"
+    for plugin in installed.plugins:
+        label = f"{plugin.distribution} {plugin.version}"
+        what = f"plugin {plugin.name}"
         if plugin.reason:
-            findings.append(
-                Finding(
-                    f"plugin {plugin.name}",
-                    f"{told}: {plugin.reason}",
-                    "wrong",
-                    f"pip install -U {plugin.distribution}, or uninstall it",
-                )
-            )
+            remedy = f"pip install -U {plugin.distribution}, or uninstall it"
+            findings.append(Finding(what, f"{label}: {plugin.reason}", "wrong", remedy))
         else:
-            findings.append(Finding(f"plugin {plugin.name}", f"{told}, {len(plugin.offers)} names"))
-    for (kind, name), claimants in found.clashes.items():
+            findings.append(Finding(what, f"{label}, {len(plugin.offers)} names"))
+    for (kind, name), claimants in installed.clashes.items():
+        claimed = f"claimed by {' and '.join(claimants)}"
+        findings.append(Finding(f"{kind} {name}", claimed, "wrong", "uninstall one of them"))
+    for broken in installed.unreadable:
         findings.append(
-            Finding(
-                f"{kind} {name}",
-                f"claimed by {' and '.join(claimants)}",
-                "wrong",
-                "uninstall one of them",
-            )
+            Finding("package metadata", broken, "wrong", "reinstall or remove that package")
         )
     return findings
 
 
 def _registry() -> list[Finding]:
-    from m2m_adapters.errors import UserError
     from m2m_adapters.registry.entries import registry, user_file
 
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from m2m_adapters._internal.spelling import did_you_mean
+from m2m_adapters._internal.user_folders import user_folder
 from m2m_adapters.errors import UserError
 
 SECTIONS = {
@@ -90,9 +91,7 @@ def user_file() -> Path | None:
                 "correct the path or unset M2M_REGISTRY",
             )
         return path
-    import platformdirs
-
-    path = Path(platformdirs.user_config_dir("m2m-adapters", appauthor=False)) / "registry.yaml"
+    path = user_folder("config") / "registry.yaml"
     return path if path.is_file() else None
 
 

@@ -7,9 +7,12 @@ plugins, ``M2M_STRICT_PLUGINS=1`` turns skips into errors.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import threading
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import Distribution, EntryPoint, distributions
@@ -19,6 +22,9 @@ import pluggy
 from m2m_adapters import hookspecs
 from m2m_adapters.errors import PluginError, UserError
 from m2m_adapters.hookspecs import Offer, Register
+
+SLOW_IMPORT = 5.0
+"""Seconds after which a plugin that is still being imported is named."""
 
 
 @dataclass
@@ -39,12 +45,16 @@ class Plugin:
 
 @dataclass
 class Catalogue:
-    """Everything that was found: plugins in order of name, offers by (kind, name)."""
+    """What is installed: plugins in order of name, offers by (kind, name).
+
+    unreadable: distributions, of whatever project, whose entry points cannot be read.
+    """
 
     plugins: list[Plugin]
     manager: pluggy.PluginManager
     offers: dict[tuple[str, str], Offer] = field(default_factory=dict)
     clashes: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    unreadable: list[str] = field(default_factory=list)
 
     def find(self, kind: str, name: str) -> Offer | None:
         """The offer of that name. A name two distributions claim is an error naming both."""
@@ -61,22 +71,54 @@ class Catalogue:
         return sorted(o.name for o in found if scheme is None or o.scheme == scheme)
 
 
-def discover() -> list[tuple[EntryPoint, Distribution]]:
-    """Every entry point of our group that ``M2M_PLUGINS`` lets through, in order of name."""
+def discover(unreadable: list[str] | None = None) -> list[tuple[EntryPoint, Distribution]]:
+    """Every entry point of our group that ``M2M_PLUGINS`` lets through, in order of name.
+
+    unreadable: receives the distributions whose metadata cannot be read; they are skipped.
+    """
     wanted = os.environ.get("M2M_PLUGINS")
     chosen = None if wanted is None else {n.strip() for n in wanted.split(",") if n.strip()}
-    found: dict[tuple[str, str], tuple[EntryPoint, Distribution]] = {}
+    known: dict[tuple[str, str], tuple[EntryPoint, Distribution]] = {}
     for dist in distributions():
-        for ep in dist.entry_points:
-            if ep.group == hookspecs.GROUP and (chosen is None or ep.name in chosen):
-                # A distribution may be listed twice when sys.path names its folder twice.
-                found.setdefault((ep.name, dist.metadata["Name"]), (ep, dist))
-    if chosen is not None and (missing := chosen - {name for name, _ in found}):
+        try:
+            points = [ep for ep in dist.entry_points if ep.group == hookspecs.GROUP]
+            name = str(dist.metadata["Name"])
+        except Exception as error:  # malformed metadata of any project
+            if unreadable is not None:
+                place = getattr(dist, "_path", "a distribution")
+                unreadable.append(f"{place}: {type(error).__name__}: {error}")
+            continue
+        for ep in points:
+            if chosen is None or ep.name in chosen:
+                # A distribution is listed twice when sys.path names its folder twice.
+                known.setdefault((ep.name, name), (ep, dist))
+    if chosen is not None and (missing := chosen - {name for name, _ in known}):
         raise UserError(
             f"M2M_PLUGINS names a plugin that is not installed: {', '.join(sorted(missing))}",
             "see the names with `M2M_PLUGINS= m2m plugins`, or unset M2M_PLUGINS",
         )
-    return [found[key] for key in sorted(found)]
+    return [known[key] for key in sorted(known)]
+
+
+@contextlib.contextmanager
+def _watched(plugin: Plugin) -> Iterator[None]:
+    """Name a plugin whose import takes long; what it prints goes to stderr."""
+
+    def announce() -> None:
+        print(
+            f"m2m: still importing plugin '{plugin.name}' ({plugin.distribution}) after "
+            f"{SLOW_IMPORT:.0f} s; M2M_PLUGINS chooses which plugins are loaded",
+            file=sys.stderr,
+        )
+
+    timer = threading.Timer(SLOW_IMPORT, announce)
+    timer.daemon = True
+    timer.start()
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        timer.cancel()
 
 
 def _load(manager: pluggy.PluginManager, ep: EntryPoint, plugin: Plugin) -> None:
@@ -102,18 +144,19 @@ def load_plugins() -> Catalogue:
     manager.add_hookspecs(hookspecs)
     result = Catalogue([], manager)
     strict = os.environ.get("M2M_STRICT_PLUGINS", "") not in ("", "0")
-    for ep, dist in discover():
+    for ep, dist in discover(result.unreadable):
         plugin = Plugin(ep.name, dist.metadata["Name"], dist.version)
         result.plugins.append(plugin)
         try:
-            _load(manager, ep, plugin)
+            with _watched(plugin):
+                _load(manager, ep, plugin)
         except (Exception, SystemExit) as error:
             plugin.error = traceback.format_exc()
             manager.unregister(name=f"{plugin.distribution}:{plugin.name}")
-            told = f"plugin '{plugin.name}' ({plugin.distribution} {plugin.version}) "
+            label = f"plugin '{plugin.name}' ({plugin.distribution} {plugin.version})"
             if strict:
-                raise PluginError(f"{told}failed: {plugin.reason}") from error
-            print(f"m2m: {told}is skipped: {plugin.reason}", file=sys.stderr)
+                raise PluginError(f"{label} failed: {plugin.reason}") from error
+            print(f"m2m: {label} is skipped: {plugin.reason}", file=sys.stderr)
     for plugin in result.plugins:
         for offer in plugin.offers:
             key = (offer.kind, offer.name)

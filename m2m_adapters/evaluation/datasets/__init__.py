@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from m2m_adapters._internal.user_folders import user_folder
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.benchmark import Benchmark
 
@@ -59,9 +60,7 @@ def fetched_folder(name: str) -> Path:
     """Where ``m2m fetch`` puts a data set: ``M2M_DATA``, else the platform's data folder."""
     if named := os.environ.get("M2M_DATA"):
         return Path(named) / name
-    import platformdirs
-
-    return Path(platformdirs.user_data_dir("m2m-adapters", appauthor=False)) / "datasets" / name
+    return user_folder("data") / "datasets" / name
 
 
 def read(

@@ -1,0 +1,15 @@
+"""Options that several commands share, so that they read and mean the same everywhere."""
+
+from __future__ import annotations
+
+import typer
+
+JSON = typer.Option(False, "--json", help="Print one JSON value for machines.")
+DEVICE = typer.Option("auto", "--device", help="auto, cpu, cuda, cuda:1 or mps.")
+PRECISION = typer.Option("fp32", "--precision", help="Of both models: fp32, bf16 or fp16.")
+COMPILE = typer.Option(
+    False, "--compile", help="Run the text encoders through torch.compile: pays on long corpora."
+)
+TRUST = typer.Option(
+    False, "--trust-remote-code", help="Run code that a model repository brings. Risky."
+)

@@ -1,0 +1,129 @@
+"""One name -> something that encodes: a source, a target, or an adapter.
+
+``m2m encode``, ``embed`` and whatever else takes "an encoder" accept the same names: a source or
+target as ``m2m list`` shows it, ``scheme:MODEL``, a sum of sources, an adapter's folder, an adapter
+of the registry, or ``ORG/NAME`` on the hub.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from m2m_adapters.artifact.hub import NAME as HUB_NAME
+from m2m_adapters.artifact.record import RECORD
+from m2m_adapters.errors import UnknownName, UserError
+from m2m_adapters.registry.entries import close, registry
+from m2m_adapters.registry.fusion import terms
+from m2m_adapters.registry.names import find, known_names, load_source, load_target
+from m2m_adapters.registry.plugins import catalogue
+
+if TYPE_CHECKING:
+    from m2m_adapters.artifact.adapter import Adapter
+    from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors
+
+Kind = Literal["source", "target", "adapter"]
+
+
+@dataclass(frozen=True)
+class NamedEncoder:
+    """What a name stands for; models are loaded on first use.
+
+    kind: ``source``, ``target`` or ``adapter``. options: for the models' factories.
+    """
+
+    name: str
+    kind: Kind
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def adapter(self) -> Adapter:
+        from m2m_adapters.artifact.load import load_adapter
+
+        return load_adapter(self.name, **self.options)
+
+    @cached_property
+    def text(self) -> TextEncoder:
+        """The source, the target's own text tower, or the adapter joined to its source."""
+        if self.kind == "source":
+            return load_source(self.name, **self.options)
+        return self.model.text if self.kind == "target" else self.adapter.as_text_encoder()
+
+    @cached_property
+    def model(self) -> ModalityModel:
+        """The target, whose items share the space of :attr:`text`."""
+        if self.kind == "source":
+            raise UserError(
+                f"'{self.name}' is a source and encodes texts only", "give an adapter or a target"
+            )
+        if self.kind == "adapter":
+            return self.adapter.target
+        return load_target(self.name, **self.options)
+
+    def encode(self, texts: list[str]) -> Vectors:
+        """float32 ``[len(texts), dim]``, checked."""
+        from m2m_adapters.models.text_encoder import embed
+
+        return embed(self.text, texts, what=self.kind)
+
+    def encode_items(self, items: list[Any], **options: Any) -> Vectors:
+        """float32 ``[items, dim]``, checked; options: those of ``ModalityModel.encode_items``."""
+        from m2m_adapters.models.items import encode_items
+
+        if not self.model.can("encode_items"):
+            raise UserError(
+                f"'{self.name}' does not encode items",
+                "choose a target that does (m2m list --targets)",
+            )
+        return encode_items(self.model, items, **options)
+
+
+def resolve_encoder(name: str, **options: Any) -> NamedEncoder:
+    """The encoder called ``name``. Unknown names raise; nothing is loaded yet."""
+    return NamedEncoder(name, kind_of(name), options)
+
+
+def kind_of(name: str) -> Kind:
+    """What ``name`` is. A folder that holds an adapter comes before a name."""
+    if _is_file(name, RECORD) or name in registry().names("adapter"):
+        return "adapter"
+    scheme, colon, _ = name.partition(":")
+    offers = catalogue()
+    if name in known_names("target") or (colon and offers.find("target", scheme) is not None):
+        find("target", name)
+        return "target"
+    parts = terms(name)
+    if len(parts) > 1 or name in known_names("source"):
+        return "source"
+    if colon and (offers.find("source", scheme) or scheme in registry().plugins):
+        find("source", name)
+        return "source"
+    if _exists(name):
+        raise UserError(
+            f"{name} is not an adapter: it has no {RECORD}",
+            "give the folder that `m2m align --out` wrote",
+        )
+    if HUB_NAME.match(name) and ".." not in name:
+        return "adapter"
+    known = [n for kind in ("source", "target", "adapter") for n in known_names(kind)]
+    raise UnknownName(
+        f"no source, target or adapter is called '{name}'{close(name, known)}",
+        "see `m2m list`, or give the folder of an adapter, ORG/NAME of the hub, or "
+        f"{' or '.join(f'{s}:MODEL' for s in offers.names('source', scheme=True)) or 'st:MODEL'}",
+    )
+
+
+def _exists(name: str) -> bool:
+    try:
+        return Path(name).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):
+        return False
+
+
+def _is_file(folder: str, name: str) -> bool:
+    try:
+        return (Path(folder).expanduser() / name).is_file()
+    except (OSError, ValueError, RuntimeError):
+        return False
