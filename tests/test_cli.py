@@ -74,6 +74,11 @@ def test_encode_with_sources_targets_and_items(adapter: Path) -> None:
     assert [json.loads(line)["item"] for line in done.stdout.splitlines()] == ["dog", "cat"]
 
 
+def test_encode_json_is_one_value(adapter: Path) -> None:
+    done = run_m2m("encode", str(adapter), "hallo", "welt", "--json")
+    assert [row["text"] for row in json.loads(done.stdout)] == ["hallo", "welt"]
+
+
 def test_texts_from_stdin(tmp_path: Path) -> None:
     lines = "\n".join(f"a small dog number {i} barks" for i in range(60))
     done = run_m2m("align", "-s", "toy-source", "-t", "toy-target", "--texts", "-", "--out",

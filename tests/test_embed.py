@@ -344,3 +344,74 @@ def test_how_a_cluster_is_shared_out() -> None:
     assert shares({"CPU": 16.0, "GPU": 4.0}, None, "auto") == (4, {"num_gpus": 1.0, "num_cpus": 1})
     assert shares({"CPU": 16.0, "GPU": 1.0}, 2, "cuda")[1]["num_gpus"] == 0.5
     assert "num_gpus" not in shares({"CPU": 16.0, "GPU": 4.0}, None, "cpu")[1]
+
+
+PICKY = """
+import numpy as np
+import m2m_adapters as m2m
+from m2m_adapters.models.items import ItemTarget
+from m2m_adapters.testing import ToySource
+
+class Picky(ItemTarget):
+    modality = "image"
+    def __init__(self):
+        self.text = ToySource(8)
+    def prepare(self, item, **options):
+        content = open(item).read()
+        if "broken" in content:
+            raise ValueError("this is not a picture")
+        return content
+    def forward(self, batch):
+        import torch
+        return torch.from_numpy(self.text.encode(batch))
+
+@m2m.hookimpl
+def m2m_register(register):
+    register.target("picky", "picky_plugin:Picky", modality="image")
+"""
+
+
+def test_items_of_a_folder_with_other_files_and_a_broken_one(tmp_path: Path) -> None:
+    paths = (fake_dist(tmp_path / "plugin", "picky-plugin", PICKY),)
+    photos = tmp_path / "photos"
+    (photos / "more").mkdir(parents=True)
+    for name, content in {
+        "a.jpg": "a dog", "b.jpg": "broken", "more/c.PNG": "a cat", "captions.csv": "item,caption",
+        "notes.txt": "notes", "Thumbs.db": "binary", ".hidden.jpg": "x",
+    }.items():  # fmt: skip
+        (photos / name).write_text(content)
+    out = tmp_path / "out"
+    embed = ["embed", "picky", str(photos), "--items", "--out", str(out)]
+    done = run_m2m(*embed, paths=paths)
+    assert done.returncode == 2 and "b.jpg" in done.stderr and "--skip-bad" in done.stderr
+    done = run_m2m(*embed, "--skip-bad", "--json", paths=paths)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["rows"] == 3 and "skipped 1 of 3 items" in done.stderr
+    ((rows, vectors),) = list(Dataset(out).read())
+    assert [Path(row).name for row in rows] == ["a.jpg", "c.PNG"]
+    np.testing.assert_allclose(vectors, ToySource(8).encode(["a dog", "a cat"]), atol=1e-6)
+    pictures = [str(photos / name) for name in ("a.jpg", "b.jpg")]
+    done = run_m2m("encode", "picky", "--items", "--skip-bad", *pictures, paths=paths)
+    assert [Path(json.loads(line)["item"]).name for line in done.stdout.splitlines()] == ["a.jpg"]
+
+
+def test_one_resolver_for_encode_and_embed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registry entry that is an adapter, and ORG/NAME, go to the hub's loader in both."""
+    from m2m_adapters.artifact import load
+    from m2m_adapters.artifact.resolve import kind_of, resolve_encoder
+
+    m2m.align("toy-source", "toy-target", list(toy_sentences(300)), recipe="closed-form",
+              progress=False).save(tmp_path / "adapter")  # fmt: skip
+    (tmp_path / "registry.yaml").write_text(
+        "adapters: {ours: {model: org/name, source: toy-source, target: toy-target}}\n"
+    )
+    monkeypatch.setenv("M2M_REGISTRY", str(tmp_path / "registry.yaml"))
+    monkeypatch.setattr(load, "find", lambda name, digest=None: tmp_path / "adapter")
+    for name in ("ours", "org/name", "org/name@main", str(tmp_path / "adapter")):
+        assert kind_of(name) == "adapter"
+        assert resolve_encoder(name).encode(["a dog"]).shape == (1, 48)
+        done = embed_dataset(name, "toy-sentences", tmp_path / f"out-{name[-4:]}", max_rows=5)
+        assert done.rows == 5
+    assert [kind_of(n) for n in ("toy-source", "toy-target", "toy-source+toy-source", "st:x/y",
+                                 "clip:x/y")] == ["source", "target", "source", "source",
+                                                  "target"]  # fmt: skip

@@ -7,17 +7,20 @@ from typing import Any
 
 import typer
 
-from m2m_cli.options import COMPILE, DEVICE, JSON, PRECISION, TRUST
+from m2m_cli.options import COMPILE, DEVICE, JSON, PRECISION, SKIP_BAD, TRUST
 from m2m_cli.output import print_json
 
 
 def embed(
-    encoder: str = typer.Argument(..., help="A source, a target, or an adapter's folder."),
+    encoder: str = typer.Argument(
+        ..., help="A source, a target, an adapter's folder or name, or ORG/NAME on the hub."
+    ),
     corpus: str = typer.Argument(
         ..., help="Text as `m2m align --texts` takes it; with --items a folder or a list of paths."
     ),
     out: str = typer.Option(..., "--out", "-o", help="Folder or s3://... of the dataset."),
     items: bool = typer.Option(False, "--items", help="The corpus is of items, not texts."),
+    skip_bad: bool = SKIP_BAD,
     column: str | None = typer.Option(None, "--column", help="Column that holds the rows."),
     max_rows: int | None = typer.Option(None, "--max-rows", help="Only the first so many.", min=1),
     engine: str = typer.Option("local", "--engine", help="local, or ray for many machines."),
@@ -58,6 +61,7 @@ def embed(
         workers=workers,
         store=not no_cache,
         model_options=options,
+        skip_bad=skip_bad,
     )
     if json:
         print_json(asdict(done))

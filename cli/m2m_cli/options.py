@@ -13,3 +13,6 @@ COMPILE = typer.Option(
 TRUST = typer.Option(
     False, "--trust-remote-code", help="Run code that a model repository brings. Risky."
 )
+SKIP_BAD = typer.Option(
+    False, "--skip-bad", help="Leave out items that cannot be read, instead of stopping."
+)

@@ -12,10 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from m2m_adapters._internal.spelling import did_you_mean
 from m2m_adapters.artifact.hub import NAME as HUB_NAME
 from m2m_adapters.artifact.record import RECORD
 from m2m_adapters.errors import UnknownName, UserError
-from m2m_adapters.registry.entries import close, registry
+from m2m_adapters.registry.entries import registry
 from m2m_adapters.registry.fusion import terms
 from m2m_adapters.registry.names import find, known_names, load_source, load_target
 from m2m_adapters.registry.plugins import catalogue
@@ -68,21 +69,50 @@ class NamedEncoder:
 
         return embed(self.text, texts, what=self.kind)
 
-    def encode_items(self, items: list[Any], **options: Any) -> Vectors:
-        """float32 ``[items, dim]``, checked; options: those of ``ModalityModel.encode_items``."""
-        from m2m_adapters.models.items import encode_items
+    @property
+    def modality(self) -> str | None:
+        """The modality of the items, where it is known without loading the model."""
+        if self.kind == "adapter":
+            return self.adapter.modality
+        if self.kind == "source":
+            return None
+        entry = registry().find("target", self.name)
+        return find("target", self.name).offer.modality or (entry.modality if entry else None)
 
+    def need_items(self) -> None:
+        """Refuse an encoder that encodes texts only."""
         if not self.model.can("encode_items"):
             raise UserError(
                 f"'{self.name}' does not encode items",
                 "choose a target that does (m2m list --targets)",
             )
+
+    def encode_items(self, items: list[Any], **options: Any) -> Vectors:
+        """float32 ``[items, dim]``, checked; options: those of ``ModalityModel.encode_items``."""
+        from m2m_adapters.models.items import encode_items
+
+        self.need_items()
         return encode_items(self.model, items, **options)
+
+    def encode_some_items(
+        self, items: list[str], *, skip_bad: bool = False
+    ) -> tuple[list[str], Vectors]:
+        """(items, their vectors); skip_bad: without those that cannot be read."""
+        if not skip_bad:
+            return items, self.encode_items(items)
+        skipped: list[Any] = []
+        vectors = self.encode_items(items, on_error="skip", skipped=skipped)
+        bad = {one.index for one in skipped}
+        return [item for index, item in enumerate(items) if index not in bad], vectors
 
 
 def resolve_encoder(name: str, **options: Any) -> NamedEncoder:
-    """The encoder called ``name``. Unknown names raise; nothing is loaded yet."""
-    return NamedEncoder(name, kind_of(name), options)
+    """The encoder called ``name``. Unknown names raise; nothing is loaded yet.
+
+    options: for the models' factories (``device``, ``precision``, ...); None leaves one out.
+    """
+    given = {key: value for key, value in options.items() if value is not None}
+    return NamedEncoder(name, kind_of(name), given)
 
 
 def kind_of(name: str) -> Kind:
@@ -109,7 +139,7 @@ def kind_of(name: str) -> Kind:
         return "adapter"
     known = [n for kind in ("source", "target", "adapter") for n in known_names(kind)]
     raise UnknownName(
-        f"no source, target or adapter is called '{name}'{close(name, known)}",
+        f"no source, target or adapter is called '{name}'{did_you_mean(name, known)}",
         "see `m2m list`, or give the folder of an adapter, ORG/NAME of the hub, or "
         f"{' or '.join(f'{s}:MODEL' for s in offers.names('source', scheme=True)) or 'st:MODEL'}",
     )

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from m2m_adapters._internal.media import item_files
 from m2m_adapters._internal.progress import Progress, progress_for
+from m2m_adapters._internal.user_folders import expanded
+from m2m_adapters.artifact.resolve import resolve_encoder
 from m2m_adapters.corpus.sentences import every_sentence
 from m2m_adapters.embeddings.dataset import (
     About,
@@ -24,8 +27,7 @@ from m2m_adapters.embeddings.dataset import (
 from m2m_adapters.embeddings.store import Store
 from m2m_adapters.embeddings.stored import StoredEncoder
 from m2m_adapters.errors import UserError
-from m2m_adapters.interfaces import TextEncoder, Vectors
-from m2m_adapters.models.text_encoder import checked
+from m2m_adapters.interfaces import Vectors
 
 ENGINES = ("local", "ray")
 PARTS_AT_ONCE = 16
@@ -33,7 +35,10 @@ PARTS_AT_ONCE = 16
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be embedded, in words that any machine can act on."""
+    """What to embed: plain values that another machine can act on.
+
+    skip_bad: items that cannot be read get no vector, instead of stopping the work.
+    """
 
     name: str
     corpus: str
@@ -42,6 +47,7 @@ class Work:
     column: str | None = None
     max_rows: int | None = None
     options: dict[str, Any] | None = None
+    skip_bad: bool = False
 
     @property
     def kind(self) -> str:
@@ -49,8 +55,11 @@ class Work:
 
     def blocks(self) -> Iterator[Block]:
         """The corpus, block by block; rows answer to its lines, so nothing is dropped."""
-        rows = item_rows(self.corpus, self.column) if self.items else self._texts()
+        rows = self._items() if self.items else self._texts()
         return blocks(itertools.islice(rows, self.max_rows))
+
+    def _items(self) -> Iterator[str]:
+        return item_rows(self.corpus, self.column, resolve_encoder(self.name).modality)
 
     def _texts(self) -> Iterator[str]:
         if "://" in self.corpus:
@@ -59,19 +68,14 @@ class Work:
 
 
 class Embedder:
-    """One of the towers that go by ``name``: rows in, vectors out."""
+    """Encodes the rows of a :class:`Work`: texts through the store, items as they come."""
 
     def __init__(self, work: Work, store: Store | None = None) -> None:
-        self.encoder, model = _towers(work)
+        self._work = work
+        self._named = resolve_encoder(work.name, **(work.options or {}))
         if work.items:
-            if not model.can("encode_items"):
-                raise UserError(
-                    f"'{work.name}' does not encode items",
-                    "choose a target that does (m2m list --targets)",
-                )
-            self._items: Callable[[list[str]], Any] | None = model.encode_items
-        else:
-            self._items = None
+            self._named.need_items()
+        self.encoder = self._named.text
         self._stored = StoredEncoder(self.encoder, store)
         self.speed = self._stored.speed
         self.about = About(
@@ -83,39 +87,19 @@ class Embedder:
         )
 
     def encode(self, rows: list[str]) -> Vectors:
-        """float32 ``[len(rows), dim]``; a row that appears twice is encoded once."""
+        """float32 ``[len(rows), dim]``; a row that appears twice is encoded once.
+
+        The vector of an item that is left out is NaN.
+        """
         unique = list(dict.fromkeys(rows))
-        if self._items is not None:
-            found = checked(self._items(unique), self.encoder, unique, "target")
+        if self._work.items:
+            encoded, vectors = self._named.encode_some_items(unique, skip_bad=self._work.skip_bad)
         else:
-            found = self._stored.embed(unique)
-        place = {row: i for i, row in enumerate(unique)}
-        return np.asarray(found[[place[row] for row in rows]], dtype=np.float32)
-
-
-def _towers(work: Work) -> tuple[TextEncoder, Any]:
-    """(text encoder, model of items) of a source, a target or an adapter's folder."""
-    from m2m_adapters.artifact.adapter import AdaptedEncoder
-    from m2m_adapters.artifact.load import load_adapter
-    from m2m_adapters.registry.names import known_names, load_source, load_target
-    from m2m_adapters.registry.plugins import catalogue
-
-    options = work.options or {}
-    name = work.name
-    if (Path(name) / "adapter.json").is_file():
-        adapter = load_adapter(name, **options)
-        if work.items:
-            return adapter.target.text, adapter.target
-        return AdaptedEncoder(adapter), None
-    scheme = name.split(":", 1)[0]
-    if name in known_names("target") or catalogue().find("target", scheme) is not None:
-        model = load_target(name, **options)
-        return model.text, model
-    if work.items:
-        raise UserError(
-            f"'{name}' is a source and encodes texts only", "give an adapter or a target"
-        )
-    return load_source(name, **options), None
+            encoded, vectors = unique, self._stored.embed(unique)
+        place = {row: i for i, row in enumerate(encoded)}
+        if len(encoded) < len(unique):
+            vectors = np.vstack([vectors, np.full((1, self.encoder.dim), np.nan, np.float32)])
+        return np.asarray(vectors[[place.get(row, -1) for row in rows]], dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -147,21 +131,26 @@ def embed_dataset(
     store: Store | bool = True,
     progress: Progress | bool | None = None,
     model_options: dict[str, Any] | None = None,
+    skip_bad: bool = False,
 ) -> Embedded:
-    """Vectors of every row of ``corpus`` in the parquet dataset ``out``, exactly once.
+    """Write the vector of every row of ``corpus`` to the parquet dataset ``out``, exactly once.
 
-    name: a source, a target (its text tower, or with ``items`` its other one) or an adapter.
+    name: a source, a target (its text tower, or with ``items`` its other one), an adapter's
+    folder or name, or ``ORG/NAME`` on the hub.
     engine: ``local``, through the store; ``ray`` spreads the blocks over a cluster's machines.
-    Run again after a crash, it goes on where it was.
+    skip_bad: items that cannot be read have no vector (null), instead of stopping the work.
+    Run again after a crash, it continues where it stopped.
     """
     if engine not in ENGINES:
         raise UserError(f"there is no engine '{engine}'", f"use {' or '.join(ENGINES)}")
     if engine == "local" and (ray_address is not None or workers is not None):
         raise UserError("--ray-address and --workers belong to --engine ray", "add --engine ray")
-    # Other processes may stand in other folders.
+    if skip_bad and not items:
+        raise UserError("--skip-bad is about items", "add --items, or leave it out")
+    # Other processes may run in other folders.
     name, where = _absolute(name), _absolute(corpus)
     into = str(out) if "://" in str(out) else str(Path(out).expanduser().resolve())
-    work = Work(name, where, into, items, column, max_rows, model_options)
+    work = Work(name, where, into, items, column, max_rows, model_options, skip_bad)
     bar = progress if isinstance(progress, Progress) else progress_for(progress)
     began, tokens = time.perf_counter(), 0
     if engine == "ray":
@@ -211,14 +200,14 @@ def _locally(work: Work, store: Store | None, bar: Progress) -> tuple[int, int, 
     return rows, encoded, embedder.speed.tokens
 
 
-def item_rows(corpus: str, column: str | None = None) -> Iterator[str]:
-    """Paths of items: the files of a folder, sorted, or those that a list names, one a line."""
-    path = Path(corpus).expanduser()
+def item_rows(corpus: str, column: str | None = None, modality: str | None = None) -> Iterator[str]:
+    """Paths of items: the files of a folder, sorted, or those that a list names, one a line.
+
+    modality: leaves out files of a folder that cannot be items of it.
+    """
+    path = expanded(corpus)
     if path.is_dir():
-        for file in sorted(path.rglob("*")):
-            inside = file.relative_to(path).parts
-            if file.is_file() and not any(part.startswith(".") for part in inside):
-                yield str(file)
+        yield from map(str, item_files(path, modality))
         return
     from m2m_adapters.corpus.files import expand, read_file
 

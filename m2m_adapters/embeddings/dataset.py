@@ -215,15 +215,17 @@ class Dataset:
         return found is not None
 
     def write(self, block: Block, vectors: Vectors, kind: str) -> None:
-        """vectors: float32 ``[len(block.rows), dim]``."""
+        """vectors: float32 ``[len(block.rows), dim]``; a row of NaN is written as null."""
         pa, pq, _ = pyarrow_modules()
         first = block.number * block.size
         flat = pa.array(np.ascontiguousarray(vectors, np.float32).ravel())
+        missing = np.isnan(vectors).all(axis=1)
+        mask = {"mask": pa.array(missing)} if missing.any() else {}
         table = pa.table(
             {
                 "id": pa.array(np.arange(first, first + len(block.rows), dtype=np.int64)),
                 kind: pa.array(block.rows, pa.string()),
-                "vector": pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1]),
+                "vector": pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1], **mask),
             }
         )
         sink = io.BytesIO()
@@ -234,7 +236,10 @@ class Dataset:
         self.place.write(block.name, sink.getvalue())
 
     def read(self) -> Iterator[tuple[list[str], Vectors]]:
-        """(rows, float32 ``[n, dim]``) of part after part; every page's checksum is compared."""
+        """(rows, float32 ``[n, dim]``) of part after part; every page's checksum is compared.
+
+        Rows without a vector are left out.
+        """
         pa, pq, _ = pyarrow_modules()
         about = self.about
         assert about is not None
@@ -243,9 +248,12 @@ class Dataset:
                 data = io.BytesIO(self.place.read(name))
                 table = pq.ParquetFile(data, page_checksum_verification=True).read()
                 rows = table.column(about.kind).to_pylist()
-                vectors = table.column("vector").combine_chunks().flatten().to_numpy()
-                vectors = vectors.reshape(len(rows), about.dim)
+                column = table.column("vector").combine_chunks()
+                present = column.is_valid().to_numpy(zero_copy_only=False)
+                vectors = column.drop_null().flatten().to_numpy()
+                vectors = vectors.reshape(int(present.sum()), about.dim)
                 whole = Block(number, rows, about.block).name == name
+                rows = [row for row, there in zip(rows, present, strict=True) if there]
             except (pa.ArrowException, OSError, KeyError, ValueError) as error:
                 raise self._damaged(name) from error
             if not whole:

@@ -219,7 +219,7 @@ class _Look:
 
 def reference_files(folder: str | Path, modality: str) -> list[Path]:
     """The pictures (or sounds) in a folder and below."""
-    from m2m_adapters.evaluation.datasets.assemble import SUFFIXES
+    from m2m_adapters._internal.media import SUFFIXES
 
     place = Path(folder).expanduser()
     if not place.is_dir():

@@ -190,7 +190,9 @@ def prepare_ahead(
                     if on_error == "raise":
                         remedy = error.remedy if isinstance(error, UserError) else ""
                         raise BadItem(
-                            f"{name}: {what}", remedy or "remove it, or pass on_error='skip'"
+                            f"{name}: {what}",
+                            remedy
+                            or "remove it, or leave it out with --skip-bad (on_error='skip')",
                         ) from error
                     left_out.append(Skipped(index, name, what))
                     continue

@@ -10,16 +10,12 @@ from typing import Any
 import numpy as np
 
 from m2m_adapters._internal.languages import normalize_tag
+from m2m_adapters._internal.media import SUFFIXES
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.benchmark import Benchmark
 
 Row = tuple[str, str, str]
 """(name of the item, language as the file writes it, caption)."""
-
-SUFFIXES = {
-    "image": (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
-    "audio": (".wav", ".flac", ".mp3", ".ogg", ".m4a", ".opus"),
-}
 
 
 class Items:

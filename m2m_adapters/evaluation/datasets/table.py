@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from m2m_adapters._internal.languages import is_known
+from m2m_adapters._internal.media import SUFFIXES
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.benchmark import Benchmark
-from m2m_adapters.evaluation.datasets.assemble import SUFFIXES, Items, Row, assemble, below
+from m2m_adapters.evaluation.datasets.assemble import Items, Row, assemble, below
 from m2m_adapters.evaluation.datasets.table_files import KINDS, records
 
 ITEM = ("item", "file_name", "filename", "file", "path", "image", "audio", "image_name",
