@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -83,3 +86,31 @@ def test_a_silent_override_is_refused() -> None:
         type("Sly", (TextEncoderSuite,), {"test_unicode": lambda self: None, "__module__": "x"})
     with pytest.raises(TypeError, match="a reason"):
         type("Sly", (TextEncoderSuite,), {"xfail": {"test_unicode": " "}, "__module__": "x"})
+
+
+class _Raises(ToySource):
+    def encode(self, texts: Sequence[str], **options: Any) -> Vectors:
+        return np.stack([super(_Raises, self).encode([text])[0] for text in texts])
+
+
+def test_no_texts_fail_with_words_that_say_what_to_return() -> None:
+    wanted = r"encode\(\[\]\) raised ValueError.*return np\.zeros\(\(0, 64\), np\.float32\)"
+    with pytest.raises(AssertionError, match=wanted):
+        TextEncoderSuite().test_empty_input(_Raises())
+    with pytest.raises(AssertionError, match=r"encode\(\[\]\) gave shape \(0,\); return"):
+        TextEncoderSuite().test_empty_input(_Cheat("empty"))
+
+
+def test_the_suites_raise_no_warnings(tmp_path: Path) -> None:
+    file = tmp_path / "test_it.py"
+    file.write_text(
+        "from m2m_adapters.testing import *\n"
+        "class TestSource(TextEncoderSuite):\n"
+        "    def make(self): return ToySource()\n"
+        "class TestTarget(ModalityModelSuite):\n"
+        "    def make(self): return AffineTarget()\n"
+        "    def items(self): return ['a', 'b', 'c']\n"
+    )
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-W", "error", str(file)],
+                          cwd=tmp_path, capture_output=True, text=True, timeout=120)  # fmt: skip
+    assert done.returncode == 0 and "warning" not in done.stdout, done.stdout

@@ -13,6 +13,7 @@ A check may be left out only by an xfail that says why::
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -39,11 +40,43 @@ UNICODE = [
 ]
 
 
+def _check_rows(vectors: Any, rows: int, dim: int, call: str) -> None:
+    """What every result promises: a finite float32 array ``[rows, dim]``."""
+    assert isinstance(vectors, np.ndarray), f"{call} gave a {type(vectors).__name__}, not an array"
+    assert vectors.shape == (rows, dim), f"{call} gave shape {vectors.shape}, not {(rows, dim)}"
+    assert vectors.dtype == np.float32, f"{call} gave {vectors.dtype}; add .astype(np.float32)"
+    assert np.isfinite(vectors).all(), f"{call} gave NaN or infinity"
+
+
+def _check_empty(call: Callable[[], Any], dim: int, what: str) -> None:
+    remedy = f"return np.zeros((0, {dim}), np.float32) when there is nothing to encode"
+    try:
+        vectors = call()
+    except Exception as error:
+        raise AssertionError(f"{what} raised {type(error).__name__}: {error}; {remedy}") from error
+    shape = getattr(vectors, "shape", None)
+    assert shape == (0, dim), f"{what} gave shape {shape}; {remedy}"
+
+
 class _Suite:
-    """Honours ``xfail`` and refuses silent overrides."""
+    """Applies ``xfail``, refuses silent overrides, and makes one object for all checks."""
 
     xfail: ClassVar[dict[str, str]] = {}
     tolerance: float = 1e-5
+    _shared: ClassVar[Any] = None
+
+    def make(self) -> Any:
+        raise NotImplementedError
+
+    def _made_once(self) -> Any:
+        # Not a class-scoped fixture: pytest 10 refuses those as instance methods.
+        if type(self)._shared is None:
+            type(self)._shared = self.make()
+        return type(self)._shared
+
+    @classmethod
+    def teardown_class(cls) -> None:
+        cls._shared = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -59,7 +92,7 @@ class _Suite:
             raise TypeError(f"{cls.__name__}.xfail needs a known check and a reason: {unknown}")
 
     @pytest.fixture(autouse=True)
-    def _honour_xfail(self, request: pytest.FixtureRequest) -> None:
+    def _apply_xfail(self, request: pytest.FixtureRequest) -> None:
         reason = self.xfail.get(request.node.originalname)
         if reason:
             request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
@@ -71,9 +104,10 @@ class TextEncoderSuite(_Suite):
     def make(self) -> TextEncoder:
         raise NotImplementedError("return a fresh encoder")
 
-    @pytest.fixture(scope="class")
-    def encoder(self, request: pytest.FixtureRequest) -> TextEncoder:
-        return request.cls().make()  # type: ignore[no-any-return]
+    @pytest.fixture
+    def encoder(self) -> TextEncoder:
+        encoder: TextEncoder = self._made_once()
+        return encoder
 
     def test_is_a_text_encoder(self, encoder: TextEncoder) -> None:
         assert isinstance(encoder, TextEncoder)
@@ -81,14 +115,10 @@ class TextEncoderSuite(_Suite):
         assert encoder.max_tokens is None or encoder.max_tokens > 0
 
     def test_shape_and_dtype(self, encoder: TextEncoder) -> None:
-        vectors = encoder.encode(TEXTS)
-        assert isinstance(vectors, np.ndarray)
-        assert vectors.shape == (len(TEXTS), encoder.dim)
-        assert vectors.dtype == np.float32
-        assert np.isfinite(vectors).all()
+        _check_rows(encoder.encode(TEXTS), len(TEXTS), encoder.dim, "encode(texts)")
 
     def test_empty_input(self, encoder: TextEncoder) -> None:
-        assert encoder.encode([]).shape == (0, encoder.dim)
+        _check_empty(lambda: encoder.encode([]), encoder.dim, "encode([])")
 
     def test_order_is_kept(self, encoder: TextEncoder) -> None:
         forward, backward = encoder.encode(TEXTS), encoder.encode(TEXTS[::-1])
@@ -137,9 +167,10 @@ class ModalityModelSuite(_Suite):
         """At least three different items; unused when the model encodes none."""
         return []
 
-    @pytest.fixture(scope="class")
-    def model(self, request: pytest.FixtureRequest) -> ModalityModel:
-        return request.cls().make()  # type: ignore[no-any-return]
+    @pytest.fixture
+    def model(self) -> ModalityModel:
+        model: ModalityModel = self._made_once()
+        return model
 
     def test_is_a_modality_model(self, model: ModalityModel) -> None:
         assert isinstance(model, ModalityModel)
@@ -148,10 +179,9 @@ class ModalityModelSuite(_Suite):
         assert model.space == model.text.space
 
     def test_text_tower(self, model: ModalityModel) -> None:
-        vectors = model.text.encode(TEXTS)
-        assert vectors.shape == (len(TEXTS), model.space.dim)
-        assert np.isfinite(vectors).all()
-        assert model.text.encode([]).shape == (0, model.space.dim)
+        dim = model.space.dim
+        _check_rows(model.text.encode(TEXTS), len(TEXTS), dim, "text.encode(texts)")
+        _check_empty(lambda: model.text.encode([]), dim, "text.encode([])")
 
     def test_honest_absence(self, model: ModalityModel) -> None:
         assert not model.can("fly")
@@ -161,7 +191,9 @@ class ModalityModelSuite(_Suite):
         if not model.can("generate"):
             with pytest.raises(AbilityMissing):
                 model.generate(np.zeros((1, model.space.dim), np.float32))
-        assert model.can("encode_items") or model.can("generate")
+        assert model.can("encode_items") or model.can("generate"), (
+            "a target encodes items or generates them: implement encode_items or generate"
+        )
 
     def _encoded(self, model: ModalityModel) -> tuple[list[Any], Vectors]:
         if not model.can("encode_items"):
@@ -172,15 +204,13 @@ class ModalityModelSuite(_Suite):
 
     def test_items_shape_and_dtype(self, model: ModalityModel) -> None:
         items, vectors = self._encoded(model)
-        assert vectors.shape == (len(items), model.space.dim)
-        assert vectors.dtype == np.float32
-        assert np.isfinite(vectors).all()
+        _check_rows(vectors, len(items), model.space.dim, "encode_items(items)")
         if model.space.normalized:
             np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3)
 
     def test_no_items(self, model: ModalityModel) -> None:
         self._encoded(model)
-        assert model.encode_items([]).shape == (0, model.space.dim)
+        _check_empty(lambda: model.encode_items([]), model.space.dim, "encode_items([])")
 
     def test_items_deterministic_and_in_order(self, model: ModalityModel) -> None:
         items, vectors = self._encoded(model)
