@@ -1,4 +1,4 @@
-"""`m2m new-plugin` in a fresh virtual environment: installs, is listed, passes its suite, aligns."""
+"""`m2m new-plugin` from the built wheel alone: installs, is listed, passes its suite, aligns."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import sysconfig
 from pathlib import Path
 
 import pytest
-from fake_dist import run_m2m
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.testing.new_plugin import write_plugin
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def run(command: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -23,8 +24,10 @@ def run(command: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
 
 def test_a_new_plugin_works_from_outside(tmp_path: Path) -> None:
     pytest.importorskip("hatchling")
-    made = run_m2m("new-plugin", "my-letters", cwd=tmp_path)
-    assert made.returncode == 0, made.stderr
+    built = run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps",
+                 "--no-build-isolation", "--wheel-dir", str(tmp_path), str(ROOT)], tmp_path)  # fmt: skip
+    assert built.returncode == 0, built.stderr
+    (wheel,) = tmp_path.glob("m2m_adapters-*.whl")
     venv = tmp_path / "venv"
     run([sys.executable, "-m", "venv", str(venv)], tmp_path)
     # A new environment that sees the libraries of this one: torch is not fetched again.
@@ -35,10 +38,19 @@ def test_a_new_plugin_works_from_outside(tmp_path: Path) -> None:
     (Path(where) / "outer.pth").write_text(
         "".join(f"import site; site.addsitedir({path!r})\n" for path in sorted(seen))
     )
-    installed = run([str(python), "-m", "pip", "install", "--no-deps", "--no-build-isolation",
-                     str(tmp_path / "m2m-my-letters")], tmp_path)  # fmt: skip
-    assert installed.returncode == 0, installed.stderr
     m2m = [str(python), "-m", "m2m_cli.main"]
+
+    def install(what: Path) -> None:
+        done = run([str(python), "-m", "pip", "install", "--quiet", "--no-deps",
+                    "--no-build-isolation", "--force-reinstall", str(what)], tmp_path)  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+    install(wheel)
+    core = run([str(python), "-c", "import m2m_adapters; print(m2m_adapters.__file__)"], tmp_path)
+    assert core.stdout.startswith(str(venv)), "this test is about the wheel, not the repository"
+    written = run([*m2m, "new-plugin", "my-letters"], tmp_path)
+    assert written.returncode == 0, written.stderr
+    install(tmp_path / "m2m-my-letters")
     health = {row["distribution"]: row for row in
               json.loads(run([*m2m, "plugins", "--json"], tmp_path).stdout)}  # fmt: skip
     assert health["m2m-my-letters"]["health"] == "ok"
@@ -69,3 +81,12 @@ def test_an_existing_folder_is_spared(tmp_path: Path) -> None:
     (tmp_path / "x" / "mine").write_text("dear")
     with pytest.raises(UserError, match="exists already"):
         write_plugin("fine", tmp_path / "x")
+
+
+def test_a_new_plugin_is_typed(tmp_path: Path) -> None:
+    """Strict mypy is content with what authors start from."""
+    pytest.importorskip("mypy")
+    folder = write_plugin("typed", tmp_path / "typed")
+    done = run([sys.executable, "-m", "mypy", "--strict", "--ignore-missing-imports",
+                "--follow-imports", "silent", "--no-incremental", str(folder / "m2m_typed")], ROOT)  # fmt: skip
+    assert done.returncode == 0, done.stdout
