@@ -257,3 +257,38 @@ def test_structures_cannot_be_changed(record: Record) -> None:
     with pytest.raises(AttributeError):
         record.source.name = "other"  # type: ignore[misc]
     assert msgspec.to_builtins(record) == record.to_dict()
+
+
+def test_the_training_checkpoint_stays_until_the_adapter_is_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from m2m_adapters.alignment import checkpoint
+    from m2m_adapters.embeddings.store import Store
+
+    monkeypatch.setattr(checkpoint, "EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoint.Checkpoint.__init__, "__defaults__", (0.0,))
+    made = m2m.align("toy-source", "toy-target", SENTENCES, recipe="paper", epochs=3,
+                     progress=False, store=Store(tmp_path / "store"))  # fmt: skip
+    training = tmp_path / "store" / "training"
+    assert len(list(training.glob("*.pt"))) == 1
+    (tmp_path / "full").write_text("a file where the folder should be")
+    with pytest.raises(UserError):
+        made.save(tmp_path / "full")
+    assert len(list(training.glob("*.pt"))) == 1
+    made.save(tmp_path / "a")
+    assert not list(training.glob("*.pt"))
+
+
+@pytest.mark.parametrize("where", ["thesis", ".", "thesis/thesis.txt"])
+def test_the_command_refuses_the_place_before_it_reads_a_sentence(
+    tmp_path: Path, where: str
+) -> None:
+    from fake_dist import run_m2m
+
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "thesis.txt").write_text("years")
+    done = run_m2m("align", "-s", "toy-source", "-t", "toy-target", "--texts", "missing.txt",
+                   "--out", where, cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 2 and "missing.txt" not in done.stderr
+    assert "holds other things" in done.stderr or "is a file" in done.stderr
+    assert (tmp_path / "thesis" / "thesis.txt").read_text() == "years"

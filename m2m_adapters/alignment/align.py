@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from m2m_adapters._internal.processes import team
 from m2m_adapters._internal.progress import Progress, progress_for
 from m2m_adapters.alignment.anytime import Grower, Grown, Stopping
+from m2m_adapters.alignment.checkpoint import until_saved
 from m2m_adapters.alignment.fit import Fitted, fit, held_out_loss, top1
 from m2m_adapters.alignment.pairs import Pairs, held_out_size
 from m2m_adapters.alignment.recipes import Recipe
@@ -86,7 +87,7 @@ def align(
     towers = (StoredEncoder(encoder, kept, "source"), StoredEncoder(model.text, kept, "target"))
     grower = Grower(*towers, corpus.sentences, normalized, seed)
     grown = grower.grow(chosen, stopping or Stopping(), bar)
-    with tracking(track, chosen.to_dict()) as tracker:
+    with tracking(track, chosen.to_dict()) as tracker, until_saved() as finished:
         fitted = fit(
             grown.pairs,
             chosen,
@@ -99,6 +100,7 @@ def align(
             track=tracker,
         )
     made = _assemble(encoder, model, names, corpus, grown, fitted, chosen, seed, options)
+    made.when_saved = finished
     made.seconds = dict(bar.seconds)
     made.encoding = {tower.what: tower.speed.to_dict() for tower in towers}
     return made

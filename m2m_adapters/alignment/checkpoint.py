@@ -1,4 +1,4 @@
-"""Where a training was, in one file: written now and then, gone when the training is done."""
+"""Training checkpoint: saved periodically, deleted when its adapter is on disk."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import hashlib
 import io
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,23 @@ from m2m_adapters.errors import UserError
 EVERY_SECONDS = 30.0
 FORGOTTEN_DAYS = 30
 DIGEST_BYTES = 16
+
+
+_finished: ContextVar[list[Callable[[], None]] | None] = ContextVar("finished", default=None)
+
+
+@contextmanager
+def until_saved() -> Iterator[list[Callable[[], None]]]:
+    """Keep checkpoints of trainings that end in the block; call what is collected to delete them.
+
+    A result that cannot be saved (a full disk) is then not lost: the next run resumes.
+    """
+    finished: list[Callable[[], None]] = []
+    token = _finished.set(finished)
+    try:
+        yield finished
+    finally:
+        _finished.reset(token)
 
 
 class Checkpoint:
@@ -63,7 +82,14 @@ class Checkpoint:
         self._last = time.monotonic()
 
     def drop(self) -> None:
-        """The training is done."""
+        """Delete the file; inside :func:`until_saved`, leave that to whoever saves the result."""
+        finished = _finished.get()
+        if finished is None:
+            self.remove()
+        else:
+            finished.append(self.remove)
+
+    def remove(self) -> None:
         self.path.unlink(missing_ok=True)
 
     def _sweep(self) -> None:

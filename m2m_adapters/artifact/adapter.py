@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -51,6 +51,7 @@ class Adapter:
     projector: the learned map. record: the content of ``adapter.json``, immutable.
     seconds: time per stage, right after ``align``; encoding: what each tower encoded, and how
     fast. Neither is part of the artifact: the same inputs give the same files.
+    when_saved: called once after the next ``save``, to delete what a lost adapter would need.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Adapter:
         self.record = record
         self.seconds: dict[str, float] = {}
         self.encoding: dict[str, dict[str, float]] = {}
+        self.when_saved: list[Callable[[], None]] = []
         self._source, self._target = source, target
         self._options = options or {}
 
@@ -215,6 +217,8 @@ class Adapter:
             (temporary / WEIGHTS).write_bytes(weights)
             (temporary / RECORD).write_bytes(encoded)
             (temporary / CARD).write_text(readme, encoding="utf-8")
+        while self.when_saved:
+            self.when_saved.pop()()
         return folder
 
 
