@@ -75,7 +75,7 @@ def find(kind: str, name: str, **options: Any) -> Resolved:
                 raise UserError(f"'{name}' lacks a model", f"write {scheme}:ORG/MODEL or a folder")
             return Resolved(offer, (rest,), options)
         if scheme in registry().plugins:
-            line = registry().plugins[scheme].get("install", "")
+            line = registry().plugins[scheme].install
             raise UserError(f"the plugin for '{scheme}:' is not installed", line)
         raise unknown(kind, name)
     offer = known.find(kind, name)
