@@ -13,7 +13,7 @@ import m2m_adapters as m2m
 from m2m_adapters._internal.languages import language, normalize_tag
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation import Benchmark, LazyItems, System, evaluate
-from m2m_adapters.evaluation.consistency import consistency
+from m2m_adapters.evaluation.agreement import agreement, consistency
 from m2m_adapters.evaluation.corrections import csls, inverted_softmax, without_language
 from m2m_adapters.evaluation.intervals import Resampler, average, difference
 from m2m_adapters.evaluation.metrics import FIGURES, item_to_text, text_to_item
@@ -306,7 +306,8 @@ def test_consistency() -> None:
         c: np.stack([rng.permutation(15)[:10] for _ in o]).astype(np.int32)
         for c, o in owners.items()
     }
-    told = consistency(top, made)
+    ranks = {c: rng.integers(1, 15, len(o)).astype(np.int32) for c, o in owners.items()}
+    told = consistency(top, ranks, made)
     shares: dict[tuple[str, str], list[float]] = {}
     for item in (1, 3, 5, 9):
         sets = {c: set(top[c][list(o).index(item)].tolist()) for c, o in owners.items()}
@@ -316,9 +317,15 @@ def test_consistency() -> None:
     assert told["items"] == 4
     assert told["all pairs"] == pytest.approx(np.mean(list(means.values())), abs=0.01)
     assert told["with English"]["ja"] == pytest.approx(means["en", "ja"], abs=0.01)
-    same = consistency({"en": top["en"], "ja": top["en"]},
+    spreads = []
+    for item in (1, 3, 5, 9):
+        mine = [float(ranks[c][list(o).index(item)]) for c, o in owners.items()]
+        spreads.append(sum((rank - sum(mine) / 3) ** 2 for rank in mine) / 3)
+    assert told["mean rank variance"] == pytest.approx(sum(spreads) / 4, abs=0.001)
+    same = consistency({"en": top["en"], "ja": top["en"]}, {"en": ranks["en"], "ja": ranks["en"]},
                        Benchmark("b", "words", made.items, {"en": ["x"] * 15, "ja": ["y"] * 15}))  # fmt: skip
-    assert same["all pairs"] == 100.0
+    assert same["all pairs"] == 100.0 and same["mean rank variance"] == 0
+    assert agreement({"en": top["en"]}, {"en": ranks["en"]}, made) is None
 
 
 # --- corrections ---------------------------------------------------------------------------

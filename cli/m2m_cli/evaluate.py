@@ -21,6 +21,7 @@ from m2m_cli.output import print_json, table
 if TYPE_CHECKING:
     from m2m_adapters.artifact.adapter import Adapter
     from m2m_adapters.evaluation import Evaluation, GeneratorEvaluation
+    from m2m_adapters.report.trust_tables import Table
 
 
 def evaluate(
@@ -51,6 +52,15 @@ def evaluate(
     ),
     correct: list[str] | None = typer.Option(
         None, "--correct", help="Beside it: csls, qb-norm, centred, lir, lsar; repeatable."
+    ),
+    trust: bool = typer.Option(
+        True,
+        "--trust/--no-trust",
+        help="Also: English before and after, agreement of languages, mixed queries, false "
+        "friends. Encodes captions three times instead of once.",
+    ),
+    false_friends: bool = typer.Option(
+        False, "--false-friends", help="Only the probe of false friends; needs no benchmark."
     ),
     protocol: str = typer.Option("all", "--protocol", help="all, xtd or clip-benchmark."),
     texts: list[str] | None = typer.Option(
@@ -93,15 +103,20 @@ def evaluate(
     from m2m_adapters.errors import UserError
     from m2m_adapters.evaluation import BASELINES, Prompts
     from m2m_adapters.evaluation import evaluate as measure
+    from m2m_adapters.evaluation.false_friends import check_languages
     from m2m_adapters.evaluation.find import load_benchmark
     from m2m_adapters.evaluation.systems import beside
     from m2m_adapters.report.evaluation_page import check_format
 
     for path in report or ():
         check_format(path)
-    if (benchmark is None) == (suite is None):
-        raise UserError("nothing to evaluate on", "give either --benchmark or --suite mteb")
+    if sum((benchmark is not None, suite is not None, false_friends)) != 1:
+        raise UserError(
+            "what should be evaluated?", "give one of --benchmark, --suite mteb, --false-friends"
+        )
     chosen = _listed(langs)
+    if false_friends:
+        check_languages(chosen)
     loaded = load_adapter(adapter, device=device, trust_remote_code=trust_remote_code)
     painting = Painting(scorer, reference_items, limit, steps, batch_size)
     for_items = {
@@ -110,6 +125,10 @@ def evaluate(
         "--baselines": baselines, "--baseline": baseline, "--against": against,
         "--correct": correct, "--protocol": protocol != "all", "--texts": texts,
     }  # fmt: skip
+    if false_friends:
+        painting.refuse("the probe of false friends")
+        _false_friends(loaded, chosen, json)
+        return
     if benchmark is None:
         painting.refuse("a suite")
         _suite(loaded, suite, _listed(tasks), chosen, json)
@@ -154,6 +173,7 @@ def evaluate(
         corrections=correct or (),
         texts=texts or None,
         skip_bad=skip_bad,
+        trust=trust,
         seed=seed,
         device=device,
         progress=progress_for(),
@@ -198,6 +218,23 @@ def _listed(given: str | None) -> list[str] | None:
     return [part.strip() for part in given.split(",") if part.strip()] if given else None
 
 
+def _false_friends(adapter: Adapter, langs: list[str] | None, json: bool) -> None:
+    from m2m_adapters.evaluation.false_friends import false_friends
+    from m2m_adapters.report.trust_tables import false_friends_table
+
+    found = false_friends(adapter, langs)
+    if json:
+        print_json(found)
+        return
+    typer.echo(titled(false_friends_table(found)))
+
+
+def titled(one: Table) -> str:
+    """A table of the report under its title, with its note."""
+    drawn = [table(one.rows, one.header)] if one.rows else []
+    return "\n".join([f"\n{one.title}", *drawn, one.note])
+
+
 def _suite(
     adapter: Adapter,
     suite: str | None,
@@ -225,8 +262,10 @@ def _suite(
 def results_table(found: Evaluation) -> str:
     """A row for each language: R@k from text to item and back, and the baselines' R@10."""
     from m2m_adapters.report.tables import rows_of
+    from m2m_adapters.report.trust_tables import trust_tables
 
     header, rows = rows_of(found, codes=True, back=(1, 5, 10))
     bench = found.benchmark
-    told = f"{bench.name}: {len(bench.items):,} items, protocol {found.protocol}\n"
-    return told + table(rows, header)
+    head = f"{bench.name}: {len(bench.items):,} items, protocol {found.protocol}\n"
+    trust = [titled(one) for one in trust_tables(found)] if found.trust else []
+    return "\n".join([head + table(rows, header), *trust])

@@ -7,52 +7,21 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
-from m2m_adapters._internal.languages import language
 from m2m_adapters._internal.progress import Progress
 from m2m_adapters.artifact.adapter import Adapter
 from m2m_adapters.corpus.sentences import TextsLike
 from m2m_adapters.errors import UserError
+from m2m_adapters.evaluation.agreement import consistency
 from m2m_adapters.evaluation.benchmark import Benchmark
-from m2m_adapters.evaluation.consistency import consistency
 from m2m_adapters.evaluation.corpus_again import english_sentences
-from m2m_adapters.evaluation.intervals import Figures, Resampler, average, difference
-from m2m_adapters.evaluation.metrics import DIRECTIONS, item_to_text, text_to_item
-from m2m_adapters.evaluation.ranking import Ints, Penalty, rank
+from m2m_adapters.evaluation.intervals import Figures, Resampler, difference
+from m2m_adapters.evaluation.metrics import DIRECTIONS
+from m2m_adapters.evaluation.scored import Scored, Scorer
 from m2m_adapters.evaluation.systems import System, systems
+from m2m_adapters.evaluation.trust import trust_report
 from m2m_adapters.interfaces import Vectors
 from m2m_adapters.models.devices import choose_device
 from m2m_adapters.models.items import Skipped
-
-
-@dataclass
-class Scored:
-    """One system on one benchmark.
-
-    top: language -> int32 ``[captions, 10]``, the first items. ranks: language -> int32
-    ``[captions]``, the rank of the right item.
-    """
-
-    system: System
-    figures: dict[str, dict[str, Figures]]
-    top: dict[str, Ints]
-    ranks: dict[str, Ints]
-    vectors: dict[str, Vectors] = field(repr=False)
-
-    def averages(self) -> dict[str, dict[str, Figures]]:
-        """Macro averages: all, without English, by script and by family."""
-        groups: dict[str, list[str]] = {"all languages": list(self.figures)}
-        if "en" in self.figures and len(self.figures) > 1:
-            groups["without English"] = [code for code in self.figures if code != "en"]
-        for code in self.figures:
-            known = language(code)
-            groups.setdefault(f"script: {known.script}", []).append(code)
-            groups.setdefault(f"family: {known.family}", []).append(code)
-        return {
-            name: {d: average([self.figures[c][d] for c in codes]) for d in DIRECTIONS}
-            for name, codes in groups.items()
-        }
 
 
 @dataclass
@@ -64,6 +33,7 @@ class Evaluation:
     adapter: dict[str, Any]
     scored: list[Scored]
     items: Vectors = field(repr=False)
+    trust: dict[str, object] = field(default_factory=dict)
 
     def __getitem__(self, system: str) -> Scored:
         return next(one for one in self.scored if one.system.name == system)
@@ -93,7 +63,8 @@ class Evaluation:
                 "what": one.system.description,
                 "languages": _as_dicts(one.figures),
                 "averages": _as_dicts(one.averages()),
-                "consistency": consistency(one.top, self.benchmark),
+                "groups": one.groups(),
+                "consistency": consistency(one.top, one.ranks, self.benchmark),
             }
         first = self.scored[0]
         found["compared with the adapter"] = {
@@ -104,6 +75,8 @@ class Evaluation:
             }
             for other in self.scored[1:]
         }
+        if self.trust:
+            found["trust"] = self.trust
         return found
 
 
@@ -125,6 +98,7 @@ def evaluate(
     corrections: Sequence[str] = (),
     texts: TextsLike | None = None,
     skip_bad: bool = False,
+    trust: bool = False,
     seed: int = 0,
     device: str = "auto",
     progress: Progress | None = None,
@@ -135,6 +109,7 @@ def evaluate(
     corrections: named post-processing, each reported as a system of its own.
     texts: English corpus for fitted baselines and query banks; the adapter's own by default.
     skip_bad: leave out items that cannot be read, and name them; an error otherwise.
+    trust: also the trust report; encodes every caption three times instead of once.
     device: where similarities are computed; the models keep the device they were loaded on.
     """
     bar = progress or Progress()
@@ -144,7 +119,7 @@ def evaluate(
     with bar.stage("load", None):
         compared = [*systems(adapter, baselines, texts), *others]
     items, asked = _encode_items(adapter, asked, skip_bad, bar)
-    scorer = _Scorer(asked, items, Resampler(len(asked.items), seed=seed), compute)
+    scorer = Scorer(asked, items, Resampler(len(asked.items), seed=seed), compute)
     scored = []
     for system in compared:
         with bar.stage(f"encode texts: {system.name}", len(asked.languages), "languages") as done:
@@ -165,13 +140,18 @@ def evaluate(
             lambda: english_sentences(adapter, texts, limit=BANK),
         ):
             scored.append(scorer(system, vectors, penalties))
+    report: dict[str, object] = {}
+    if trust:
+        with bar.stage("trust report", None):
+            native = next((one for one in scored if one.system.name == "native"), None)
+            report = trust_report(adapter, scored[0], scorer, native)
     described = {
         "name": adapter.name,
         "digest": adapter.digest,
         "source": adapter.record.source.name,
         "target": adapter.record.target.name,
     }
-    return Evaluation(asked, protocol, described, scored, items)
+    return Evaluation(asked, protocol, described, scored, items, report)
 
 
 def _encode_items(
@@ -190,34 +170,6 @@ def _encode_items(
     return items, asked.without({one.index: one.reason for one in skipped})
 
 
-@dataclass(frozen=True)
-class _Scorer:
-    """Ranks the vectors of a system and turns the ranks into figures."""
-
-    asked: Benchmark
-    items: Vectors
-    resample: Resampler
-    device: str
-
-    def __call__(
-        self,
-        system: System,
-        vectors: dict[str, Vectors],
-        penalties: dict[str, Penalty] | None = None,
-    ) -> Scored:
-        figures, top, places = {}, {}, {}
-        for code, rows in vectors.items():
-            owners = self.asked.owners[code]
-            penalty = penalties.get(code) if penalties else None
-            ranks = rank(rows, self.items, owners, penalty=penalty, device=self.device)
-            figures[code] = {
-                "text_to_item": self.resample(text_to_item(ranks, owners)),
-                "item_to_text": self.resample(item_to_text(ranks)),
-            }
-            top[code], places[code] = ranks.top, ranks.text
-        return Scored(system, figures, top, places, vectors)
-
-
 def _same_modality(adapter: Adapter, benchmark: Benchmark) -> None:
     if benchmark.modality != adapter.modality:
         raise UserError(
@@ -225,14 +177,3 @@ def _same_modality(adapter: Adapter, benchmark: Benchmark) -> None:
             f"the adapter maps into a space of kind {adapter.modality}",
             f"choose a benchmark of {adapter.modality} items (`m2m list --benchmarks`)",
         )
-
-
-def worst_queries(scored: Scored, n: int = 12) -> list[tuple[str, int, int]]:
-    """(language, caption number, rank of the right item) of queries that rank it below first,
-    the worst ones first."""
-    misses = []
-    for code, ranks in scored.ranks.items():
-        for place in np.argsort(-ranks, kind="stable")[:n]:
-            if ranks[place] > 1:
-                misses.append((code, int(place), int(ranks[place])))
-    return sorted(misses, key=lambda row: -row[2])[:n]

@@ -9,7 +9,8 @@ from pathlib import Path
 from m2m_adapters._internal.files import whole_file
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.generator_evaluation import GeneratorEvaluation
-from m2m_adapters.evaluation.scoring import Evaluation, worst_queries
+from m2m_adapters.evaluation.scored import worst_queries
+from m2m_adapters.evaluation.scoring import Evaluation
 from m2m_adapters.report import generator_page, sections
 from m2m_adapters.report.page import document
 from m2m_adapters.report.tables import caption_of, latex, markdown
@@ -49,6 +50,7 @@ def page(found: Evaluation) -> str:
                 sections.language_bars(found),
                 sections.recall_curves(found),
                 sections.compared(found),
+                sections.trust(found),
                 _misses(found),
                 f"<p class='note'>Adapter {escape(str(found.adapter['digest']))}, benchmark "
                 f"{escape(found.benchmark.digest)}.</p>",

@@ -15,6 +15,7 @@ from m2m_adapters.report import charts
 from m2m_adapters.report.media import image_uri, media
 from m2m_adapters.report.page import html_table
 from m2m_adapters.report.tables import rows_of
+from m2m_adapters.report.trust_tables import trust_tables
 
 LISTED = 20  # names of items that were left out
 
@@ -179,6 +180,15 @@ def _hit(found: Evaluation, item: int, *, right: bool, caption: str = "") -> str
     drawn = media(bench.items[item], bench.modality, bench.item_name(item))
     below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
     return f'<figure class="{"right" if right else "other"}">{drawn}{below}</figure>'
+
+
+def trust(found: Evaluation) -> str:
+    """Averages by script and family, and the trust report, a table each."""
+    parts = []
+    for one in trust_tables(found):
+        drawn = html_table(one.header, one.rows) if one.rows else ""
+        parts.append(f"<h3>{escape(one.title)}</h3>{drawn}<p class='note'>{escape(one.note)}</p>")
+    return "<h2>Can it be trusted?</h2>" + "".join(parts)
 
 
 def left_out(found: Evaluation) -> str:

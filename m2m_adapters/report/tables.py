@@ -7,6 +7,7 @@ from html import escape
 
 from m2m_adapters._internal.languages import language
 from m2m_adapters.evaluation.scoring import Evaluation
+from m2m_adapters.report.trust_tables import trust_tables
 
 
 def rows_of(
@@ -55,8 +56,14 @@ def caption_of(found: Evaluation) -> str:
 
 
 def markdown(found: Evaluation) -> str:
-    """The table under its caption."""
-    return markdown_table(*rows_of(found), caption_of(found))
+    """The table of languages under its caption, then the tables of the trust report."""
+    parts = [markdown_table(*rows_of(found), caption_of(found))]
+    for one in trust_tables(found):
+        parts.append(f"## {one.title}\n")
+        parts.append(
+            markdown_table(one.header, one.rows, one.note) if one.rows else plain(one.note) + "\n"
+        )
+    return "\n".join(parts)
 
 
 def latex(found: Evaluation) -> str:

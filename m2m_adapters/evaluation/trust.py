@@ -1,0 +1,173 @@
+"""Trust report: what a figure by language does not say.
+
+Whether the map costs English anything, whether languages agree on what they find, how queries in
+two languages at once fare, and whether words that look English are read as English.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from m2m_adapters.evaluation.agreement import RANK_VARIANCE_SOURCE, agreement
+from m2m_adapters.evaluation.benchmark import Benchmark, Owners
+from m2m_adapters.evaluation.code_switch import RULE, mixed
+from m2m_adapters.evaluation.false_friends import false_friends
+from m2m_adapters.evaluation.intervals import Figures, difference, interval
+from m2m_adapters.evaluation.metrics import Floats
+from m2m_adapters.evaluation.ranking import Ints, rank
+from m2m_adapters.evaluation.scored import Scored, Scorer
+from m2m_adapters.evaluation.systems import Encode, System
+from m2m_adapters.interfaces import Vectors
+from m2m_adapters.models.text_encoder import embed
+
+if TYPE_CHECKING:
+    from m2m_adapters.artifact.adapter import Adapter
+
+ENGLISH = "en"
+TOP = 10
+
+
+def trust_report(
+    adapter: Adapter, own: Scored, scorer: Scorer, native: Scored | None = None
+) -> dict[str, object]:
+    """Every part of the report; a part that does not apply says why.
+
+    own: the adapter's results. native: those of the target's own text tower, if they are there.
+    """
+    asked, weights = scorer.asked, scorer.resample.weights
+    english: dict[str, object] = {"not applicable": "the benchmark has no English captions"}
+    if ENGLISH in asked.captions:
+        if native is None:
+            tower = System("native", "", lambda texts: embed(adapter.target.text, texts))
+            vectors = {ENGLISH: tower.encode(asked.captions[ENGLISH])}
+            native = scorer(tower, vectors)
+        way = "text_to_item"
+        english = english_check(own.figures[ENGLISH][way], native.figures[ENGLISH][way])
+    return {
+        "English before and after": english,
+        "agreement": agreement_report(own.top, own.ranks, asked, weights),
+        "code-switched": code_switched(
+            own.system.encode, own.ranks, asked, scorer.items, weights, scorer.device
+        ),
+        "false friends": false_friends(adapter, list(asked.captions)),
+    }
+
+
+def english_check(adapter: Figures, tower: Figures) -> dict[str, object]:
+    """English through the adapter against the target's own text tower, paired by item.
+
+    ``no loss`` needs an interval of the difference that holds no loss; ``loss`` one that holds
+    nothing else.
+    """
+    paired = difference(adapter, tower)
+    before, after = tower.to_dict(), adapter.to_dict()
+    return {
+        name: {
+            "own tower": before[name],
+            "adapter": after[name],
+            **paired[name],
+            "verdict": _verdict(paired[name]["low"], paired[name]["high"]),
+        }
+        for name in ("R@1", "R@10")
+    }
+
+
+def _verdict(low: float, high: float) -> str:
+    if low >= 0:
+        return "no loss"
+    return "loss" if high < 0 else f"undecided: a loss of up to {-low:.1f} is possible"
+
+
+def agreement_report(
+    top: Mapping[str, Ints], ranks: Mapping[str, Ints], benchmark: Benchmark, weights: Floats
+) -> dict[str, object]:
+    """Agreement between languages on one item, with intervals over items."""
+    found = agreement(top, ranks, benchmark)
+    if found is None:
+        return {"not applicable": "no item is described in two languages"}
+    asked = weights[:, found.items]
+    counts = np.maximum(asked.sum(1), 1e-12)
+
+    def share(values: Floats) -> list[float]:
+        return interval(float(values.mean()), (asked @ values) / counts)
+
+    spread = found.rank_variance
+    low, high = np.percentile((asked @ spread) / counts, [2.5, 97.5])
+    return {
+        "items": len(found.items),
+        "first ten in common": share(found.overlap),
+        "with English": {code: share(values) for code, values in found.with_english().items()},
+        "mean rank variance": [round(float(v), 3) for v in (spread.mean(), low, high)],
+        "measure": RANK_VARIANCE_SOURCE,
+    }
+
+
+def code_switched(
+    encode: Encode,
+    ranks: Mapping[str, Ints],
+    benchmark: Benchmark,
+    items: Vectors,
+    weights: Floats,
+    device: str,
+) -> dict[str, object]:
+    """R@10 of queries that begin in one language and end in another, each pair with English.
+
+    Beside it, on the same items, the mean of the two languages on their own.
+    """
+    others = [code for code in benchmark.languages if code != ENGLISH]
+    if ENGLISH not in benchmark.captions or not others:
+        return {"not applicable": "the benchmark has no language beside English"}
+    rows: dict[str, object] = {}
+    means: dict[str, list[tuple[float, Floats]]] = {}
+    for code in others:
+        english, foreign, owners = _parallel(benchmark, code)
+        if not len(owners):
+            continue
+        pure = (_hits(ranks[ENGLISH][english]) + _hits(ranks[code][foreign])) / 2
+        a = [benchmark.captions[ENGLISH][i] for i in english]
+        b = [benchmark.captions[code][i] for i in foreign]
+        queries = {
+            "English first": [mixed(x, y) for x, y in zip(a, b, strict=True)],
+            "English last": [mixed(y, x) for x, y in zip(a, b, strict=True)],
+        }
+        asked = weights[:, owners]
+        counts = np.maximum(asked.sum(1), 1e-12)
+        hits = {"each alone": pure}
+        for name, texts in queries.items():
+            hits[name] = _hits(rank(encode(texts), items, owners, device=device).text)
+        hits["mixed, less each alone"] = (hits["English first"] + hits["English last"]) / 2 - pure
+        row: dict[str, object] = {"items": len(owners)}
+        for name, values in hits.items():
+            drawn = (asked @ values) / counts
+            row[name] = interval(float(values.mean()), drawn)
+            means.setdefault(name, []).append((float(values.mean()), drawn))
+        rows[code] = row
+    if not rows:
+        return {"not applicable": "no item is described in English and another language"}
+    return {
+        "rule": RULE,
+        "figure": "R@10",
+        "languages": rows,
+        "mean": {
+            name: interval(
+                float(np.mean([value for value, _ in some])),
+                np.mean([drawn for _, drawn in some], axis=0),
+            )
+            for name, some in means.items()
+        },
+    }
+
+
+def _parallel(benchmark: Benchmark, code: str) -> tuple[Owners, Owners, Owners]:
+    """(rows in English, rows in ``code``, items): the first captions of items with both."""
+    mine, first = np.unique(benchmark.owners[ENGLISH], return_index=True)
+    theirs, second = np.unique(benchmark.owners[code], return_index=True)
+    items, at, there = np.intersect1d(mine, theirs, return_indices=True)
+    return first[at], second[there], items
+
+
+def _hits(ranks: Ints) -> Floats:
+    return np.asarray(ranks <= TOP, np.float64)
