@@ -154,7 +154,7 @@ def test_the_policy_stops_what_escaping_would_miss(
 
 def test_markdown_holds_no_markup_of_a_benchmark(hostile: Evaluation) -> None:
     text = markdown(hostile)
-    assert "<" not in text and "](" not in text
+    assert "<" not in text and not re.search(r"(?<!\\)\]\(", text)
     lines = own_table(hostile)
     assert lines[1] == "" and len({line.replace(r"\|", "").count("|") for line in lines[2:]}) == 1
 

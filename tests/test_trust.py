@@ -230,8 +230,13 @@ def test_from_the_shell(tmp_path: Path) -> None:
             assert words in text, words
     told = json.loads(run_m2m(*command, "--json").stdout)
     assert set(told["trust"]) == {
-        "English before and after", "agreement", "code-switched", "false friends"}  # fmt: skip
+        "summary", "English before and after", "agreement", "code-switched", "false friends"}  # fmt: skip
     assert "trust" not in json.loads(run_m2m(*command, "--json", "--no-trust").stdout)
+    kept = run_m2m(*command, "--keep", "--json")
+    assert kept.returncode == 0, kept.stderr
+    card = (tmp_path / "a" / "README.md").read_text("utf-8")
+    assert "against the target's own tower" in card and "False friends read rightly" in card
+    assert m2m.load_adapter(tmp_path / "a").record.evaluation[0].trust == told["trust"]["summary"]
     alone = run_m2m("evaluate", str(tmp_path / "a"), "--false-friends", "--langs", "de", "--json")
     assert alone.returncode == 0, alone.stderr
     assert json.loads(alone.stdout)["pairs"] == len(chosen_pairs(["de"]))

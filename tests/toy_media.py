@@ -84,7 +84,7 @@ class Seeing(ItemTarget):
     def text(self) -> Any:
         return self._tower
 
-    def ready(self, item: Any, **options: Any) -> Any:
+    def prepare(self, item: Any, **options: Any) -> Any:
         return bytes(v for v in rgb_image(item).tobytes() if v != 255).decode()
 
     def forward(self, batch: list[Any]) -> Any:

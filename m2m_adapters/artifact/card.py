@@ -95,6 +95,14 @@ def _results(record: Record) -> Iterator[str]:
         for language, figure, value in rows:
             yield f"| {words(language)} | {words(figure)} | {value:.1f} |"
         yield ""
+        yield from _trust(record, name)
+
+
+def _trust(record: Record, benchmark: str) -> Iterator[str]:
+    for evaluation in record.evaluation:
+        if evaluation.name == benchmark and evaluation.trust:
+            yield from (f"- {words(line)}" for line in evaluation.trust)
+            yield ""
 
 
 def _cell(value: object) -> str:

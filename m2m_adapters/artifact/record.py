@@ -205,6 +205,7 @@ class EvaluationRecord(
     judges: list[str] | None = None
     settings: Json | None = None
     reference: Json | None = None
+    trust: list[str] = []
 
     @property
     def name(self) -> str:

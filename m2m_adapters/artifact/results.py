@@ -33,9 +33,11 @@ def keep_results(record: Record, result: Json) -> Record:
     described = ("protocol", "ties", "intervals", "judges", "settings", "reference")
     content = {
         **{key: result[key] for key in described if key in result},
-        "benchmark": {k: v for k, v in result["benchmark"].items() if k != "missing items"},
+        "benchmark": {k: v for k, v in result["benchmark"].items() if not k.endswith(" items")},
         "systems": {"adapter": {key: own[key] for key in ("languages", "averages")}},
     }
+    if "trust" in result:
+        content["trust"] = result["trust"]["summary"]
     added = convert(json.loads(json.dumps(content)), EvaluationRecord, "the results")
     others = [kept for kept in record.evaluation if kept.name != added.name]
     return msgspec.structs.replace(record, evaluation=[*others, added])

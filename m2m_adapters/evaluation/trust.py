@@ -7,7 +7,7 @@ two languages at once fare, and whether words that look English are read as Engl
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -46,7 +46,7 @@ def trust_report(
             native = scorer(tower, vectors)
         way = "text_to_item"
         english = english_check(own.figures[ENGLISH][way], native.figures[ENGLISH][way])
-    return {
+    report: dict[str, object] = {
         "English before and after": english,
         "agreement": agreement_report(own.top, own.ranks, asked, weights),
         "code-switched": code_switched(
@@ -54,6 +54,7 @@ def trust_report(
         ),
         "false friends": false_friends(adapter, list(asked.captions)),
     }
+    return {"summary": summary(report), **report}
 
 
 def english_check(adapter: Figures, tower: Figures) -> dict[str, object]:
@@ -171,3 +172,43 @@ def _parallel(benchmark: Benchmark, code: str) -> tuple[Owners, Owners, Owners]:
 
 def _hits(ranks: Ints) -> Floats:
     return np.asarray(ranks <= TOP, np.float64)
+
+
+def summary(report: Mapping[str, Any]) -> list[str]:
+    """One line for each part: what the card says."""
+    lines = []
+    english, agreed = report["English before and after"], report["agreement"]
+    switched, friends = report["code-switched"], report["false friends"]
+    if "R@1" in english:
+        row = english["R@1"]
+        lines.append(
+            f"English, R@1 against the target's own tower: {row['difference']:+.1f} "
+            f"[{row['low']:+.1f}, {row['high']:+.1f}], {row['verdict']}"
+        )
+    if "items" in agreed:
+        lines.append(
+            "Two languages asking for one item share "
+            f"{_percent(agreed['first ten in common'])} of their first ten; "
+            f"mean rank variance {agreed['mean rank variance'][0]:.2f}"
+        )
+    if "mean" in switched:
+        mean = switched["mean"]
+        lines.append(
+            f"Queries in English and another language, R@10: {_percent(mean['English first'])} "
+            f"English first, {_percent(mean['English last'])} English last; each language alone "
+            f"{_percent(mean['each alone'])}"
+        )
+    if "all" in friends:
+        row = friends["all"]
+        lines.append(
+            f"False friends read rightly: {_percent(row['right'])} of {row['pairs']}; the source "
+            f"itself {_percent(row['source'])}"
+        )
+    else:
+        lines.append(f"False friends: not applicable, {friends['not applicable']}")
+    return lines
+
+
+def _percent(values: list[float]) -> str:
+    value, low, high = values
+    return f"{value:.1f} % [{low:.1f}, {high:.1f}]"

@@ -184,7 +184,8 @@ def _hit(found: Evaluation, item: int, *, right: bool, caption: str = "") -> str
 
 def trust(found: Evaluation) -> str:
     """Averages by script and family, and the trust report, a table each."""
-    parts = []
+    lines = found.to_dict().get("trust", {}).get("summary", ())
+    parts = [f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>" if lines else ""]
     for one in trust_tables(found):
         drawn = html_table(one.header, one.rows) if one.rows else ""
         parts.append(f"<h3>{escape(one.title)}</h3>{drawn}<p class='note'>{escape(one.note)}</p>")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from html import escape
 
 from m2m_adapters._internal.languages import language
+from m2m_adapters.artifact.markdown import plain
 from m2m_adapters.evaluation.scoring import Evaluation
 from m2m_adapters.report.trust_tables import trust_tables
 
@@ -61,7 +62,7 @@ def markdown(found: Evaluation) -> str:
     for one in trust_tables(found):
         parts.append(f"## {one.title}\n")
         parts.append(
-            markdown_table(one.header, one.rows, one.note) if one.rows else plain(one.note) + "\n"
+            markdown_table(one.header, one.rows, one.note) if one.rows else shown(one.note) + "\n"
         )
     return "\n".join(parts)
 
@@ -72,17 +73,20 @@ def latex(found: Evaluation) -> str:
 
 
 def markdown_table(header: list[str], rows: list[list[str]], caption: str) -> str:
-    lines = ["| " + " | ".join(map(plain, row)) + " |" for row in (header, *rows)]
+    lines = ["| " + " | ".join(map(shown, row)) + " |" for row in (header, *rows)]
     rule = "|---|" + "---:|" * (len(header) - 1)
-    return "\n".join([plain(caption), "", lines[0], rule, *lines[1:], ""])
+    return "\n".join([shown(caption), "", lines[0], rule, *lines[1:], ""])
 
 
-def plain(text: str) -> str:
+# Brackets around an interval are plain text unless something makes them a link.
+_HARMLESS = re.compile(r"""[\w .,:;%/=@()'"+\[\]-]*""")
+_LINK = re.compile(r"\]\s*[(\[:]|__")
+
+
+def shown(text: str) -> str:
     """Text that Markdown shows as it is: no markup, no HTML, no link, one line."""
-    text = escape(" ".join(text.split()), quote=False)
-    for sign in "\\|`*":
-        text = text.replace(sign, "\\" + sign)
-    return text.replace("](", "]\\(")
+    line = " ".join(text.split())
+    return line if _HARMLESS.fullmatch(line) and not _LINK.search(line) else plain(line)
 
 
 _LATEX = {
