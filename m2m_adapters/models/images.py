@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,23 @@ import numpy as np
 
 from m2m_adapters.errors import UserError
 
+FORMATS = (
+    "PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA",
+    "ICO",
+)  # fmt: skip
+"""What is decoded. Others of Pillow's are left out: EPS, for one, is handed to Ghostscript."""
+
 MAX_PIXELS = 100_000_000
-"""More than any camera makes; a file that claims more is a decompression bomb."""
+"""More than nearly any camera makes; a file that claims more is a decompression bomb."""
+
+MAX_FILE = 512 * 1024 * 1024
+"""Largest file that is read."""
 
 MAX_BYTES = 64 * 1024 * 1024
 """Longest download for a URL."""
+
+STRIP = 4_000_000
+"""Pixels converted at once, so that a large picture is never held several times."""
 
 
 def rgb_image(item: Any, *, allow_urls: bool = False) -> Any:
@@ -32,6 +45,8 @@ def rgb_image(item: Any, *, allow_urls: bool = False) -> Any:
     from PIL import Image
 
     if isinstance(item, Image.Image):
+        if item.format == "EPS":  # Pillow would run Ghostscript to load it
+            raise UserError("EPS pictures are not read", "convert it to PNG first")
         return _to_rgb(item)
     if isinstance(item, (bytes, bytearray, memoryview)):
         return _decode(bytes(item))
@@ -45,6 +60,8 @@ def rgb_image(item: Any, *, allow_urls: bool = False) -> Any:
             raise UserError("there is no such file")
         if not path.is_file():
             raise UserError("this is not a file")
+        if path.stat().st_size > MAX_FILE:
+            raise UserError(f"the file is larger than {MAX_FILE >> 20} MiB", "scale it down")
         return _decode(path.read_bytes())
     if hasattr(item, "detach"):
         item = item.detach().cpu().numpy()
@@ -64,11 +81,8 @@ def _decode(data: bytes) -> Any:
         with warnings.catch_warnings():
             # Pillow only warns about bombs up to twice its limit, and about sloppy metadata.
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data)) as opened:
-                if opened.width * opened.height > MAX_PIXELS:
-                    raise UserError(
-                        f"{opened.width} x {opened.height} pixels are too many", "scale it down"
-                    )
+            with Image.open(io.BytesIO(data), formats=_formats()) as opened:
+                _check_size(opened.width, opened.height)
                 opened.seek(0)
                 opened.load()
                 return _to_rgb(opened)
@@ -77,68 +91,123 @@ def _decode(data: bytes) -> Any:
     except Image.DecompressionBombError:
         raise UserError("the image claims too many pixels", "scale it down") from None
     except Image.UnidentifiedImageError:
-        raise UserError("not an image, or of a kind Pillow does not read") from None
+        raise UserError(
+            "not an image, or of a kind that is not read", f"use {', '.join(FORMATS[:6])}"
+        ) from None
     except MemoryError:
         raise UserError("the image does not fit in memory", "scale it down") from None
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
         raise UserError(f"the image is damaged ({' '.join(str(error).split())[:120]})") from error
 
 
-def _to_rgb(image: Any) -> Any:
-    from PIL import Image, ImageOps
+def _formats() -> list[str]:
+    """Those of ``FORMATS`` that this Pillow knows."""
+    from PIL import Image
 
-    if image.width < 1 or image.height < 1:
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
+def _check_size(width: int, height: int) -> None:
+    if width < 1 or height < 1:
         raise UserError("the image has no pixels")
-    if image.width * image.height > MAX_PIXELS:
-        raise UserError(f"{image.width} x {image.height} pixels are too many", "scale it down")
-    try:
-        image = ImageOps.exif_transpose(image)
-    except Exception:  # a damaged EXIF block is no reason to refuse the picture
-        pass
+    if width * height > MAX_PIXELS:
+        raise UserError(f"{width} x {height} pixels are too many", "scale it down")
+
+
+def _to_rgb(image: Any) -> Any:
+    _check_size(image.width, image.height)
+    image = _upright(image)
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         image = _eight_bits(image)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        ground = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        return Image.alpha_composite(ground, image).convert("RGB")
+        return _on_white(image)
     return image.convert("RGB")
+
+
+def _upright(image: Any) -> Any:
+    """As its EXIF orientation says; without one the very image, not a copy."""
+    from PIL import ImageOps
+
+    try:
+        if image.getexif().get(0x0112, 1) == 1:
+            return image
+        return ImageOps.exif_transpose(image)
+    except Exception:  # a damaged EXIF block is no reason to refuse the picture
+        return image
+
+
+def _strips(image: Any) -> Iterator[tuple[int, int, int, int]]:
+    """Boxes of whole rows that together cover the image."""
+    rows = max(1, STRIP // image.width)
+    for top in range(0, image.height, rows):
+        yield 0, top, image.width, min(top + rows, image.height)
+
+
+def _on_white(image: Any) -> Any:
+    from PIL import Image
+
+    white = (255, 255, 255, 255)
+    result = Image.new("RGB", image.size)
+    for box in _strips(image):
+        part = image.crop(box).convert("RGBA")
+        ground = Image.new("RGBA", part.size, white)
+        result.paste(Image.alpha_composite(ground, part).convert("RGB"), box)
+    return result
 
 
 def _eight_bits(image: Any) -> Any:
     """16-bit and float greys scaled to 8 bits; Pillow itself would clip them to white."""
     from PIL import Image
 
-    grey = np.asarray(image, dtype=np.float64)
-    if not np.isfinite(grey).all():
-        raise UserError("the image holds NaN or infinity")
-    top = grey.max(initial=0.0)
+    top = 0.0
+    for box in _strips(image):
+        grey = np.asarray(image.crop(box), dtype=np.float64)
+        if not np.isfinite(grey).all():
+            raise UserError("the image holds NaN or infinity")
+        top = max(top, grey.max(initial=0.0))
     whole = 1.0 if image.mode == "F" and top <= 1 else 255.0 if top <= 255 else 65535.0
-    scaled = np.clip(grey / max(whole, top), 0, 1) * 255
-    return Image.fromarray(np.rint(scaled).astype(np.uint8))
+    result = Image.new("L", image.size)
+    for box in _strips(image):
+        grey = np.asarray(image.crop(box), dtype=np.float64)
+        scaled = np.clip(grey / max(whole, top), 0, 1) * 255
+        result.paste(Image.fromarray(np.rint(scaled).astype(np.uint8)), box)
+    return result
 
 
 def _pixels(array: Any) -> Any:
     """uint8 ``[h, w]`` or ``[h, w, 3 or 4]`` of an array in any of the usual layouts."""
-    told = f"an array of shape {list(array.shape)}"
+    array = _channels_last(array)
+    _check_size(array.shape[1], array.shape[0])
+    if array.dtype == np.uint8:
+        return np.ascontiguousarray(array)
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8) * 255
+    return _from_values(array)
+
+
+def _channels_last(array: Any) -> Any:
+    described = f"an array of shape {list(array.shape)}"
     if array.ndim == 3 and array.shape[2] not in (1, 3, 4) and array.shape[0] in (1, 3, 4):
         array = np.moveaxis(array, 0, 2)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
-        raise UserError(f"{told} is not an image", "use [h, w], [h, w, 3] or [3, h, w]")
+        raise UserError(f"{described} is not an image", "use [h, w], [h, w, 3] or [3, h, w]")
     if array.size == 0:
-        raise UserError(f"{told} has no pixels")
-    if array.dtype == np.uint8:
-        return np.ascontiguousarray(array)
-    if array.dtype == np.bool_:
-        return array.astype(np.uint8) * 255
+        raise UserError(f"{described} has no pixels")
+    return array
+
+
+def _from_values(array: Any) -> Any:
+    """Integers up to 255 (16-bit: 65535) or floats up to 1, as uint8."""
     if array.dtype.kind not in "iuf":
         raise UserError(f"an array of {array.dtype} is not an image", "use uint8 or float32")
     values = array.astype(np.float64)
     if not np.isfinite(values).all():
         raise UserError("the array holds NaN or infinity")
     if values.min() < 0:
-        raise UserError("the array holds negative values", "give pixels before normalisation")
+        raise UserError("the array holds negative values", "give pixels before normalization")
     top = 1.0 if array.dtype.kind == "f" else 65535.0 if array.dtype == np.uint16 else 255.0
     if values.max() > top:
         raise UserError(

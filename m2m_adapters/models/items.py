@@ -9,8 +9,9 @@ from __future__ import annotations
 import sys
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -150,10 +151,10 @@ def prepare_ahead(
     skipped: list[Skipped] | None = None,
     workers: int = 4,
 ) -> Iterator[list[tuple[int, Prepared]]]:
-    """Batches of (index, prepared item), in order, decoded ahead on ``workers`` threads.
+    """Batches of (index, prepared item), in order, prepared ahead on ``workers`` threads.
 
     on_error: ``"raise"`` names the first bad item and stops; ``"skip"`` leaves bad items out,
-        appends a :class:`Skipped` for each to ``skipped`` and tells how many on stderr.
+        appends a :class:`Skipped` for each to ``skipped`` and says how many on stderr.
     """
     if on_error not in ("raise", "skip"):
         raise UserError(f"on_error is '{on_error}'", "use 'raise' or 'skip'")
@@ -164,6 +165,38 @@ def prepare_ahead(
     batch: list[tuple[int, Prepared]] = []
     # Far enough ahead to keep the model busy, not so far that memory fills with pictures.
     ahead = max(2 * workers, batch_size + workers)
+    with closing(_futures(items, prepare, workers, ahead)) as futures:
+        for index, future in futures:
+            try:
+                batch.append((index, future.result()))
+            except (MemoryError, PluginError):
+                raise
+            except Exception as error:
+                bad = _judged(error, prepare, items[index], index)
+                if on_error == "raise":
+                    remedy = error.remedy if isinstance(error, UserError) else ""
+                    raise BadItem(
+                        f"{bad.name}: {bad.reason}",
+                        remedy or "remove it, or leave it out with --skip-bad (on_error='skip')",
+                    ) from error
+                left_out.append(bad)
+            if len(batch) == batch_size:
+                yield batch
+                batch = []
+    if batch:
+        yield batch
+    if count := len(left_out) - before:
+        first = left_out[before]
+        print(
+            f"m2m: skipped {count} of {len(items)} items; the first: {first.name}: {first.reason}",
+            file=sys.stderr,
+        )
+
+
+def _futures(
+    items: Sequence[Any], prepare: Callable[[Any], Prepared], workers: int, ahead: int
+) -> Generator[tuple[int, Future[Prepared]], None, None]:
+    """(index, its future) in order, with at most ``ahead`` of them under way."""
     with ThreadPoolExecutor(workers, thread_name_prefix="m2m-items") as pool:
         waiting: deque[tuple[int, Future[Prepared]]] = deque()
         coming = iter(enumerate(items))
@@ -173,43 +206,22 @@ def prepare_ahead(
                     index, item = following
                     waiting.append((index, pool.submit(prepare, item)))
                 if not waiting:
-                    break
-                index, future = waiting.popleft()
-                try:
-                    batch.append((index, future.result()))
-                except (MemoryError, PluginError):
-                    raise
-                except Exception as error:
-                    name = item_name(items[index], index)
-                    if isinstance(error, MISTAKES):
-                        code = getattr(prepare, "func", prepare)  # of a partial
-                        if plugin := distribution_of(code):
-                            raise failure(code, "", plugin, error, name) from error
-                        raise
-                    what = error.what if isinstance(error, UserError) else _described(error)
-                    if on_error == "raise":
-                        remedy = error.remedy if isinstance(error, UserError) else ""
-                        raise BadItem(
-                            f"{name}: {what}",
-                            remedy
-                            or "remove it, or leave it out with --skip-bad (on_error='skip')",
-                        ) from error
-                    left_out.append(Skipped(index, name, what))
-                    continue
-                if len(batch) == batch_size:
-                    yield batch
-                    batch = []
-            if batch:
-                yield batch
+                    return
+                yield waiting.popleft()
         finally:
             for _, future in waiting:
                 future.cancel()
-    if count := len(left_out) - before:
-        first = left_out[before]
-        print(
-            f"m2m: skipped {count} of {len(items)} items; the first: {first.name}: {first.reason}",
-            file=sys.stderr,
-        )
+
+
+def _judged(error: Exception, prepare: Callable[..., Any], item: Any, index: int) -> Skipped:
+    """The item as a bad one, unless the error is a mistake in the code that prepares it."""
+    name = item_name(item, index)
+    if isinstance(error, MISTAKES):
+        code = getattr(prepare, "func", prepare)  # of a partial
+        if plugin := distribution_of(code):
+            raise failure(code, "", plugin, error, name) from error
+        raise error
+    return Skipped(index, name, error.what if isinstance(error, UserError) else _described(error))
 
 
 def _described(error: Exception) -> str:

@@ -19,7 +19,11 @@ from m2m_adapters.errors import UserError
 Samples = npt.NDArray[np.float32]
 """float32 ``[n]``, mono, about -1 to 1."""
 
-MAX_SECONDS = 4 * 3600
+MAX_SAMPLES = 100_000_000
+"""Of one sound, before and after resampling: 34 minutes at 48 kHz, 400 MB."""
+
+BLOCK = 1 << 20
+"""Frames decoded at once, so that channels are averaged before they fill memory."""
 
 
 def mono_samples(item: Any, rate: int) -> Samples:
@@ -36,17 +40,16 @@ def mono_samples(item: Any, rate: int) -> Samples:
             raise UserError("there is no such file")
         if not path.is_file():
             raise UserError("this is not a file")
-        samples, found = _decode(str(path))
+        samples, found = _decode(str(path), rate)
     elif isinstance(item, (bytes, bytearray, memoryview)):
         if not len(item):
             raise UserError("the sound is empty")
-        samples, found = _decode(io.BytesIO(bytes(item)))
+        samples, found = _decode(io.BytesIO(bytes(item)), rate)
     else:
         samples, found = _array(item)
     if samples.size == 0:
         raise UserError("the sound has no samples")
-    if len(samples) > MAX_SECONDS * found:
-        raise UserError(f"longer than {MAX_SECONDS // 3600} hours", "cut it into pieces")
+    _check_length(len(samples), found, rate)
     mono = samples.mean(axis=1, dtype=np.float64) if samples.ndim == 2 else samples
     mono = np.asarray(mono, dtype=np.float32)
     if not np.isfinite(mono).all():
@@ -54,20 +57,40 @@ def mono_samples(item: Any, rate: int) -> Samples:
     return resampled(mono, found, rate)
 
 
-def _decode(source: Any) -> tuple[Samples, int]:
+def _check_length(samples: int, found: int, rate: int) -> None:
+    """Refuse what would fill memory, before it is decoded or resampled."""
+    most = max(samples, math.ceil(samples * rate / found))
+    if most > MAX_SAMPLES:
+        minutes = MAX_SAMPLES // (60 * max(rate, found))
+        raise UserError(
+            f"{samples:,} samples at {found:,} Hz are too many",
+            f"cut it into pieces of at most {minutes} minutes"
+            if minutes
+            else "check its sampling rate",
+        )
+
+
+def _decode(source: Any, rate: int) -> tuple[Samples, int]:
+    """(float32 ``[n]``, its sampling rate) of a file, channels averaged."""
     import soundfile
 
     try:
         with soundfile.SoundFile(source) as file:
-            if file.frames > MAX_SECONDS * file.samplerate:
-                raise UserError(f"longer than {MAX_SECONDS // 3600} hours", "cut it into pieces")
-            return file.read(dtype="float32", always_2d=True), int(file.samplerate)
+            found = int(file.samplerate)
+            _check_length(max(0, file.frames), found, rate)
+            pieces: list[Samples] = []
+            total = 0
+            while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
+                total += len(block)
+                _check_length(total, found, rate)  # a header may lie
+                pieces.append(block.mean(axis=1, dtype=np.float64).astype(np.float32))
+            return np.concatenate(pieces) if pieces else np.zeros(0, np.float32), found
     except UserError:
         raise
     except Exception as error:  # soundfile passes on whatever libsndfile says
-        told = " ".join(str(getattr(error, "error_string", error)).split())[:120]
+        reason = " ".join(str(getattr(error, "error_string", error)).split())[:120]
         raise UserError(
-            f"soundfile cannot read it ({told})",
+            f"soundfile cannot read it ({reason})",
             "convert it to wav, flac, ogg or mp3, e.g. with ffmpeg",
         ) from error
 
@@ -86,6 +109,11 @@ def _array(item: Any) -> tuple[Samples, int]:
         rate = int(rate)
     if isinstance(rate, bool) or not isinstance(rate, (int, np.integer)) or not 0 < rate < 10**7:
         raise UserError(f"{rate!r} is not a sampling rate", "give samples a second, e.g. 48000")
+    return _float_samples(array), int(rate)
+
+
+def _float_samples(array: Any) -> Samples:
+    """float32 ``[n]`` or ``[n, channels]``, integers scaled by their type."""
     if hasattr(array, "detach"):
         array = array.detach().cpu().numpy()
     try:
@@ -103,7 +131,7 @@ def _array(item: Any) -> tuple[Samples, int]:
         middle = (kind.max + 1) / 2 if samples.dtype.kind == "u" else 0
         scale = middle if samples.dtype.kind == "u" else kind.max + 1
         samples = (samples.astype(np.float64) - middle) / scale
-    return np.asarray(samples, dtype=np.float32), int(rate)
+    return np.asarray(samples, dtype=np.float32)
 
 
 def resampled(samples: Samples, found: int, wanted: int) -> Samples:
