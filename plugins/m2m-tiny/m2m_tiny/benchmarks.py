@@ -19,7 +19,7 @@ from m2m_tiny.family import MODELS
 
 ITEMS_SEED, CAPTIONS_SEED = 5, 17
 DRAWABLE_SEED, DRAWABLES = 11, 200
-NOTES = "Every item stands among four that differ from it in one attribute."
+NOTES = "40 groups of a base and 24 variations, most of which change one attribute of the base."
 
 
 def scenes() -> Benchmark:
