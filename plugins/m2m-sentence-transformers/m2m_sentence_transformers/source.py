@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from m2m_adapters.models import (
     no_progress_bars,
     pad_tokens,
 )
+from m2m_sentence_transformers.foreign_code import refuse_foreign_code
 from m2m_sentence_transformers.loading_report import missing_weights
 
 BACKENDS = {"torch": "", "onnx": "onnxruntime", "openvino": "openvino"}
@@ -56,7 +56,7 @@ def load(
     dtype = choose_dtype(precision)
     _check_backend(backend, precision)
     located = locate(model, revision, scheme="st", extra="" if backend == "torch" else backend)
-    _refuse_foreign_code(located, trust_remote_code)
+    refuse_foreign_code(located, trust_remote_code)
     made = _open(located, chosen, dtype, trust_remote_code, backend, truncate_dim)
     prompt = _prompt(made, located, prompt, prompt_name)
     if max_tokens is not None:
@@ -98,50 +98,6 @@ def _check_backend(backend: str, precision: str) -> None:
             f"the {backend} backend has the precision of its file, not {precision}",
             "leave the precision at fp32",
         )
-
-
-def _refuse_foreign_code(located: Located, trusted: bool) -> None:
-    """Say in one line what code a model would bring, before any library is asked to run it."""
-    if trusted:
-        return
-    named: list[str] = []
-    modules = _json(located.folder / "modules.json")
-    for entry in modules if isinstance(modules, list) else []:
-        kind = str(entry.get("type", ""))
-        if not kind.startswith("sentence_transformers."):
-            named.append(kind)
-        config = _json(located.folder / str(entry.get("path", "")) / "config.json")
-        named += _auto_map(config)
-    named += _auto_map(_json(located.folder / "config.json"))
-    if named:
-        raise UserError(
-            f"{located.name} comes with Python code of its own ({named[0]}), which is not run "
-            "without your word",
-            "read the code in its repository, then pass --trust-remote-code",
-        )
-
-
-def _auto_map(config: Any) -> list[str]:
-    found = config.get("auto_map", {}) if isinstance(config, dict) else {}
-    # Code a class of transformers has replaced is named in old files, and no longer needed.
-    if not found or _known_to_transformers(str(config.get("model_type"))):
-        return []
-    return [str(next(iter(found.values())))]
-
-
-def _known_to_transformers(model_type: str) -> bool:
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
-
-    return model_type in CONFIG_MAPPING_NAMES
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        return None
-    except ValueError as error:
-        raise UserError(f"{path} is not JSON ({error})", "fetch the model again") from error
 
 
 def _open(

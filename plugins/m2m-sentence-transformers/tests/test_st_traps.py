@@ -272,3 +272,21 @@ def test_from_the_shell(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     adapter = m2m.load_adapter(tmp_path / "out")
     assert adapter.source.dim == 48 and adapter.encode(["ein Hund"]).shape == (1, 48)
+
+
+def test_a_dense_layer_with_a_foreign_activation_is_not_replaced_by_tanh(tmp_path: Path) -> None:
+    """sentence-transformers falls back to Tanh: other vectors under the same fingerprint."""
+    import sentence_transformers.sentence_transformer.modules as st
+
+    folder = tmp_path / "model"
+    (folder / "1_Dense").mkdir(parents=True)
+    st.Dense(4, 4).save(str(folder / "1_Dense"))
+    config = json.loads((folder / "1_Dense" / "config.json").read_text())
+    config["activation_function"] = "my_package.Swish"
+    (folder / "1_Dense" / "config.json").write_text(json.dumps(config))
+    (folder / "modules.json").write_text(json.dumps([
+        {"idx": 1, "name": "1", "path": "1_Dense",
+         "type": "sentence_transformers.sentence_transformer.modules.Dense"},
+    ]))  # fmt: skip
+    with pytest.raises(UserError, match=r"code of its own \(my_package\.Swish\)"):
+        m2m.load_source(f"st:{folder}")
