@@ -98,6 +98,48 @@ def test_list_plugins_doctor_version() -> None:
     assert sick.returncode == 1
 
 
+def test_list_hides_no_name_and_says_what_a_target_can_do() -> None:
+    listed = json.loads(run_m2m("list", "--json").stdout)
+    targets = {row["name"]: row for row in listed["targets"]}
+    for name in ("clip", "siglip", "clap", "flux", "sd3", "clap:MODEL"):
+        assert name in targets
+    assert targets["clap"]["abilities"] == "encode items"
+    assert targets["flux"]["abilities"] == targets["tiny-flux"]["abilities"] == "generate"
+    shown = run_m2m("list", "--targets").stdout
+    assert "\nclap " in shown and "\nclap:MODEL " in shown
+    adapters = run_m2m("list", "--adapters").stdout
+    assert "m2m-mpnet-clap" in adapters and "https://" not in adapters
+    assert "768 -> 512" in adapters
+
+
+def test_every_listed_corpus_works_or_says_how_to_get_it(tmp_path: Path) -> None:
+    listed = json.loads(run_m2m("list", "--corpora", "--json").stdout)["corpora"]
+    fetched = {row["name"] for row in json.loads(run_m2m("fetch", "--json").stdout)}
+    assert {"coco-captions", "flickr30k-captions"} <= {row["name"] for row in listed}
+    for row in listed:
+        if row["needs"] is None:
+            continue
+        assert row["name"] in fetched
+        done = run_m2m("align", "-s", "toy-source", "-t", "toy-target", "--texts", row["name"],
+                       "--out", str(tmp_path / "a"), M2M_DATA=str(tmp_path))  # fmt: skip
+        assert done.returncode == 2
+        assert f"m2m fetch {row['name']}" in done.stderr and "--fetch" in done.stderr
+
+
+def test_a_fetched_corpus_is_used_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "audiocaps-captions").mkdir()
+    rows = [f"{i},a small dog number {i} barks" for i in range(60)]
+    text = "\n".join(["audiocap_id,caption", *rows])
+    (tmp_path / "audiocaps-captions" / "train.csv").write_text(text)
+    done = run_m2m("align", "-s", "toy-source", "-t", "toy-target", "--texts", "audiocaps-captions",
+                   "--recipe", "closed-form", "--out", str(tmp_path / "a"), "--json",
+                   M2M_DATA=str(tmp_path))  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    corpus = json.loads(done.stdout)["corpus"]
+    assert corpus["sentences"] == 60
+    assert corpus["origins"] == [{"kind": "name", "name": "audiocaps-captions"}]
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_shell_completion(shell: str) -> None:
     # Else typer asks what shell the tests run in, which may be none it knows (make's sh).

@@ -299,7 +299,7 @@ BAD = {
     "a number": ("captions.jsonl", '{"item": "x.png", "language": "en", "caption": 3}\n',
                  "a caption is int, not text"),
     "not parquet": ("captions.parquet", "PAR?", "not a readable parquet file"),
-    "not utf-8": ("captions.csv", b"item,language,caption\nx.png,de,\xff\n", "cannot read"),
+    "not utf-8": ("captions.csv", b"item,language,caption\nx.png,de,\xff\n", "line 2: not valid UTF-8"),
     "no file": ("captions.csv", "item,language,caption\nx.png,en,hi\n", "1 of 1 items"),
 }  # fmt: skip
 

@@ -17,10 +17,11 @@ import pytest
 from fake_dist import run_m2m
 from served import Quiet, serving
 
+from m2m_adapters.corpus import published
+from m2m_adapters.corpus.fetch import fetch, unpack
+from m2m_adapters.corpus.published import SOURCES, Each, File, Hub, Source, fetched_folder
 from m2m_adapters.errors import UserError
-from m2m_adapters.evaluation.datasets import READERS, fetched_folder, sources
-from m2m_adapters.evaluation.datasets.fetch import fetch, unpack
-from m2m_adapters.evaluation.datasets.sources import SOURCES, Each, File, Hub, Source
+from m2m_adapters.evaluation.datasets import READERS
 from m2m_adapters.evaluation.find import load_benchmark
 
 NAMES = ["COCO_train2014_1.jpg", "COCO_val2014_2.jpg"]
@@ -171,7 +172,7 @@ def test_names_that_lead_out_are_refused(
 
 def test_every_benchmark_can_be_fetched() -> None:
     assert set(READERS) - set(SOURCES) == {"table"}
-    assert sources._coco(NAMES[1]) == "http://images.cocodataset.org/val2014/COCO_val2014_2.jpg"
+    assert published._coco(NAMES[1]) == "http://images.cocodataset.org/val2014/COCO_val2014_2.jpg"
 
 
 def test_data_sets_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

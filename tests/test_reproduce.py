@@ -13,8 +13,8 @@ from fake_dist import fake_dist, run_m2m
 from served import Quiet, serving
 from toy_media import Pictures, Sounds, save_picture, save_sound
 
+from m2m_adapters.corpus.published import SOURCES, Each, File, Source
 from m2m_adapters.errors import UserError
-from m2m_adapters.evaluation.datasets.sources import SOURCES, Each, File, Source
 from m2m_adapters.evaluation.published import ADAPTERS, TOWERS
 from m2m_adapters.evaluation.reproduce import PLANS, reproduce
 from m2m_adapters.registry.entries import registry

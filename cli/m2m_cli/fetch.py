@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 
 from m2m_cli.options import JSON
@@ -10,21 +12,24 @@ from m2m_cli.output import print_json, table
 
 def fetch(
     name: str | None = typer.Argument(None, help="Which data set; none: list them."),
-    out: str | None = typer.Option(
-        None, "--out", "-o", help="The folder; else where the benchmarks look (M2M_DATA)."
+    out: Path | None = typer.Option(
+        None, "--out", "-o", help="Folder; by default where --benchmark and --texts look."
     ),
     json: bool = JSON,
 ) -> None:
-    """Fetch a published data set; an interrupted fetch goes on where it was.
+    """Download a published benchmark or corpus; run it again to continue an interrupted download.
 
     [dim]m2m fetch xtd10[/dim]
+
+    [dim]m2m fetch coco-captions[/dim]
     """
-    from m2m_adapters.evaluation.datasets import fetched_folder
-    from m2m_adapters.evaluation.datasets.sources import SOURCES
+    from m2m_adapters._internal.progress import progress_for
+    from m2m_adapters.corpus.fetch import fetch as download
+    from m2m_adapters.corpus.published import SOURCES, fetched_folder
 
     if name is None:
         rows = [
-            {"name": key, "here": fetched_folder(key).is_dir(), "notes": source.told}
+            {"name": key, "here": fetched_folder(key).is_dir(), "notes": source.notes}
             for key, source in SOURCES.items()
         ]
         if json:
@@ -33,12 +38,9 @@ def fetch(
             shown = [[r["name"], "yes" if r["here"] else None, r["notes"]] for r in rows]
             typer.echo(table(shown, ("name", "here", "notes")))
         return
-    from m2m_adapters._internal.progress import progress_for
-    from m2m_adapters.evaluation.datasets.fetch import fetch as fetch_data
-
     if name in SOURCES:
-        typer.echo(f"{name}: {SOURCES[name].told}", err=True)
-    folder = fetch_data(name, out, progress=progress_for())
+        typer.echo(f"{name}: {SOURCES[name].notes}", err=True)
+    folder = download(name, out, progress=progress_for())
     if json:
         print_json({"name": name, "folder": str(folder)})
     else:

@@ -11,6 +11,7 @@ import io
 import sys
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
@@ -90,15 +91,20 @@ def read_file(
 
     english: keeps the English rows of a table with a language column.
     """
+    with _opened(path) as stream:
+        yield from _read(stream, kind_of(path), column, str(path), english)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The bytes of a file, unpacked if it is gzipped; what can go wrong is a clear line."""
     try:
         with open(path, "rb") as raw:
             head = raw.read(2) if path.is_file() else b""
             if head:
                 raw.seek(0)
-            stream: Any = raw
-            if head == b"\x1f\x8b":
-                stream = Unpacked(raw, path.stat().st_size, str(path))
-            yield from _read(stream, kind_of(path), column, str(path), english)
+            packed = head == b"\x1f\x8b"
+            yield Unpacked(raw, path.stat().st_size, str(path)) if packed else raw
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(
             f"{path}: the gzip data is damaged or cut short ({error})", "download the file again"
@@ -133,6 +139,15 @@ class Unpacked(io.RawIOBase):
             )
         buffer[: len(data)] = data
         return len(data)
+
+
+def text_lines(path: Path) -> list[str]:
+    """Lines of a text file, also gzipped.
+
+    Only newlines end a line: ``str.splitlines`` would also break at separators inside captions.
+    """
+    with _opened(path) as stream:
+        return [line for _, line in _decoded(stream, str(path))]
 
 
 def read_stdin(column: str | None = None) -> Iterator[str]:

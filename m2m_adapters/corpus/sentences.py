@@ -16,6 +16,7 @@ from pathlib import Path
 
 from m2m_adapters.corpus.files import expand, is_glob, names_a_file, read_file, read_stdin
 from m2m_adapters.corpus.origins import CorpusOrigin
+from m2m_adapters.corpus.published import SOURCES, fetched_folder, published_corpora
 from m2m_adapters.corpus.tables import EnglishRows
 from m2m_adapters.errors import UserError
 
@@ -221,7 +222,11 @@ class _Reader:
 
     def _corpus(self, name: str) -> Iterator[str]:
         from m2m_adapters.registry.names import resolve
+        from m2m_adapters.registry.plugins import catalogue
 
+        if name in published_corpora() and catalogue().find("corpus", name) is None:
+            yield from self._published(name)
+            return
         lines = resolve("corpus", name, n=self.wanted, seed=self.seed)
         for position, line in enumerate(lines):
             if not isinstance(line, str):
@@ -230,6 +235,17 @@ class _Reader:
                     "a corpus yields strings; report this to its authors",
                 )
             yield _checked(line, f"sentence {position} of {name}")
+
+    def _published(self, name: str) -> Iterator[str]:
+        folder = fetched_folder(name)
+        if not folder.is_dir():
+            raise UserError(
+                f"the corpus '{name}' is not on this machine",
+                f"run `m2m fetch {name}`, or add --fetch",
+            )
+        for file in expand(folder):
+            for line in read_file(file, SOURCES[name].column, self.english):
+                yield _checked(line, str(file))
 
 
 def _exists(text: str) -> bool:
@@ -260,4 +276,4 @@ def _checked(text: str, where: str) -> str:
 def _is_corpus(name: str) -> bool:
     from m2m_adapters.registry.names import known_names
 
-    return name in known_names("corpus")
+    return name in known_names("corpus") or name in published_corpora()

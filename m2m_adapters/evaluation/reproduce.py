@@ -14,12 +14,12 @@ from typing import Any
 from m2m_adapters._internal.progress import Progress
 from m2m_adapters.alignment.align import align
 from m2m_adapters.alignment.anytime import Stopping
+from m2m_adapters.corpus.fetch import fetch
+from m2m_adapters.corpus.published import SOURCES, fetched_folder
 from m2m_adapters.corpus.sentences import clean, read_corpus
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.benchmark import Benchmark
-from m2m_adapters.evaluation.datasets import fetched_folder, read
-from m2m_adapters.evaluation.datasets.fetch import fetch
-from m2m_adapters.evaluation.datasets.sources import SOURCES
+from m2m_adapters.evaluation.datasets import read
 from m2m_adapters.evaluation.intervals import average
 from m2m_adapters.evaluation.metrics import DIRECTIONS
 from m2m_adapters.evaluation.published import ADAPTERS, PAPER, TOWERS, Published

@@ -20,10 +20,14 @@ from m2m_adapters.registry.yaml_file import YamlFile, parse
 
 
 class Plugin(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A value that ``plugin:`` may have. distribution: its package; install: how to get it."""
+    """A value that ``plugin:`` may have. distribution: its package; install: how to get it.
+
+    abilities: what its targets do besides encoding text: ``encode items`` or ``generate``.
+    """
 
     distribution: str = ""
     install: str = ""
+    abilities: str = ""
 
 
 class Entry(Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from m2m_adapters._internal.user_folders import user_folder
+from m2m_adapters.corpus.published import fetched_folder
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.benchmark import Benchmark
 
@@ -54,13 +53,6 @@ READERS = {
         "table", "any", "", "your own: a folder or table of items with a `captions` file"
     ),
 }  # fmt: skip
-
-
-def fetched_folder(name: str) -> Path:
-    """Where ``m2m fetch`` puts a data set: ``M2M_DATA``, else the platform's data folder."""
-    if named := os.environ.get("M2M_DATA"):
-        return Path(named) / name
-    return user_folder("data") / "datasets" / name
 
 
 def read(

@@ -11,6 +11,7 @@ import numpy as np
 
 from m2m_adapters._internal.languages import normalize_tag
 from m2m_adapters._internal.media import SUFFIXES
+from m2m_adapters.corpus.files import text_lines
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.benchmark import Benchmark
 
@@ -94,22 +95,6 @@ def assemble(
     )
 
 
-def lines_of(path: Path) -> list[str]:
-    """Lines of a text file, also gzipped; only newlines end one, and the last may lack its own.
-
-    ``str.splitlines`` would also break at separators inside captions, and shift all that follow.
-    """
-    import gzip
-
-    try:
-        data = path.read_bytes()
-        text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {path}: {error}", "fetch it again") from error
-    lines = [line.rstrip("\r") for line in text.split("\n")]
-    return lines[:-1] if lines and not lines[-1] else lines
-
-
 def below(folder: Path, *patterns: str) -> list[Path]:
     """Files below a folder that match one of the patterns, sorted."""
     return sorted({path for pattern in patterns for path in folder.rglob(pattern)})
@@ -117,7 +102,7 @@ def below(folder: Path, *patterns: str) -> list[Path]:
 
 def parallel(names: list[str], path: Path, names_path: Path) -> list[str]:
     """Captions of a file that runs parallel to the list of items."""
-    texts = lines_of(path)
+    texts = text_lines(path)
     if len(texts) != len(names):
         raise UserError(
             f"{path} has {len(texts):,} lines, {names_path.name} has {len(names):,}",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from m2m_adapters.corpus.files import text_lines
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.benchmark import Benchmark
-from m2m_adapters.evaluation.datasets.assemble import Items, Row, assemble, below, lines_of
+from m2m_adapters.evaluation.datasets.assemble import Items, Row, assemble, below
 
 
 def read(folder: Path, *, items: Path | None = None, allow_missing: bool = False) -> Benchmark:
@@ -17,7 +18,7 @@ def read(folder: Path, *, items: Path | None = None, allow_missing: bool = False
         raise UserError(f"{folder} does not hold captions.jsonl", "run `m2m fetch xm3600`")
     rows: list[Row] = []
     keys: dict[str, None] = {}
-    for number, line in enumerate(lines_of(files[0]), start=1):
+    for number, line in enumerate(text_lines(files[0]), start=1):
         try:
             record = json.loads(line)
             key = record["image/key"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from m2m_adapters.corpus.files import text_lines
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.benchmark import Benchmark
-from m2m_adapters.evaluation.datasets.assemble import Items, assemble, below, lines_of, parallel
+from m2m_adapters.evaluation.datasets.assemble import Items, assemble, below, parallel
 
 
 def read(
@@ -29,7 +30,7 @@ def read(
             "run `m2m fetch multi30k`, or choose another --split",
         )
     # In test_2017_mscoco the number of the caption follows the image's name.
-    names = [line.split("#")[0].strip() for line in lines_of(listed[0])]
+    names = [line.split("#")[0].strip() for line in text_lines(listed[0])]
     rows = []
     for code, path in files.items():
         rows += [(n, code, t) for n, t in zip(names, parallel(names, path, listed[0]), strict=True)]

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from m2m_adapters.corpus.files import kind_of
+from m2m_adapters.corpus.files import kind_of, text_lines
 from m2m_adapters.errors import UserError
-from m2m_adapters.evaluation.datasets.assemble import lines_of
 
 KINDS = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
 
@@ -30,7 +29,7 @@ def records(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(lines_of(path), start=1):
+    for number, line in enumerate(text_lines(path), start=1):
         if not line.strip():
             continue
         try:
@@ -44,7 +43,7 @@ def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 def _csv(path: Path, delimiter: str) -> Iterator[dict[str, Any]]:
     # Quoted fields may hold newlines, so the reader gets the text, not our lines.
-    text = io.StringIO("\n".join(lines_of(path)), newline="")
+    text = io.StringIO("\n".join(text_lines(path)), newline="")
     rows = csv.reader(text, delimiter=delimiter)
     try:
         header = [name.strip() for name in next(rows, [])]

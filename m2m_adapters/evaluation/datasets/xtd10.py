@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from m2m_adapters.corpus.files import text_lines
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.benchmark import Benchmark
-from m2m_adapters.evaluation.datasets.assemble import Items, assemble, below, lines_of, parallel
+from m2m_adapters.evaluation.datasets.assemble import Items, assemble, below, parallel
 
 NAMES = "test_image_names.txt"
 PREFIX = "test_1kcaptions_"
@@ -20,7 +21,7 @@ def read(folder: Path, *, items: Path | None = None, allow_missing: bool = False
         raise UserError(
             f"{folder} does not hold {NAMES} and {PREFIX}LANG.txt", "run `m2m fetch xtd10`"
         )
-    names = [line.strip() for line in lines_of(listed[0])]
+    names = [line.strip() for line in text_lines(listed[0])]
     rows = []
     for path in files:
         code = path.stem.removeprefix(PREFIX)

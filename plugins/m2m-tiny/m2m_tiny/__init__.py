@@ -23,6 +23,7 @@ def m2m_register(register: Any) -> None:
         "m2m_tiny.family:tiny_clip",
         modality="image",
         licence="apache-2.0",
+        abilities="encode items",
         description="CLIP of small scenes, English only",
     )
     register.target(
@@ -30,6 +31,7 @@ def m2m_register(register: Any) -> None:
         "m2m_tiny.family:tiny_open_clip",
         modality="image",
         licence="apache-2.0",
+        abilities="encode items",
         description="open_clip of small scenes, English only",
     )
     register.target(
@@ -37,6 +39,7 @@ def m2m_register(register: Any) -> None:
         "m2m_tiny.family:tiny_clap",
         modality="audio",
         licence="apache-2.0",
+        abilities="encode items",
         description="CLAP of short sounds, English only",
     )
     for name, factory, what in (
@@ -48,6 +51,7 @@ def m2m_register(register: Any) -> None:
             f"m2m_tiny.family:{factory}",
             modality="image",
             licence="apache-2.0",
+            abilities="generate",
             description=f"{what}, English only",
         )
     register.corpus(

@@ -1,7 +1,7 @@
-"""``m2m fetch``: a published data set onto this machine, file by file, each whole or not at all.
+"""``m2m fetch``: download a published data set, file by file, each whole or not at all.
 
-What is there already is not fetched again, so an interrupted fetch goes on where it was. The
-folder's ``fetched.json`` tells from where each file came, its digest, and the commit of the hub.
+Files that are there already are kept, so an interrupted download continues where it stopped. The
+folder's ``fetched.json`` records where each file came from, its digest, and the commit of the hub.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import shutil
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -23,21 +23,27 @@ from m2m_adapters._internal.files import whole_file
 from m2m_adapters._internal.folders import whole_folder
 from m2m_adapters._internal.progress import Progress
 from m2m_adapters._internal.spelling import did_you_mean
+from m2m_adapters.corpus.files import text_lines
+from m2m_adapters.corpus.published import (
+    SOURCES,
+    Each,
+    File,
+    Hub,
+    fetched_folder,
+    published_corpora,
+)
 from m2m_adapters.errors import UserError
-from m2m_adapters.evaluation.datasets import fetched_folder
-from m2m_adapters.evaluation.datasets.assemble import lines_of
-from m2m_adapters.evaluation.datasets.sources import SOURCES, Each, File, Hub
 
 RECORD = "fetched.json"
 BLOCK = 1 << 20
-AGAIN = "fetch again; what is complete is kept"
+AGAIN = "run it again; complete files are kept"
 Record = dict[str, dict[str, Any]]
 
 
 def fetch(name: str, out: str | Path | None = None, *, progress: Progress | None = None) -> Path:
-    """The folder of the data set ``name``, complete afterwards.
+    """Download the data set ``name``; its folder.
 
-    out: the folder; :func:`fetched_folder` unless told, where the benchmarks look for it.
+    out: the folder; by default :func:`fetched_folder`, where benchmarks and corpora are looked for.
     """
     if name not in SOURCES:
         raise UserError(f"no data set is called '{name}'{did_you_mean(name, list(SOURCES))}",
@@ -60,6 +66,13 @@ def fetch(name: str, out: str | Path | None = None, *, progress: Progress | None
     return folder
 
 
+def fetch_corpora(texts: Sequence[str], *, progress: Progress | None = None) -> None:
+    """Download those of ``texts`` that name a published corpus which is not on this machine."""
+    for name in texts:
+        if name in published_corpora() and not fetched_folder(name).is_dir():
+            fetch(name, progress=progress)
+
+
 def _file(part: File, folder: Path, record: Record) -> None:
     target = folder / part.path
     if target.exists():
@@ -76,7 +89,7 @@ def _file(part: File, folder: Path, record: Record) -> None:
 
 
 def _each(part: Each, folder: Path, record: Record, bar: Progress) -> None:
-    names = [line.strip() for line in lines_of(folder / part.lines) if line.strip()]
+    names = [line.strip() for line in text_lines(folder / part.lines) if line.strip()]
     for name in names:
         if PurePosixPath(name).name != name:
             raise UserError(f"{part.lines} names '{name}', which is not a plain file name",

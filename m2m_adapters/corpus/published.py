@@ -1,9 +1,13 @@
-"""Where the published data sets are fetched from. Data only; ``fetch.py`` does the work."""
+"""The published data sets: where their files are, and where they lie on this machine."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+
+from m2m_adapters._internal.user_folders import expanded, user_folder
 
 
 @dataclass(frozen=True)
@@ -38,10 +42,10 @@ Part = File | Each | Hub
 
 @dataclass(frozen=True)
 class Source:
-    """told: what the user should know before it comes. column: of a corpus's sentences."""
+    """notes: terms and size, shown before it is downloaded. column: of a corpus's sentences."""
 
     parts: tuple[Part, ...]
-    told: str
+    notes: str
     column: str | None = None
 
 
@@ -110,6 +114,11 @@ SOURCES = {
         "English captions of MS COCO, a corpus to align with",
         column="caption1",
     ),
+    "flickr30k-captions": Source(
+        (Hub("sentence-transformers/flickr30k-captions", ("pair/*.parquet",)),),
+        "English captions of Flickr30k, a corpus to align with",
+        column="caption1",
+    ),
     "audiocaps-captions": Source(
         (File(f"{_AUDIOCAPS}/train.csv", "train.csv"),),
         "49,838 English captions of the training part, a corpus to align with",
@@ -121,3 +130,15 @@ SOURCES = {
         column="caption_1",
     ),
 }  # fmt: skip
+
+
+def fetched_folder(name: str) -> Path:
+    """Where ``m2m fetch`` puts a data set: ``M2M_DATA``, else the platform's data folder."""
+    if named := os.environ.get("M2M_DATA"):
+        return expanded(named) / name
+    return user_folder("data") / "datasets" / name
+
+
+def published_corpora() -> list[str]:
+    """Names of the data sets that are English sentences to align with."""
+    return [name for name, source in SOURCES.items() if source.column is not None]
