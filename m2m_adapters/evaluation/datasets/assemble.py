@@ -31,7 +31,7 @@ class Items:
         for name in names:
             for folder in self._folders:
                 path = folder / name
-                if path.is_file():
+                if is_file(path):
                     return path
         for name in names:
             base = Path(name).name
@@ -50,6 +50,14 @@ class Items:
                     found.setdefault(path.name, path)
                     found.setdefault(path.stem + "/", path)
         return found
+
+
+def is_file(path: Path) -> bool:
+    """Whether it is a file; names that no file can have (overlong ones) are not."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def assemble(

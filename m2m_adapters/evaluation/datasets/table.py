@@ -16,7 +16,7 @@ from m2m_adapters._internal.languages import is_known
 from m2m_adapters._internal.media import SUFFIXES
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.benchmark import Benchmark
-from m2m_adapters.evaluation.datasets.assemble import Items, Row, assemble, below
+from m2m_adapters.evaluation.datasets.assemble import Items, Row, assemble, below, is_file
 from m2m_adapters.evaluation.datasets.table_files import KINDS, records
 
 ITEM = ("item", "file_name", "filename", "file", "path", "image", "audio", "image_name",
@@ -64,13 +64,14 @@ def read_named(
     if not rows:
         raise UserError(f"{tables[0]} holds no caption", "give item, language and caption")
     kind = _kind(media, modality, tables[0])
+    near = list(dict.fromkeys([tables[0].parent, place if place.is_dir() else place.parent]))
+    folders = [items] if items else near
     if kind in SUFFIXES:
-        folder = place if place.is_dir() else place.parent
-        near = list(dict.fromkeys([tables[0].parent, folder]))
-        files = Items([items] if items else near, kind)
+        files = Items(folders, kind)
         media = {k: v if v is not None else files.find(k) for k, v in media.items()}
-    else:  # of another modality the names themselves are what the target takes
-        media = {k: v if v is not None else k for k, v in media.items()}
+    else:  # of another modality: a file beside the table, else the name is what the target takes
+        beside = {k: next((f / k for f in folders if is_file(f / k)), k) for k in media}
+        media = {k: v if v is not None else beside[k] for k, v in media.items()}
     return assemble(
         name, kind, rows, media, allow_missing=allow_missing,
         where=items or place, licence=licence, notes=notes,
