@@ -25,6 +25,7 @@ from m2m_adapters.artifact.publish import pull, push
 from m2m_adapters.artifact.record import EvaluationRecord, HubRecord, OriginRecord
 from m2m_adapters.artifact.results import result_files
 from m2m_adapters.errors import UserError
+from m2m_adapters.testing import toy_sentences
 
 pytest.importorskip("huggingface_hub")
 
@@ -276,6 +277,26 @@ def test_the_card(folder: Path) -> None:
     record = structs.replace(record, target=forbids)
     assert card_data(record)["license"] == "other"
     assert "- Conflict: the target (cc-by-nd-4.0) does not allow derived work" in card(record)
+
+
+def test_what_is_published_tells_no_folder_of_this_machine(hub: Hub, tmp_path: Path) -> None:
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "captions.txt").write_text("\n".join(toy_sentences(200)))
+    made = m2m.align("toy-source", "toy-target", tmp_path / "secret" / "captions.txt",
+                     recipe="closed-form", progress=False, store=False)  # fmt: skip
+    done = push(made, "org/shared")
+    for content in hub.repos["org/shared"].commits[done.commit].values():
+        assert b"secret" not in content
+    assert m2m.load_adapter("org/shared").record.corpus.origins[0].path == "captions.txt"
+    assert "secret" in made.record.corpus.origins[0].path
+
+
+def test_a_path_in_a_record_of_the_hub_is_not_opened(
+    hub: Hub, folder: Path, tmp_path: Path
+) -> None:
+    on_hub(hub, changed(folder, tmp_path, lambda r: r["source"].update(name="st:/etc")))
+    with pytest.raises(UserError, match=r"folder of the machine it was made on \(/etc\)"):
+        m2m.load_adapter("org/name").encode(["a dog"])
 
 
 def test_results_travel(hub: Hub, folder: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import math
 import random
 import re
 import time
+import typing
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -292,3 +293,31 @@ def test_the_command_refuses_the_place_before_it_reads_a_sentence(
     assert done.returncode == 2 and "missing.txt" not in done.stderr
     assert "holds other things" in done.stderr or "is a file" in done.stderr
     assert (tmp_path / "thesis" / "thesis.txt").read_text() == "years"
+
+
+def keys_of(kind: Any, prefix: str = "") -> set[str]:
+    """Every key of a structure as docs/artifact.md writes it."""
+    keys: set[str] = set()
+    for field in msgspec.structs.fields(kind):
+        name = f"{prefix}{field.encode_name}"
+        keys.add(name)
+        for inner in (field.type, *typing.get_args(field.type)):
+            if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+                keys |= keys_of(inner, f"{name}.")
+            for deeper in typing.get_args(inner):
+                if isinstance(deeper, type) and issubclass(deeper, msgspec.Struct):
+                    keys |= keys_of(deeper, f"{name}.")
+        origin = typing.get_origin(field.type)
+        if origin in (list, dict):
+            sign = "[]" if origin is list else "{}"
+            keys = {re.sub(rf"^{re.escape(name)}\.", f"{name}{sign}.", key) for key in keys}
+    return keys
+
+
+def test_the_document_names_every_key_and_no_other() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "artifact.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"^\| `([a-z_0-9.\[\]{}]+)` \|", text, re.MULTILINE))
+    documented -= {"adapter.safetensors", "adapter.json"}
+    expected = keys_of(Record) | {"checksum"}
+    expected -= {key for key in expected if key.startswith("target.options.")}  # as the source's
+    assert documented == expected

@@ -63,7 +63,7 @@ def test_the_users_file_is_merged_key_by_key(
         ("sources:\n  a: {model: 2024-13-45}\n  b: {dim: 2024-01-02}", 3, "must be int, not str"),
         ("sources:\n  [a]: {dim: 3}", 2, "is not text"),
         ("sources:\n  a: {dim: 0x_}", 2, "'dim' in sources.a is not a number"),
-        ("sources:\n  a: {dim: 0}", 2, "'dim' in sources.a Expected int >= 1"),
+        ("sources:\n  a: {dim: 0}", 2, "'dim' in sources.a must be int >= 1"),
         ("sources:\n  a: {languages: [de, 3]}", 2, "'languages' in sources.a must be str, not int"),
         ("sources:\n  a: {options: [1]}", 2, "'options' in sources.a must be object, not array"),
         ("sources:\n  a: {options: " + "{a: " * 40 + "1" + "}" * 41, 2, "nested too deeply"),

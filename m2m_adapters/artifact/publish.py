@@ -8,11 +8,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from m2m_adapters.artifact.adapter import Adapter
 from m2m_adapters.artifact.card import card
 from m2m_adapters.artifact.hub import NAME, failed, library, url
 from m2m_adapters.artifact.load import load_adapter
-from m2m_adapters.artifact.record import CARD
+from m2m_adapters.artifact.record import CARD, Record
 from m2m_adapters.artifact.results import result_files
 from m2m_adapters.errors import UserError
 from m2m_adapters.models.weights import offline
@@ -53,10 +55,11 @@ def push(
         raise UserError(f"there is no adapter folder {adapter}", "correct the path")
     loaded = load_adapter(adapter) if isinstance(adapter, str | Path) else adapter
     _no_machine_paths(loaded)
+    shared = Adapter(loaded.projector, _without_paths(loaded.record))
     if offline():
         raise UserError("HF_HUB_OFFLINE forbids to publish", "unset it")
     try:
-        done: Any = hub_adapter()(loaded, repo).push_to_hub(
+        done: Any = hub_adapter()(shared, repo).push_to_hub(
             repo, private=private, branch=branch, create_pr=create_pr, commit_message=message
         )
     except Exception as error:
@@ -87,6 +90,17 @@ def _no_machine_paths(adapter: Adapter) -> None:
                     "which nobody else has",
                     "align with a model of the hub, or publish that model first",
                 )
+
+
+def _without_paths(record: Record) -> Record:
+    """The record without the folders that files of the corpus lay in."""
+    if record.corpus is None:
+        return record
+    origins = [
+        structs.replace(origin, path=origin.title) if origin.kind == "file" else origin
+        for origin in record.corpus.origins
+    ]
+    return structs.replace(record, corpus=structs.replace(record.corpus, origins=origins))
 
 
 @cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -154,11 +153,9 @@ def _fits(file: YamlFile, where: tuple[str, str, str], value: object) -> None:
         else:
             convert({"kind": "", "name": "", key: value}, Entry)
     except ValidationError as error:
-        expected = re.match(r"Expected `(.*?)`, got `(.*?)`", str(error))
-        what = str(error).partition(" - at")[0].replace("`", "")
-        if expected:
-            what = f"must be {expected[1].removesuffix(' | null')}, not {expected[2]}"
-        raise file.wrong(where, f"'{key}' in {section}.{name} {what}") from error
+        expected = str(error).partition(" - at")[0].replace("`", "").removeprefix("Expected ")
+        what = expected.replace(" | null", "").replace(", got ", ", not ")
+        raise file.wrong(where, f"'{key}' in {section}.{name} must be {what}") from error
     if isinstance(value, dict) and "trust_remote_code" in value:
         raise file.wrong(
             where,
