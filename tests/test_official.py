@@ -149,6 +149,10 @@ class Bomb:
     ({"mlps__0__bias": torch.full((48,), torch.nan)}, "NaN or infinity"),
     ({"mlps__0__weight": torch.zeros(1).expand(1 << 20, 1 << 20)}, "claims more|larger than"),
     ({"epoch": 3}, "'epoch' is not a tensor"),
+    ({"mlps__0__bias": torch.zeros(48).to_sparse()}, "other things|not a plain tensor"),
+    ({"mlps__0__bias": torch.zeros(48, device="meta")}, "other things|not a plain tensor"),
+    ({"mlps__0__bias": torch.nested.nested_tensor([torch.zeros(2)])},
+     "other things|not a plain tensor"),
 ])  # fmt: skip
 def test_bad_checkpoints(
     tmp_path: Path, tensors: dict[str, Any], told: str, monkeypatch: pytest.MonkeyPatch
@@ -192,4 +196,17 @@ def test_a_config_that_does_not_fit(tmp_path: Path) -> None:
         import_checkpoint(path, ToySource(), AffineTarget())
     (tmp_path / "config.json").write_text('{"emb_method": "skip_conn"}')
     with pytest.raises(UserError, match="cannot be residual"):
+        import_checkpoint(path, ToySource(), AffineTarget())
+
+
+def test_an_encrypted_archive_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = save(tmp_path / "checkpoint.pth")
+    raw = bytearray(path.read_bytes())
+    for sign, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        start = raw.find(sign)
+        while start >= 0:
+            raw[start + place] |= 1  # the flag of encryption
+            start = raw.find(sign, start + 4)
+    path.write_bytes(bytes(raw))
+    with pytest.raises(UserError, match="not a published checkpoint"):
         import_checkpoint(path, ToySource(), AffineTarget())
