@@ -37,6 +37,7 @@ _HOMES = {
     "UserError": "errors",
     "Vectors": "interfaces",
     "align": "alignment.align",
+    "build_index": "search.build",
     "embed_dataset": "embeddings.bulk",
     "evaluate": "evaluation.scoring",
     "evaluate_generator": "evaluation.generator_evaluation",
@@ -46,6 +47,7 @@ _HOMES = {
     "import_checkpoint": "artifact.import_m2m",
     "load_adapter": "artifact.load",
     "load_benchmark": "evaluation.find",
+    "load_index": "search.index",
     "load_source": "registry.names",
     "load_target": "registry.names",
     "pull": "artifact.publish",
@@ -84,6 +86,8 @@ if TYPE_CHECKING:
     from m2m_adapters.models.text_encoder import TokenEncoder
     from m2m_adapters.registry.names import load_source, load_target
     from m2m_adapters.report.evaluation_page import write_report
+    from m2m_adapters.search.build import build_index
+    from m2m_adapters.search.index import load_index
 
 __all__ = [
     "AbilityMissing",
@@ -109,6 +113,7 @@ __all__ = [
     "UserError",
     "Vectors",
     "align",
+    "build_index",
     "embed_dataset",
     "evaluate",
     "evaluate_generator",
@@ -118,6 +123,7 @@ __all__ = [
     "import_checkpoint",
     "load_adapter",
     "load_benchmark",
+    "load_index",
     "load_source",
     "load_target",
     "pull",

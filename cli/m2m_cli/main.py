@@ -37,6 +37,8 @@ COMMANDS = {
     "encode": ("encode", "encode"),
     "embed": ("embed", "embed"),
     "evaluate": ("evaluate", "evaluate"),
+    "index": ("index", "index"),
+    "search": ("search", "search"),
     "generate": ("generate", "generate"),
     "reproduce": ("reproduce", "reproduce"),
     "fetch": ("fetch", "fetch"),

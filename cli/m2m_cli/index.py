@@ -1,0 +1,91 @@
+"""``m2m index``: folders of photos or sounds into an index that can be searched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from m2m_cli.output import DEVICE, JSON, TRUST, print_json
+
+
+def index(
+    target: str | None = typer.Argument(None, help="A target, or an adapter to it."),
+    folders: list[Path] | None = typer.Argument(
+        None, help="Folders of items; none: those the index was built from."
+    ),
+    out: Path = typer.Option(..., "--out", "-o", help="Folder of the index."),
+    window: float = typer.Option(10.0, "--window", help="Seconds of a part of a long sound."),
+    batch_size: int = typer.Option(64, "--batch-size", help="Items encoded together.", min=1),
+    workers: int = typer.Option(4, "--workers", help="Threads that read files.", min=1),
+    lists_from: int = typer.Option(
+        1_000_000, "--lists-from", help="Rows from which the index is approximate.", min=1
+    ),
+    retry_bad: bool = typer.Option(
+        False, "--retry-bad", help="Look again at files that could not be used."
+    ),
+    device: str = DEVICE,
+    precision: str = typer.Option("fp32", "--precision", help="fp32, bf16 or fp16."),
+    trust_remote_code: bool = TRUST,
+    json: bool = JSON,
+) -> None:
+    """Index photos or sounds, so that `m2m search` finds them by text in any language.
+
+    Give the command again to update: only new and changed files are encoded.
+
+    [dim]m2m index clip-b32 ~/Photos --out photos[/dim]
+    """
+    from m2m_adapters.errors import UserError
+    from m2m_adapters.search.build import build_index
+
+    options: dict[str, Any] = {"device": device, "trust_remote_code": trust_remote_code}
+    if precision != "fp32":
+        options["precision"] = precision
+    if target is None:
+        raise UserError("there is no target", "name a target or an adapter")
+    built = build_index(
+        target,
+        list(folders or []),
+        out,
+        window=window,
+        batch_size=batch_size,
+        workers=workers,
+        lists_from=lists_from,
+        retry_bad=retry_bad,
+        **options,
+    )
+    report(built, json)
+
+
+def report(built: Any, json: bool) -> None:
+    """What was done, for people or machines."""
+    from dataclasses import asdict
+
+    import msgspec
+
+    changes, record = built.changes, built.record
+    if json:
+        print_json(
+            {"index": str(built.folder), "items": record.items, "rows": record.rows,
+             "engine": msgspec.to_builtins(record.engine), **asdict(changes)}
+        )  # fmt: skip
+        return
+    for bad in changes.bad[:10]:
+        typer.echo(f"m2m: cannot use {bad.path}: {bad.reason}", err=True)
+    if len(changes.bad) > 10:
+        typer.echo(f"m2m: and {len(changes.bad) - 10:,} more files that cannot be used", err=True)
+    counts = ", ".join(
+        f"{getattr(changes, name):,} {name}"
+        for name in ("new", "changed", "moved", "deleted", "unchanged")
+        if getattr(changes, name)
+    )
+    bad = f", {len(changes.bad):,} bad" if changes.bad else ""
+    engine = record.engine
+    how = "exact search"
+    if engine.recall is not None:
+        how = f"recall@{engine.recall.k} {engine.recall.at:.3f} at nprobe {engine.nprobe}"
+    typer.echo(
+        f"{record.items:,} {record.target.modality} items ({counts or 'none'}{bad}) in "
+        f"{built.folder}: {record.rows:,} vectors, {how}, {changes.seconds:.1f} s"
+    )

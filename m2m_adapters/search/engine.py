@@ -1,0 +1,133 @@
+"""Nearest rows to a query: exact, approximate, or whatever loses no answer under a filter."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from m2m_adapters.interfaces import Vectors
+from m2m_adapters.search import faiss_files
+
+Rows = npt.NDArray[np.int64]
+"""int64 ``[n]``, sorted: rows of an index that a filter keeps."""
+
+SCANNED_PART = 0.05
+"""Filters that keep less than this part of an IVF index are answered by scanning what they keep:
+reading so few rows costs about as much as the lists that would have to be probed instead."""
+GATHERED_PART = 0.1
+"""Of a flat index, less than this part is copied out and scanned; more is scanned in place."""
+ROWS_AT_ONCE = 200_000
+
+
+class Engine(Protocol):
+    """What an index asks of the place where vectors are.
+
+    search: float32 ``[q, dim]`` queries -> scores float32 ``[q, k]`` and rows int64 ``[q, k]``,
+    best first, -1 where there are fewer. kept: only these rows.
+    """
+
+    rows: int
+
+    def search(self, queries: Vectors, k: int, kept: Rows | None = None) -> tuple[Vectors, Rows]:
+        """The ``k`` best rows of each query."""
+
+    def vectors(self, rows: Rows) -> Vectors:
+        """float32 ``[len(rows), dim]`` as they are stored."""
+
+
+class FaissEngine:
+    """fp16 rows, and above a size lists of 8-bit rows beside them."""
+
+    def __init__(self, flat: Any, ivf: Any = None, nprobe: int = 0) -> None:
+        self._flat, self._ivf, self.nprobe = flat, ivf, nprobe
+        self.rows = int(flat.ntotal)
+        self.columns = int(flat.d)
+
+    @classmethod
+    def open(cls, flat: Path, ivf: Path | None = None, nprobe: int = 0) -> FaissEngine:
+        """From files, by memory map."""
+        lists = faiss_files.open_mapped(ivf, lists=True) if ivf is not None else None
+        return cls(faiss_files.open_mapped(flat), lists, nprobe)
+
+    def vectors(self, rows: Rows) -> Vectors:
+        return faiss_files.as_vectors(faiss_files.codes(self._flat)[rows])
+
+    def search(self, queries: Vectors, k: int, kept: Rows | None = None) -> tuple[Vectors, Rows]:
+        queries = np.ascontiguousarray(queries, dtype=np.float32)
+        if kept is not None and len(kept) == self.rows:
+            kept = None
+        wanted = min(k, self.rows if kept is None else len(kept))
+        if wanted == 0 or not len(queries):
+            return _padded(queries, k)
+        scores, rows = self._search(queries, wanted, kept)
+        if wanted < k:
+            more_scores, more_rows = _padded(queries, k - wanted)
+            return np.hstack([scores, more_scores]), np.hstack([rows, more_rows])
+        return scores, rows
+
+    def _search(self, queries: Vectors, k: int, kept: Rows | None) -> tuple[Vectors, Rows]:
+        if kept is None:
+            if self._ivf is None:
+                return self._found(self._flat.search(queries, k))
+            return self._probe(queries, k, self.nprobe, None)
+        part = len(kept) / self.rows
+        if part < (GATHERED_PART if self._ivf is None else SCANNED_PART) or len(kept) <= 4 * k:
+            return self._scan(queries, k, kept)
+        faiss = faiss_files.load_faiss()
+        selector = self._selector(kept)
+        if self._ivf is None:
+            parameters = faiss.SearchParameters(sel=selector)
+            return self._found(self._flat.search(queries, k, params=parameters))
+        # The best k of the kept rows lie about as deep as the best k / part of all of them.
+        nprobe = min(int(self._ivf.nlist), math.ceil(self.nprobe / part))
+        scores, rows = self._probe(queries, k, nprobe, selector)
+        if (rows < 0).any():  # the lists that were probed hold fewer than k of the kept rows
+            return self._scan(queries, k, kept)
+        return scores, rows
+
+    def _probe(self, queries: Vectors, k: int, nprobe: int, selector: Any) -> tuple[Vectors, Rows]:
+        faiss = faiss_files.load_faiss()
+        parameters = faiss.SearchParametersIVF(nprobe=nprobe)
+        if selector is not None:
+            parameters.sel = selector
+        return self._found(self._ivf.search(queries, k, params=parameters))
+
+    def _scan(self, queries: Vectors, k: int, kept: Rows) -> tuple[Vectors, Rows]:
+        """Exact over the kept rows, copied out piece by piece."""
+        stored = faiss_files.codes(self._flat)
+        parts: list[tuple[Vectors, Rows]] = []
+        for start in range(0, len(kept), ROWS_AT_ONCE):
+            piece = kept[start : start + ROWS_AT_ONCE]
+            index = faiss_files.flat(self.columns)
+            faiss_files.add_codes(index, stored[piece])
+            scores, places = index.search(queries, min(k, len(piece)))
+            parts.append((scores, np.where(places < 0, -1, piece[places])))
+        return best(parts, k)
+
+    def _selector(self, kept: Rows) -> Any:
+        faiss = faiss_files.load_faiss()
+        bits = np.zeros(self.rows, bool)
+        bits[kept] = True
+        return faiss.IDSelectorBitmap(np.packbits(bits, bitorder="little"))
+
+    @staticmethod
+    def _found(answer: tuple[Any, Any]) -> tuple[Vectors, Rows]:
+        return np.asarray(answer[0], np.float32), np.asarray(answer[1], np.int64)
+
+
+def best(parts: list[tuple[Vectors, Rows]], k: int) -> tuple[Vectors, Rows]:
+    """The ``k`` best of several answers to the same queries; equal scores by row."""
+    scores = np.hstack([part[0] for part in parts])
+    rows = np.hstack([part[1] for part in parts])
+    scores = np.where(rows < 0, -np.inf, scores)
+    order = np.lexsort((rows, -scores), axis=1)[:, :k]
+    return np.take_along_axis(scores, order, 1), np.take_along_axis(rows, order, 1)
+
+
+def _padded(queries: Vectors, k: int) -> tuple[Vectors, Rows]:
+    shape = (len(queries), k)
+    return np.full(shape, -np.inf, np.float32), np.full(shape, -1, np.int64)

@@ -1,0 +1,69 @@
+"""Thumbnails of pictures and peaks of sounds, by the digest of the file they come from."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from m2m_adapters.errors import UserError
+
+WAIT_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What stands for a file in lists: a small JPEG, or the loudness of a sound over its time.
+
+    peaks: one byte a step, 255 is full scale.
+    """
+
+    thumbnail: bytes | None = None
+    peaks: bytes | None = None
+
+
+class Media:
+    """Previews in one SQLite file; one process writes while others read."""
+
+    def __init__(self, path: Path, *, write: bool = False) -> None:
+        self._path, self._write = path, write
+        if write:
+            with closing(self._open()) as db, db:
+                db.execute(
+                    "CREATE TABLE IF NOT EXISTS media "
+                    "(digest TEXT PRIMARY KEY, thumbnail BLOB, peaks BLOB) WITHOUT ROWID"
+                )
+
+    def _open(self) -> sqlite3.Connection:
+        mode = "rwc" if self._write else "ro"
+        address = f"{self._path.resolve().as_uri()}?mode={mode}"
+        return sqlite3.connect(address, uri=True, timeout=WAIT_SECONDS)
+
+    def add(self, previews: Iterable[tuple[str, Preview]]) -> None:
+        """In one transaction."""
+        rows = [(digest, p.thumbnail, p.peaks) for digest, p in previews]
+        with closing(self._open()) as db, db:
+            db.executemany("INSERT OR REPLACE INTO media VALUES (?, ?, ?)", rows)
+
+    def keep(self, digests: Collection[str]) -> None:
+        """Forget every other digest."""
+        with closing(self._open()) as db, db:
+            held = [digest for (digest,) in db.execute("SELECT digest FROM media")]
+            gone = [(digest,) for digest in held if digest not in digests]
+            db.executemany("DELETE FROM media WHERE digest = ?", gone)
+
+    def get(self, digest: str) -> Preview:
+        """The preview of a file; empty if there is none."""
+        if not digest or not self._path.is_file():
+            return Preview()
+        try:
+            with closing(self._open()) as db:
+                query = "SELECT thumbnail, peaks FROM media WHERE digest = ?"
+                row = db.execute(query, [digest]).fetchone()
+        except sqlite3.Error as error:
+            raise UserError(
+                f"{self._path} cannot be read ({error})", "build the index again"
+            ) from error
+        return Preview(*row) if row else Preview()

@@ -1,0 +1,159 @@
+"""What an index knows of its items, in one SQLite file that never changes once it is written."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from m2m_adapters.errors import UserError
+
+PARAMETERS_AT_ONCE = 900
+
+
+@dataclass(frozen=True)
+class Item:
+    """One file, or one entry of an imported index.
+
+    path: absolute for files; the id of an imported entry without a file. mtime_ns, size, digest:
+    0 and empty without a file. date: ISO local time, when a picture was taken (EXIF), else the
+    time of the file. duration: seconds. text: caption or other words that came with the entry.
+    """
+
+    path: str
+    folder: str
+    name: str
+    suffix: str
+    size: int
+    mtime_ns: int
+    digest: str
+    modality: str
+    width: int | None = None
+    height: int | None = None
+    duration: float | None = None
+    date: str | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A row of the vectors: an item, or the window of a sound from ``start`` to ``end`` seconds."""
+
+    item: int
+    start: float | None = None
+    end: float | None = None
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A file that cannot be used, and why."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    reason: str
+
+
+COLUMNS = tuple(field.name for field in fields(Item))
+SCHEMA = """
+CREATE TABLE items (
+  id INTEGER PRIMARY KEY, path TEXT NOT NULL, folder TEXT NOT NULL, name TEXT NOT NULL,
+  suffix TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, digest TEXT NOT NULL,
+  modality TEXT NOT NULL, width INTEGER, height INTEGER, duration REAL, date TEXT, text TEXT);
+CREATE TABLE parts (row INTEGER PRIMARY KEY, item INTEGER NOT NULL, start REAL, end REAL);
+CREATE TABLE bad (
+  path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, reason TEXT NOT NULL);
+"""
+INDEXES = """
+CREATE INDEX items_path ON items (path);
+CREATE INDEX items_date ON items (date);
+CREATE INDEX parts_item ON parts (item);
+"""
+
+
+def write(
+    path: Path, items: Iterable[Item], parts: Iterable[Part], bad: Iterable[Bad] = ()
+) -> None:
+    """items, parts: in the order of their numbers, from 0."""
+    marks = ", ".join("?" * (len(COLUMNS) + 1))
+    with closing(sqlite3.connect(path)) as db, db:
+        db.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + SCHEMA)
+        db.executemany(
+            f"INSERT INTO items VALUES ({marks})",
+            ((number, *astuple(item)) for number, item in enumerate(items)),
+        )
+        db.executemany(
+            "INSERT INTO parts VALUES (?, ?, ?, ?)",
+            ((row, part.item, part.start, part.end) for row, part in enumerate(parts)),
+        )
+        db.executemany("INSERT INTO bad VALUES (?, ?, ?, ?)", (astuple(one) for one in bad))
+        db.executescript(INDEXES)
+
+
+class Metadata:
+    """Reads such a file; usable from several threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        # immutable: no lock files, so that read-only media can be read.
+        address = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
+        try:
+            self._db = sqlite3.connect(address, uri=True, check_same_thread=False)
+        except sqlite3.Error as error:
+            raise self._damaged(error) from error
+
+    def close(self) -> None:
+        self._db.close()
+
+    def __iter__(self) -> Iterator[tuple[int, Item]]:
+        for number, *values in self._ask(f"SELECT id, {', '.join(COLUMNS)} FROM items ORDER BY id"):
+            yield number, Item(*values)
+
+    def all_parts(self) -> Iterator[Part]:
+        for values in self._ask("SELECT item, start, end FROM parts ORDER BY row"):
+            yield Part(*values)
+
+    def bad(self) -> list[Bad]:
+        return [Bad(*values) for values in self._ask("SELECT * FROM bad ORDER BY path")]
+
+    def at(self, rows: Sequence[int]) -> dict[int, tuple[Part, Item]]:
+        """What the rows stand for."""
+        chosen = ", ".join(f"i.{name}" for name in COLUMNS)
+        answers: dict[int, tuple[Part, Item]] = {}
+        for start in range(0, len(rows), PARAMETERS_AT_ONCE):
+            some = [int(row) for row in rows[start : start + PARAMETERS_AT_ONCE]]
+            marks = ", ".join("?" * len(some))
+            query = (
+                f"SELECT p.row, p.item, p.start, p.end, {chosen} FROM parts p "
+                f"JOIN items i ON i.id = p.item WHERE p.row IN ({marks})"
+            )
+            for row, item, begin, end, *values in self._ask(query, some):
+                answers[row] = (Part(item, begin, end), Item(*values))
+        return answers
+
+    def rows_of(self, path: str) -> list[int]:
+        """Rows of the item with this path."""
+        query = "SELECT p.row FROM parts p JOIN items i ON i.id = p.item WHERE i.path = ?"
+        return [row for (row,) in self._ask(query + " ORDER BY p.row", [path])]
+
+    def item(self, number: int) -> Item | None:
+        query = f"SELECT {', '.join(COLUMNS)} FROM items WHERE id = ?"
+        return next((Item(*values) for values in self._ask(query, [number])), None)
+
+    def rows_where(self, condition: str, parameters: Sequence[Any]) -> list[int]:
+        """Rows, sorted. condition: SQL over ``i`` (items) and ``p`` (parts), of ``where`` only."""
+        query = f"SELECT p.row FROM parts p JOIN items i ON i.id = p.item WHERE {condition}"
+        return [row for (row,) in self._ask(query + " ORDER BY p.row", parameters)]
+
+    def _ask(self, query: str, parameters: Sequence[Any] = ()) -> Iterator[Any]:
+        try:
+            with closing(self._db.cursor()) as cursor:
+                yield from cursor.execute(query, parameters)
+        except sqlite3.Error as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: sqlite3.Error) -> UserError:
+        return UserError(f"{self._path} cannot be read ({error})", "build the index again")

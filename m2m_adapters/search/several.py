@@ -1,0 +1,74 @@
+"""Search in several indexes at once, of one target or of several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
+
+from m2m_adapters.errors import UserError
+from m2m_adapters.search.hits import Hit, Hits
+from m2m_adapters.search.index import Index
+from m2m_adapters.search.query import Query
+from m2m_adapters.search.towers import NATIVE
+
+if TYPE_CHECKING:
+    from m2m_adapters.artifact.adapter import Adapter
+
+
+def search_several(
+    indexes: Sequence[Index],
+    queries: Sequence[Query],
+    k: int = 20,
+    *,
+    where: str | None = None,
+    adapters: Sequence[Adapter | str] = (),
+    **options: Any,
+) -> list[Hits]:
+    """The ``k`` best items over all indexes, for each query.
+
+    adapters: each serves the indexes whose target it leads to; one that serves none is refused.
+    Scores of one target can be compared, so its indexes are merged by score; answers of
+    different targets take turns.
+    """
+    chosen = _served(indexes, adapters, options)
+    groups: dict[str, list[list[Hits]]] = {}
+    for index, adapter in zip(indexes, chosen):
+        kept = index.rows_where(where)
+        vectors = index.encode(queries, adapter, **options)
+        found = index.nearest(vectors, k, kept, [query.name for query in queries])
+        groups.setdefault(index.record.target.fingerprint, []).append(found)
+    by_folder = {str(index.folder): index for index in indexes}
+    answers = []
+    for at, query in enumerate(queries):
+        ranked = [
+            sorted((hit for found in group for hit in found[at]), key=lambda hit: -hit.score)[:k]
+            for group in groups.values()
+        ]
+        answers.append(Hits(query.name, _in_turns(ranked)[:k], by_folder))
+    return answers
+
+
+def _in_turns(ranked: Sequence[Sequence[Hit]]) -> list[Hit]:
+    return [hit for row in zip_longest(*ranked) for hit in row if hit is not None]
+
+
+def _served(
+    indexes: Sequence[Index], adapters: Sequence[Adapter | str], options: dict[str, Any]
+) -> list[Adapter | str | None]:
+    """The adapter of each index; None for the recorded one or the target's own tower."""
+    chosen: list[Adapter | str | None] = [None] * len(indexes)
+    for adapter in adapters:
+        if adapter == NATIVE:
+            chosen = [NATIVE if one is None else one for one in chosen]
+            continue
+        refusals: list[UserError] = []
+        for place, index in enumerate(indexes):
+            try:
+                index.queries(adapter, **options)
+                chosen[place] = adapter
+            except UserError as error:
+                refusals.append(error)
+        if len(refusals) == len(indexes):
+            raise refusals[0]
+    return chosen

@@ -1,0 +1,121 @@
+"""The models around an index: the target that encodes items, and whatever encodes queries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from m2m_adapters.artifact.adapter import Adapter
+from m2m_adapters.artifact.load import load_adapter
+from m2m_adapters.errors import AbilityMissing, UserError
+from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors
+from m2m_adapters.models.text_encoder import embed
+from m2m_adapters.registry.names import known_names, load_target
+from m2m_adapters.search.format import TargetRecord
+
+NATIVE = "native"
+"""Instead of an adapter's name: the target's own text tower."""
+RECORDED_OPTIONS = ("precision", "revision")
+
+
+class Queries(Protocol):
+    """Encodes texts into the space of an index."""
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """float32 ``[n, dim]``."""
+
+
+class NativeQueries:
+    """The target's own text tower."""
+
+    def __init__(self, text: TextEncoder) -> None:
+        self._text = text
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        return embed(self._text, list(texts), what="target")
+
+
+def is_adapter(name: str | Path) -> bool:
+    """Whether a name is an adapter's rather than a target's."""
+    if (Path(name) / "adapter.json").is_file():
+        return True
+    text = str(name)
+    return text in known_names("adapter") or ("/" in text and ":" not in text)
+
+
+def item_target(
+    given: ModalityModel | Adapter | str | Path, options: dict[str, Any]
+) -> tuple[ModalityModel, str]:
+    """The target that encodes items, and the adapter it was named by (or an empty string)."""
+    adapter = ""
+    if isinstance(given, Adapter):
+        target = given.target
+    elif isinstance(given, ModalityModel):
+        target = given
+    elif is_adapter(given):
+        target = load_adapter(given, **options).target
+        path = Path(given)
+        adapter = str(path.absolute()) if path.exists() else str(given)
+    else:
+        target = load_target(str(given), **options)
+    if not target.can("encode_items"):
+        raise AbilityMissing(
+            f"{type(target).__name__} does not encode {target.modality} items",
+            "choose a target that does (m2m list --targets)",
+        )
+    return target, adapter
+
+
+def target_record(target: ModalityModel) -> TargetRecord:
+    origin = target.origin
+    options = origin.options if origin is not None else {}
+    return TargetRecord(
+        name=origin.name if origin is not None else "",
+        options={k: v for k, v in options.items() if k in RECORDED_OPTIONS},
+        modality=target.modality,
+        fingerprint=target.space.fingerprint,
+        dim=target.space.dim,
+    )
+
+
+def load_recorded(record: TargetRecord, **options: Any) -> ModalityModel:
+    """The target an index was built with; another one under its name is refused."""
+    if not record.name:
+        raise UserError(
+            "this index was built with a target object that has no name",
+            "pass an adapter, or the target: load_index(folder, target=model)",
+        )
+    return same_target(load_target(record.name, **{**record.options, **options}), record)
+
+
+def same_target(target: ModalityModel, record: TargetRecord) -> ModalityModel:
+    if target.space.fingerprint != record.fingerprint or target.space.dim != record.dim:
+        raise UserError(
+            f"the target '{record.name or type(target).__name__}' is not the one this index was "
+            f"built with (fingerprint {target.space.fingerprint}, recorded {record.fingerprint})",
+            "use the recorded revision and precision, or build the index again",
+        )
+    return target
+
+
+def adapter_queries(given: Adapter | str | Path, record: TargetRecord, **options: Any) -> Adapter:
+    """An adapter for queries: only its source and projector are ever loaded."""
+    adapter = given if isinstance(given, Adapter) else load_adapter(given, **options)
+    name, dim, fingerprint = _leads_to(adapter)
+    # An imported checkpoint was published without a fingerprint: its target's name must do.
+    same = fingerprint == record.fingerprint if fingerprint else name == record.name
+    if not same or dim != record.dim:
+        raise UserError(
+            f"the adapter {adapter.name} leads to another space than this index has: "
+            f"{name or fingerprint}, not {record.name or record.fingerprint}",
+            f"choose an adapter to '{record.name or record.fingerprint}', or build an index "
+            "with the adapter's target",
+        )
+    return adapter
+
+
+def _leads_to(adapter: Adapter) -> tuple[str, int, str | None]:
+    """Name, dimension and fingerprint of an adapter's target, without loading it."""
+    target = adapter.record["target"]
+    return str(target["name"] or ""), int(target["dim"]), target["fingerprint"]
