@@ -7,7 +7,8 @@ from typing import Any
 
 import typer
 
-from m2m_cli.output import DEVICE, JSON, TRUST, print_json
+from m2m_cli.options import DEVICE, JSON, TRUST
+from m2m_cli.output import print_json
 
 
 def index(

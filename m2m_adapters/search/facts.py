@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from m2m_adapters.errors import UserError
-from m2m_adapters.models.images import MAX_PIXELS
-from m2m_adapters.models.sounds import MAX_SECONDS, window_starts
+from m2m_adapters.models.images import FORMATS, MAX_PIXELS
+from m2m_adapters.models.sounds import window_starts
 from m2m_adapters.search.media import Preview
 from m2m_adapters.search.metadata import Item
 from m2m_adapters.search.scan import File
@@ -22,6 +22,7 @@ from m2m_adapters.search.scan import File
 THUMBNAIL = 320
 QUALITY = 82
 PEAKS = 400
+MAX_SECONDS = 24 * 3600
 Windows = list[tuple[float | None, float | None]]
 WHOLE: Windows = [(None, None)]
 EXIF_TAKEN, EXIF_DATE, EXIF_BLOCK = 0x9003, 0x0132, 0x8769
@@ -80,7 +81,9 @@ def _picture(path: str) -> tuple[dict[str, Any], Preview]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(path) as image:
+            Image.init()
+            known = [name for name in FORMATS if name in Image.OPEN]
+            with Image.open(path, formats=known) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise UserError(f"{image.width} x {image.height} pixels are too many")
                 exif = _exif(image)
@@ -92,7 +95,7 @@ def _picture(path: str) -> tuple[dict[str, Any], Preview]:
     except UserError:
         raise
     except Image.UnidentifiedImageError:
-        raise UserError("not an image, or of a kind Pillow does not read") from None
+        raise UserError("not an image, or of a kind that is not read") from None
     except Exception as error:  # decoders raise nearly anything on damaged files
         raise UserError(f"the image is damaged ({' '.join(str(error).split())[:120]})") from error
     small.thumbnail((THUMBNAIL, THUMBNAIL))

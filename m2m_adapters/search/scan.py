@@ -10,6 +10,7 @@ from pathlib import Path
 from m2m_adapters.errors import UserError
 
 HEIF = frozenset({".heic", ".heif"})
+"""Named as bad items rather than passed over."""
 SOUND_SUFFIXES = frozenset({".m4a", ".aac", ".wma"})
 """Sounds that libsndfile may not read: named as bad items rather than passed over."""
 
@@ -26,9 +27,11 @@ def suffixes(modality: str) -> Collection[str] | None:
     if modality == "image":
         from PIL import Image
 
-        readable = {ending for ending, kind in Image.registered_extensions().items()
-                    if kind in Image.OPEN}  # fmt: skip
-        return (readable | HEIF) - {".pdf", ".eps", ".ps", ".mpg", ".mpeg", ".h5", ".hdf"}
+        from m2m_adapters.models.images import FORMATS
+
+        extensions = Image.registered_extensions()
+        readable = {ending for ending, kind in extensions.items() if kind in FORMATS}
+        return readable | HEIF
     if modality == "audio":
         import soundfile
 

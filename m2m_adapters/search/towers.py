@@ -102,6 +102,11 @@ def same_target(target: ModalityModel, record: TargetRecord) -> ModalityModel:
 def adapter_queries(given: Adapter | str | Path, record: TargetRecord, **options: Any) -> Adapter:
     """An adapter for queries: only its source and projector are ever loaded."""
     adapter = given if isinstance(given, Adapter) else load_adapter(given, **options)
+    if adapter.level != "sentence":
+        raise UserError(
+            f"the adapter {adapter.name} maps token states, which are not searched with",
+            "align at the level of sentences",
+        )
     name, dim, fingerprint = _leads_to(adapter)
     # An imported checkpoint was published without a fingerprint: its target's name must do.
     same = fingerprint == record.fingerprint if fingerprint else name == record.name
@@ -117,5 +122,5 @@ def adapter_queries(given: Adapter | str | Path, record: TargetRecord, **options
 
 def _leads_to(adapter: Adapter) -> tuple[str, int, str | None]:
     """Name, dimension and fingerprint of an adapter's target, without loading it."""
-    target = adapter.record["target"]
-    return str(target["name"] or ""), int(target["dim"]), target["fingerprint"]
+    target = adapter.record.target
+    return target.name or "", target.dim, target.fingerprint
