@@ -1,0 +1,98 @@
+"""Adapters and the target's own tower ask the index of the tiny target."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import m2m_adapters as m2m
+from m2m_adapters.errors import UserError
+
+Image = pytest.importorskip("PIL.Image")
+pytest.importorskip("faiss")
+scenes = pytest.importorskip("m2m_tiny.scenes")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty scenes, an adapter, and the index of them."""
+    folder = tmp_path_factory.mktemp("world")
+    drawn, _ = scenes.gallery()
+    for number, pixels in enumerate(scenes.render_batch(drawn[:60], random.Random(5))):
+        (folder / "photos").mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(folder / "photos" / f"{number:02d}.png")
+    adapter = m2m.align(
+        "tiny-text", "tiny-clip", "tiny-scene-captions", max_sentences=3000, recipe="closed-form"
+    )
+    adapter.save(folder / "adapter")
+    m2m.build_index(str(folder / "adapter"), folder / "photos", folder / "index")
+    return folder
+
+
+def test_answers_are_those_of_a_plain_product(world: Path) -> None:
+    import numpy as np
+
+    index, adapter = m2m.load_index(world / "index"), m2m.load_adapter(world / "adapter")
+    paths = sorted((world / "photos").iterdir())
+    items = adapter.encode_items([str(path) for path in paths])
+    for text in ("ein rotes Quadrat", "赤い四角", "مربع أحمر"):
+        scores = items @ adapter.encode([text])[0]
+        hits = index.search(text, 5)
+        assert [hit.score for hit in hits] == pytest.approx(np.sort(scores)[::-1][:5], abs=2e-3)
+        native = index.search(text, 5, adapter="native")
+        assert len(native) == 5
+
+
+def test_a_query_loads_no_item_tower(world: Path) -> None:
+    code = (
+        "import m2m_adapters as m2m, m2m_clip.target, m2m_adapters.registry.names as names\n"
+        "import m2m_adapters.search.towers as towers, m2m_adapters.artifact.adapter as artifact\n"
+        "def refuse(*a, **k): raise SystemExit('the target was loaded')\n"
+        "towers.load_target = artifact.load_target = names.load_target = refuse\n"
+        f"print(len(m2m.load_index({str(world / 'index')!r}).search('ein Quadrat', 3)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "3", done.stdout + done.stderr
+
+
+def test_an_adapter_to_another_target_is_refused(world: Path) -> None:
+    other = m2m.align("toy-source", "toy-target", "toy-sentences", max_sentences=500,
+                      recipe="closed-form")  # fmt: skip
+    with pytest.raises(UserError, match="another space"):
+        m2m.load_index(world / "index").search("x", adapter=other)
+
+
+def test_the_commands(world: Path) -> None:
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "m2m_cli.main", *words]
+        return subprocess.run(command, capture_output=True, text=True, cwd=world)
+
+    updated = run("index", "tiny-clip", "--out", "index", "--json")
+    assert json.loads(updated.stdout)["unchanged"] == 60, updated.stderr
+    found = run("search", "index", "ein Kreis", "--item", "photos/07.png", "-k", "2", "--json")
+    answers = json.loads(found.stdout)
+    assert answers[1]["hits"][0]["path"].endswith("07.png") and len(answers) == 2
+    refused = run("search", "index", "a", "--where", "colour = red")
+    assert refused.returncode == 2 and "Traceback" not in refused.stderr
+    assert run("search", "index", "a", "--page", "found.html").returncode == 0
+    assert "data:image/jpeg" in (world / "found.html").read_text()
+
+
+def test_sounds_by_their_windows(tmp_path: Path) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    sounds = pytest.importorskip("m2m_tiny.sounds")
+    drawn, _ = sounds.gallery()
+    (tmp_path / "sounds").mkdir()
+    for number, spec in enumerate(drawn[:8]):
+        samples = sounds.render(spec, random.Random(number))
+        soundfile.write(tmp_path / "sounds" / f"{number}.wav", samples, sounds.RATE)
+    index = m2m.build_index("tiny-clap", tmp_path / "sounds", tmp_path / "index", window=2)
+    assert index.record.rows == 16 and len(index) == 8
+    hits = index.search("a low tone", 8)
+    assert len(hits) == 8 and {hit.start for hit in hits} <= {0.0, 2.0}
+    assert index.preview(hits[0].item).peaks and "<svg" in hits._repr_html_()
