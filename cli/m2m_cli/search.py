@@ -47,21 +47,13 @@ def search(
 
     [dim]m2m search photos "ein Hund am Strand" --adapter mpnet-clip[/dim]
     """  # fmt: skip
-    from m2m_adapters.errors import UserError
     from m2m_adapters.search.index import load_index
     from m2m_adapters.search.page import check_page, write_page
-    from m2m_adapters.search.query import Query, parse
     from m2m_adapters.search.several import search_several
 
     if page is not None:
         check_page(page)
-    read = Query.of_text if literal else parse
-    wanted = [read(query) for query in queries or []]
-    wanted += [Query.of_item(str(path)) for path in item or []]
-    if not wanted and not sys.stdin.isatty():
-        wanted = [read(line) for line in sys.stdin.read().splitlines() if line.strip()]
-    if not wanted:
-        raise UserError("there is no query", "give a text, or --item FILE")
+    wanted = _wanted(queries or [], item or [], literal)
     indexes = [load_index(folder) for folder in [index, *(also or [])]]
     answers = search_several(
         indexes, wanted, k, where=where, adapters=adapter or [],
@@ -75,6 +67,21 @@ def search(
     _show(answers, several=len(indexes) > 1)
     if page is not None:
         typer.echo(f"page: {page}", err=True)
+
+
+def _wanted(queries: list[str], items: list[Path], literal: bool) -> list[Any]:
+    """Queries of the arguments and of ``--item``; without any, one a line from stdin."""
+    from m2m_adapters.errors import UserError
+    from m2m_adapters.search.query import Query, parse
+
+    read = Query.of_text if literal else parse
+    wanted = [read(query) for query in queries]
+    wanted += [Query.of_item(str(path)) for path in items]
+    if not wanted and not sys.stdin.isatty():
+        wanted = [read(line) for line in sys.stdin.read().splitlines() if line.strip()]
+    if not wanted:
+        raise UserError("there is no query", "give a text, or --item FILE")
+    return wanted
 
 
 def _show(answers: Sequence[Any], several: bool) -> None:
