@@ -16,9 +16,25 @@ from m2m_cli.main import COMMANDS, app
 PAGE = Path(__file__).with_name("cli.md")
 HEAD = """# The command line
 
-Every command has `--help` and `--json`. Exit codes: 0 done, 1 failed, 2 bad input (one line says
-what is wrong and how to mend it), 130 stopped by Ctrl-C. Shell completion:
-`m2m --install-completion`. Plugins may add commands of their own.
+Every command has `--help` and `--json`, which prints exactly one JSON value on stdout; notes, bars
+and whatever a plugin prints go to stderr.
+
+| exit code | meaning |
+|---|---|
+| 0 | done |
+| 1 | failed: a plugin or the machine, or `doctor` or `cache verify` found something wrong |
+| 2 | bad input: one line says what is wrong and how to correct it |
+| 130 | stopped by Ctrl-C |
+
+With `--json` a failure is also a JSON value, `{"error": ..., "remedy": ...}`. `--debug`, anywhere on
+the line, or `M2M_DEBUG=1` shows the traceback.
+
+Ctrl-C leaves nothing half-written. While `m2m align` encodes, it keeps what was encoded: the best
+adapter so far is fitted and written to `--out`, its record says `interrupted by the user`, and the
+exit code is 130 as well. In any later stage no adapter is written; run the same command again, and it
+continues from the stored vectors and the last training checkpoint.
+
+Shell completion: `m2m --install-completion`. Plugins may add commands of their own.
 
 This page is written by `docs/command_reference.py`.
 """

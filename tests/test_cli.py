@@ -192,10 +192,37 @@ def test_ctrl_c_while_encoding_delivers_the_best_adapter_so_far(tmp_path: Path) 
     import m2m_adapters as m2m
 
     done = interrupted_align(tmp_path, call=5)
-    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+    assert done.returncode == 130 and "Traceback" not in done.stderr, done.stderr
+    assert "stopped by Ctrl-C" in done.stderr and "holds the adapter" in done.stderr
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["adapter"]
     told = m2m.load_adapter(tmp_path / "out" / "adapter").record.corpus
     assert told.stopped == "interrupted by the user" and 2000 < told.used < 10_000
+
+
+NEVER = """
+import m2m_adapters as m2m
+
+def never(**options):
+    raise SystemExit("a model was loaded")
+
+@m2m.hookimpl
+def m2m_register(register):
+    register.source("never", "never:never")
+"""
+
+
+@pytest.mark.parametrize(("options", "word"), [
+    (["-t", "clipb32"], "clip-b32"), (["-t", "toy-target", "--loss", "mse + foo"], "foo"),
+    (["-t", "toy-target", "--texts", "missing.txt"], "missing.txt"),
+    (["-s", "never+nobody", "-t", "toy-target"], "nobody"),
+])  # fmt: skip
+def test_names_and_options_are_checked_before_a_model_is_loaded(
+    tmp_path: Path, options: list[str], word: str
+) -> None:
+    fake_dist(tmp_path, "never", NEVER)
+    done = run_m2m("align", "-s", "never", "--texts", "toy-sentences", "--out",
+                   str(tmp_path / "a"), *options, paths=(tmp_path,), cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 2 and word in done.stderr and "loaded" not in done.stderr
 
 
 def test_ctrl_c_before_there_is_anything_leaves_nothing(tmp_path: Path) -> None:

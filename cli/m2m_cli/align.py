@@ -2,64 +2,96 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from m2m_cli.options import COMPILE, DEVICE, JSON, PRECISION, TRUST
-from m2m_cli.output import print_json, table
+from m2m_cli.failures import StoppedEarly
+from m2m_cli.options import COMPILE, DEVICE, FETCH, JSON, PRECISION, TRUST
+from m2m_cli.output import counted, print_json, table
 
 if TYPE_CHECKING:
+    from m2m_adapters.alignment.sweep import Tried
     from m2m_adapters.artifact.adapter import Adapter
+
+SOURCE = typer.Option(..., "--source", "-s", help="A multilingual text encoder.")
+TARGET = typer.Option(
+    ..., "--target", "-t", help="The frozen multimodal model whose text space to map into."
+)
+TEXTS = typer.Option(
+    ..., "--texts", help="English text: file, folder, glob, corpus name or - for stdin; repeatable."
+)
+OUT = typer.Option(..., "--out", "-o", help="Folder to write the adapter to.")
+RECIPE = typer.Option("auto", "--recipe", help="auto, closed-form, paper or paper-generation.")
+LEVEL = typer.Option(
+    "sentence", "--level", help="sentence, or token for targets that take a sequence of tokens."
+)
+LOSS = typer.Option(None, "--loss", help="Sum of losses, e.g. '48*mse + 1*structure'.")
+LAYERS = typer.Option(None, "--layers", help="Number of affine layers.")
+HIDDEN = typer.Option(None, "--hidden", help="Width between layers.")
+RESIDUAL = typer.Option(False, "--residual", help="Add a layer's input to its output.")
+ACTIVATION = typer.Option(None, "--activation", help="Between layers: none, relu, gelu or tanh.")
+HEAD = typer.Option(None, "--head", help="After the last layer: l2, layernorm or none.")
+RIDGE = typer.Option(
+    None, "--ridge", help="Ridge strength; by default the one with the least held-out loss."
+)
+PROCRUSTES = typer.Option(False, "--procrustes", help="Fit a scaled rotation only.")
+EPOCHS = typer.Option(None, "--epochs", help="Most epochs of gradient refinement.")
+LR = typer.Option(None, "--lr", help="Learning rate of the refinement.")
+BATCH_SIZE = typer.Option(None, "--batch-size", help="Sentence pairs in a step.")
+TRAIN_PRECISION = typer.Option(
+    "fp32", "--train-precision", help="Arithmetic of the refinement: fp32 or bf16."
+)
+COLUMN = typer.Option(None, "--column", help="Column of a table that holds the sentences.")
+MAX_SENTENCES = typer.Option(
+    None, "--max-sentences", help="Use a uniform random sample of this size."
+)
+TOLERANCE = typer.Option(
+    0.015, "--tolerance", help="Smallest drop of the held-out loss that counts as an improvement."
+)
+PATIENCE = typer.Option(1, "--patience", help="Stop after this many stages without improvement.")
+USE_ALL = typer.Option(False, "--all", help="Encode every sentence; never stop early.")
+NO_CACHE = typer.Option(False, "--no-cache", help="Do not keep vectors on disk.")
+GRID = typer.Option(
+    None, "--grid", help="Compare values, e.g. recipe=auto,paper or ridge=0.01,0.1; repeatable."
+)
+TRACK = typer.Option(
+    None, "--track", help="Log the losses to tensorboard (runs/), wandb or trackio."
+)
+SEED = typer.Option(0, "--seed", help="Seed of sampling and training.", min=0)
 
 
 def align(
-    source: str = typer.Option(..., "--source", "-s", help="A multilingual text encoder."),
-    target: str = typer.Option(..., "--target", "-t", help="The frozen model to open up."),
-    texts: list[str] = typer.Option(
-        ...,
-        "--texts",
-        help="English text: file, folder, glob, corpus name or - for stdin; repeatable.",
-    ),
-    out: Path = typer.Option(..., "--out", "-o", help="Folder to write the adapter to."),
-    recipe: str = typer.Option(
-        "auto", "--recipe", help="auto, closed-form, paper, paper-generation."
-    ),
-    level: str = typer.Option(
-        "sentence", "--level", help="sentence, or token for targets that take a sequence."
-    ),
-    loss: str | None = typer.Option(None, "--loss", help="E.g. '48*mse + 1*structure'."),
-    layers: int | None = typer.Option(None, "--layers", help="Affine layers in the stack."),
-    hidden: int | None = typer.Option(None, "--hidden", help="Width between layers."),
-    residual: bool = typer.Option(
-        False, "--residual", help="z + Wz + b in layers that keep width."
-    ),
-    activation: str | None = typer.Option(None, "--activation", help="none, relu, gelu, tanh."),
-    head: str | None = typer.Option(None, "--head", help="l2, layernorm, none."),
-    ridge: float | None = typer.Option(None, "--ridge", help="Fixed strength; chosen otherwise."),
-    procrustes: bool = typer.Option(False, "--procrustes", help="Only a scaled rotation."),
-    epochs: int | None = typer.Option(None, "--epochs", help="Refinement epochs at most."),
-    lr: float | None = typer.Option(None, "--lr", help="Learning rate of the refinement."),
-    batch_size: int | None = typer.Option(None, "--batch-size", help="Pairs in a step."),
-    train_precision: str = typer.Option(
-        "fp32", "--train-precision", help="fp32, or bf16 for the refinement's arithmetic."
-    ),
-    column: str | None = typer.Option(None, "--column", help="Column that holds the sentences."),
-    max_sentences: int | None = typer.Option(None, "--max-sentences", help="Uniform sample."),
-    tolerance: float = typer.Option(
-        0.015, "--tolerance", help="Stop when more text lowers the held-out loss by less than this."
-    ),
-    patience: int = typer.Option(1, "--patience", help="... so many stages in a row."),
-    use_all: bool = typer.Option(False, "--all", help="Use every sentence, helpful or not."),
-    no_cache: bool = typer.Option(False, "--no-cache", help="Keep no vectors on disk."),
-    grid: list[str] | None = typer.Option(
-        None, "--grid", help="Compare values, e.g. recipe=auto,paper or ridge=0.01,0.1; repeatable."
-    ),
-    track: str | None = typer.Option(
-        None, "--track", help="Show the losses in tensorboard (runs/), wandb or trackio."
-    ),
-    seed: int = typer.Option(0, "--seed", help="Of sampling and training.", min=0),
+    source: str = SOURCE,
+    target: str = TARGET,
+    texts: list[str] = TEXTS,
+    out: Path = OUT,
+    recipe: str = RECIPE,
+    level: str = LEVEL,
+    loss: str | None = LOSS,
+    layers: int | None = LAYERS,
+    hidden: int | None = HIDDEN,
+    residual: bool = RESIDUAL,
+    activation: str | None = ACTIVATION,
+    head: str | None = HEAD,
+    ridge: float | None = RIDGE,
+    procrustes: bool = PROCRUSTES,
+    epochs: int | None = EPOCHS,
+    lr: float | None = LR,
+    batch_size: int | None = BATCH_SIZE,
+    train_precision: str = TRAIN_PRECISION,
+    column: str | None = COLUMN,
+    max_sentences: int | None = MAX_SENTENCES,
+    fetch: bool = FETCH,
+    tolerance: float = TOLERANCE,
+    patience: int = PATIENCE,
+    use_all: bool = USE_ALL,
+    no_cache: bool = NO_CACHE,
+    grid: list[str] | None = GRID,
+    track: str | None = TRACK,
+    seed: int = SEED,
     device: str = DEVICE,
     precision: str = PRECISION,
     compile: bool = COMPILE,
@@ -70,67 +102,80 @@ def align(
 
     [dim]m2m align --source mpnet --target clap --texts captions.txt --out mpnet-clap[/dim]
     """
-    import m2m_adapters as m2m
-    from m2m_adapters._internal.processes import is_first
     from m2m_adapters.alignment.anytime import Stopping
-    from m2m_adapters.artifact.adapter import check_place
 
-    changes: dict[str, Any] = {
-        "recipe": recipe,
-        "level": level,
-        "loss": loss,
-        "layers": layers,
-        "hidden": hidden,
-        "residual": residual or None,
-        "activation": activation,
-        "head": head,
-        "ridge": ridge,
-        "procrustes": procrustes or None,
-        "epochs": epochs,
-        "lr": lr,
-        "batch_size": batch_size,
+    changes = {
+        "recipe": recipe, "level": level, "loss": loss, "layers": layers, "hidden": hidden,
+        "residual": residual or None, "activation": activation, "head": head, "ridge": ridge,
+        "procrustes": procrustes or None, "epochs": epochs, "lr": lr, "batch_size": batch_size,
         "precision": None if train_precision == "fp32" else train_precision,
-    }
-    common: dict[str, Any] = {
-        "seed": seed,
-        "column": column,
-        "max_sentences": max_sentences,
-        "stopping": Stopping(tolerance, patience, use_all),
-        "store": not no_cache,
-        "track": track,
+    }  # fmt: skip
+    common = {
+        "seed": seed, "column": column, "max_sentences": max_sentences,
+        "stopping": Stopping(tolerance, patience, use_all), "store": not no_cache, "track": track,
         "model_options": {
-            "device": device,
-            "precision": precision,
-            "compile": compile,
+            "device": device, "precision": precision, "compile": compile,
             "trust_remote_code": trust_remote_code,
         },
-    }
-    check_place(out)  # before the long work
-    given = texts[0] if len(texts) == 1 else [Path(t) if Path(t).exists() else t for t in texts]
-    if grid:
-        from m2m_adapters.alignment.sweep import sweep
-
-        tried = sweep(source, target, given, grid, changes=changes, **common)
-        adapter = tried[0].adapter
-    else:
-        tried = []
-        adapter = m2m.align(source, target, given, **changes, **common)
-    if not is_first():
+    }  # fmt: skip
+    adapter, tried = _aligned(source, target, texts, out, fetch, grid or [], changes, common)
+    if adapter is None:
         return
-    adapter.save(out)
     if json:
         told: dict[str, Any] = {"grid": [one.to_dict() for one in tried]} if tried else {}
         told |= {"seconds": adapter.seconds, "encoding": adapter.encoding}
         print_json({"adapter": str(out), **told, **adapter.record.to_dict()})
-        return
-    if tried:
-        names = list(tried[0].values)
-        rows = [
-            [number + 1, *one.values.values(), *one.figures.values()]
-            for number, one in enumerate(tried)
-        ]
-        typer.echo(table(rows, ["rank", *names, *tried[0].figures]) + "\n")
-    typer.echo(closing_table(adapter, out))
+    else:
+        typer.echo(grid_table(tried) + closing_table(adapter, out))
+    corpus = adapter.record.corpus
+    if corpus is not None and corpus.stopped == "interrupted by the user":
+        raise StoppedEarly(
+            f"stopped by Ctrl-C; {out} holds the adapter fitted on the first "
+            f"{counted(corpus.used or 0, 'sentence')}"
+        )
+
+
+def _aligned(
+    source: str,
+    target: str,
+    texts: Sequence[str],
+    out: Path,
+    fetch: bool,
+    grid: Sequence[str],
+    changes: dict[str, Any],
+    common: dict[str, Any],
+) -> tuple[Adapter | None, list[Tried]]:
+    """The adapter, saved, and the points of a grid; no adapter in any process but the first."""
+    import m2m_adapters as m2m
+    from m2m_adapters._internal.processes import is_first
+    from m2m_adapters._internal.progress import progress_for
+    from m2m_adapters.alignment.sweep import sweep
+    from m2m_adapters.artifact.adapter import check_place
+    from m2m_adapters.corpus.fetch import fetch_corpora
+    from m2m_adapters.corpus.sentences import named
+
+    check_place(out)  # before the long work
+    if fetch:
+        fetch_corpora(texts, progress=progress_for())
+    tried = sweep(source, target, named(texts), grid, changes=changes, **common) if grid else []
+    adapter = (
+        tried[0].adapter if tried else m2m.align(source, target, named(texts), **changes, **common)
+    )
+    if not is_first():
+        return None, []
+    adapter.save(out)
+    return adapter, tried
+
+
+def grid_table(tried: Sequence[Tried]) -> str:
+    """The points of a grid, best first; empty without one."""
+    if not tried:
+        return ""
+    rows = [
+        [number, *one.values.values(), *one.figures.values()]
+        for number, one in enumerate(tried, start=1)
+    ]
+    return table(rows, ["rank", *tried[0].values, *tried[0].figures]) + "\n\n"
 
 
 def closing_table(adapter: Adapter, out: Path) -> str:
@@ -162,7 +207,7 @@ def closing_table(adapter: Adapter, out: Path) -> str:
 
 def _speed(told: dict[str, float]) -> str:
     """What a tower encoded now; the rest was in the store."""
-    line = f"{told['sentences']:,} sentences"
+    line = counted(int(told["sentences"]), "sentence")
     for unit in ("sentences", "tokens"):
         if rate := told.get(f"{unit}_per_second"):
             line += f", {rate:,.0f} {unit}/s"

@@ -16,3 +16,6 @@ TRUST = typer.Option(
 SKIP_BAD = typer.Option(
     False, "--skip-bad", help="Leave out items that cannot be read, instead of stopping."
 )
+FETCH = typer.Option(
+    False, "--fetch", help="Download corpora named in --texts that are not on this machine."
+)

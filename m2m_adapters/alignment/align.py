@@ -10,6 +10,7 @@ from m2m_adapters._internal.progress import Progress, progress_for
 from m2m_adapters.alignment.anytime import Grower, Grown, Stopping
 from m2m_adapters.alignment.checkpoint import until_saved
 from m2m_adapters.alignment.fit import Fitted, fit, held_out_loss, top1
+from m2m_adapters.alignment.losses import parse_loss
 from m2m_adapters.alignment.pairs import Pairs, held_out_size
 from m2m_adapters.alignment.recipes import Recipe
 from m2m_adapters.alignment.recipes import recipe as named_recipe
@@ -19,7 +20,7 @@ from m2m_adapters.embeddings.store import Store
 from m2m_adapters.embeddings.stored import StoredEncoder
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import ModalityModel, TextEncoder
-from m2m_adapters.registry.names import load_source, load_target
+from m2m_adapters.registry.names import check_name, load_source, load_target
 
 if TYPE_CHECKING:
     from m2m_adapters.artifact.adapter import Adapter
@@ -63,6 +64,11 @@ def align(
     if track is not None:
         check_tracker(track)
     chosen = named_recipe(recipe, **changes)
+    if chosen.loss is not None:
+        parse_loss(chosen.loss)
+    for kind, given in (("source", source), ("target", target)):
+        if isinstance(given, str):
+            check_name(kind, given)
     bar = progress if isinstance(progress, Progress) else progress_for(progress)
     if not 0 <= seed < 1 << 63:
         raise UserError(f"seed {seed} is not a whole number from 0 to 2^63", "e.g. 0")
@@ -225,7 +231,6 @@ def held_out_results(pairs: Pairs, fitted: Fitted, chosen: Recipe, normalized: b
     """Loss and top-1 text-to-text accuracy in the target's space, on pairs never fitted on."""
     import torch
 
-    from m2m_adapters.alignment.losses import parse_loss
     from m2m_adapters.artifact.record import HeldOut
 
     projector = fitted.projector

@@ -12,7 +12,7 @@ from m2m_adapters.alignment.align import align
 from m2m_adapters.alignment.recipes import Recipe
 from m2m_adapters.artifact.adapter import Adapter
 from m2m_adapters.errors import UserError
-from m2m_adapters.registry.names import load_source, load_target
+from m2m_adapters.registry.names import check_name, load_source, load_target
 
 GRIDDED = ("recipe", *(f.name for f in fields(Recipe) if f.name not in ("name", "fit")))
 
@@ -51,6 +51,9 @@ def sweep(
     """
     axes = dict(parse_axis(written) for written in grid)
     options = model_options or {}
+    for kind, given in (("source", source), ("target", target)):
+        if isinstance(given, str):
+            check_name(kind, given)
     names = tuple(given if isinstance(given, str) else None for given in (source, target))
     encoder = load_source(source, **options) if isinstance(source, str) else source
     model = load_target(target, **options) if isinstance(target, str) else target

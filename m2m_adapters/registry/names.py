@@ -96,6 +96,19 @@ def find(kind: str, name: str, **options: Any) -> Resolved:
     raise unknown(kind, name)
 
 
+def check_name(kind: str, name: str) -> None:
+    """Refuse an unknown name, or one whose plugin is missing, without loading anything.
+
+    A sum of sources is checked part by part.
+    """
+    from m2m_adapters.registry.fusion import terms
+
+    parts = terms(name) if kind == "source" and isinstance(name, str) else [name]
+    for part in parts:
+        if plain := part.rpartition("*")[2].strip() if len(parts) > 1 else part:
+            find(kind, plain)
+
+
 def resolve(kind: str, name: str, **options: Any) -> Any:
     """Whatever goes by ``name``: a source, target, corpus, benchmark or loss, ready for use.
 
