@@ -26,13 +26,13 @@ and whatever a plugin prints go to stderr.
 | 2 | bad input: one line says what is wrong and how to correct it |
 | 130 | stopped by Ctrl-C |
 
-With `--json` a failure is also a JSON value, `{"error": ..., "remedy": ...}`. `--debug`, anywhere on
-the line, or `M2M_DEBUG=1` shows the traceback.
+With `--json` a failure is also a JSON value, `{"error": ..., "remedy": ...}`. `--debug`, anywhere
+on the line, or `M2M_DEBUG=1` shows the traceback.
 
 Ctrl-C leaves nothing half-written. While `m2m align` encodes, it keeps what was encoded: the best
 adapter so far is fitted and written to `--out`, its record says `interrupted by the user`, and the
-exit code is 130 as well. In any later stage no adapter is written; run the same command again, and it
-continues from the stored vectors and the last training checkpoint.
+exit code is 130 as well. In any later stage no adapter is written; run the same command again, and
+it continues from the stored vectors and the last training checkpoint.
 
 Shell completion: `m2m --install-completion`. Plugins may add commands of their own.
 

@@ -183,3 +183,22 @@ def test_bad_vectors_to_project(adapter: m2m.Adapter) -> None:
         adapter.project(np.zeros((2, 5), np.float32))
     with pytest.raises(UserError, match="text 1 is a int"):
         adapter.encode(["a", 3])  # type: ignore[list-item]
+
+
+def test_misspelled_options_are_refused_with_a_hint(tmp_path: Path) -> None:
+    from m2m_adapters.testing import toy_sentences
+
+    texts = list(toy_sentences(300))
+    adapter = m2m.align("toy-source", "toy-target", texts, recipe="closed-form", progress=False)
+    adapter.save(tmp_path / "a")
+    with pytest.raises(UserError, match="no option 'precison'; did you mean 'precision'"):
+        m2m.load_adapter(tmp_path / "a", precison="bf16")
+    with pytest.raises(UserError, match="no option 'batchsize'; did you mean 'batch_size'"):
+        adapter.encode("a dog", batchsize=3)
+    with pytest.raises(UserError, match="did you mean 'max_sentences'"):
+        m2m.align("toy-source", "toy-target", texts, max_sentence=3)
+    with pytest.raises(UserError, match=r"pass model_options=\{.device.: ...\}"):
+        m2m.align("toy-source", "toy-target", texts, device="cpu")
+    with pytest.raises(UserError, match=r"pass stopping=Stopping\(tolerance=...\)"):
+        m2m.align("toy-source", "toy-target", texts, tolerance=0.1)
+    assert adapter.encode_items("a dog").shape == (1, 48)

@@ -58,6 +58,16 @@ class Recipe:
         return asdict(self)
 
 
+ELSEWHERE = {
+    **{
+        key: f'model_options={{"{key}": ...}}'
+        for key in ("device", "compile", "trust_remote_code", "revision")
+    },
+    **{key: f"stopping=Stopping({key}=...)" for key in ("tolerance", "use_all")},
+}
+"""Options of an alignment that are no parameters of a recipe, and where they belong."""
+ALIGN_OPTIONS = ("seed", "column", "max_sentences", "stopping", "store", "progress", "track")
+
 RECIPES = {
     recipe.name: recipe
     for recipe in (
@@ -90,9 +100,11 @@ def recipe(name: str, **changes: Any) -> Recipe:
         )
     known = {f.name for f in fields(Recipe)} - {"name", "fit"}
     for key in changes:
+        if key in ELSEWHERE:
+            raise UserError(f"a recipe has no '{key}'", f"pass {ELSEWHERE[key]}")
         if key not in known:
             raise UserError(
-                f"a recipe has no '{key}'{did_you_mean(key, sorted(known))}",
+                f"a recipe has no '{key}'{did_you_mean(key, [*known, *ALIGN_OPTIONS])}",
                 f"it has {', '.join(sorted(known))}",
             )
     chosen = replace(RECIPES[name], **{k: v for k, v in changes.items() if v is not None})

@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 
 from m2m_adapters._internal.folders import check_folder, current, whole_folder
+from m2m_adapters._internal.spelling import refuse_typos
 from m2m_adapters.artifact.card import card
 from m2m_adapters.artifact.codec import encode_record
 from m2m_adapters.artifact.record import (
@@ -43,6 +44,10 @@ if TYPE_CHECKING:
 
 WINDOW = 2048
 """Texts that are encoded and mapped together."""
+
+
+ENCODE_OPTIONS = ("batch_size", "tokens_per_batch", "progress")
+ITEM_OPTIONS = ("batch_size", "on_error", "skipped", "workers", "progress", "allow_urls")
 
 
 class Adapter:
@@ -141,6 +146,7 @@ class Adapter:
 
     def encode(self, texts: str | Sequence[str], **options: Any) -> Vectors:
         """Texts in any language of the source -> float32 ``[n, dim]`` in the target's space."""
+        refuse_typos(options, ENCODE_OPTIONS, "encode")
         wanted = [texts] if isinstance(texts, str) else list(texts)
         for position, text in enumerate(wanted):
             if not isinstance(text, str):
@@ -157,6 +163,7 @@ class Adapter:
 
     def encode_items(self, items: Sequence[Any], **options: Any) -> Vectors:
         """Images, sounds, ... -> float32 ``[n, dim]`` by the target's own tower."""
+        refuse_typos(options, ITEM_OPTIONS, "encode_items")
         return encode_items(self.target, items, **options)
 
     def generate(self, texts: str | Sequence[str], **options: Any) -> list[Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from m2m_adapters._internal.spelling import refuse_typos
 from m2m_adapters.artifact.adapter import Adapter
 from m2m_adapters.artifact.codec import AGAIN, read_record
 from m2m_adapters.artifact.hub import find, origin
@@ -18,6 +19,8 @@ from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import ModalityModel, TextEncoder
 
 ATTEMPTS = 20
+LOAD_OPTIONS = ("device", "precision", "compile", "trust_remote_code", "revision", "offload",
+                "prompt", "source", "target", "digest")  # fmt: skip
 
 
 def load_adapter(
@@ -39,6 +42,7 @@ def load_adapter(
 
     from m2m_adapters.projectors.registry import build, kind_of, shape_of
 
+    refuse_typos(options, LOAD_OPTIONS, "load_adapter")
     path, hub = Path(folder), None
     if not path.exists():
         path = find(str(folder), digest=digest)
