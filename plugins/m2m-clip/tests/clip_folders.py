@@ -1,130 +1,15 @@
-"""Folders as the hub serves them, with small random weights and a tokenizer trained here."""
+"""Folders of every kind of dual image encoder, small, with random weights."""
 
-from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 
 import torch
 import transformers as tf
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
-SENTENCES = [
-    "a dog barks at the old grey cat on the roof",
-    "two red squares above a small blue circle",
-    "the quick brown fox jumps over the lazy dog while a train passes by in the distance",
-    "rain falls on a tin roof and a woman sings quietly in the street",
-] * 4
-BERT = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-ROBERTA = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-
-
-def clip_tokenizer() -> tf.PreTrainedTokenizerBase:
-    """Byte-level BPE between <|startoftext|> and <|endoftext|>, padded with the latter."""
-    tok = Tokenizer(models.BPE(end_of_word_suffix="</w>", unk_token="<|endoftext|>"))
-    tok.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
-    tok.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    specials = ["<|startoftext|>", "<|endoftext|>"]
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=400,
-        special_tokens=specials,
-        initial_alphabet=alphabet,
-        end_of_word_suffix="</w>",
-        show_progress=False,
-    )
-    tok.train_from_iterator(SENTENCES, trainer)
-    tok.post_processor = processors.TemplateProcessing(
-        single="<|startoftext|> $A <|endoftext|>", special_tokens=list(zip(specials, [0, 1]))
-    )
-    return tf.PreTrainedTokenizerFast(
-        tokenizer_object=tok,
-        bos_token=specials[0],
-        eos_token=specials[1],
-        pad_token=specials[1],
-        unk_token=specials[1],
-        model_max_length=32,
-    )
-
-
-def bert_tokenizer() -> tf.PreTrainedTokenizerBase:
-    tok = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tok.normalizer = normalizers.BertNormalizer()
-    tok.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tok.train_from_iterator(
-        SENTENCES,
-        trainers.WordPieceTrainer(vocab_size=300, special_tokens=BERT, show_progress=False),
-    )
-    tok.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    return tf.PreTrainedTokenizerFast(
-        tokenizer_object=tok,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-        model_max_length=30,
-    )
-
-
-def roberta_tokenizer(mask: bool = True) -> tf.PreTrainedTokenizerBase:
-    tok = Tokenizer(models.BPE(unk_token="<unk>"))
-    tok.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tok.train_from_iterator(
-        SENTENCES,
-        trainers.BpeTrainer(
-            vocab_size=400,
-            special_tokens=ROBERTA,
-            show_progress=False,
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        ),
-    )
-    tok.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
-    )
-    made = tf.PreTrainedTokenizerFast(
-        tokenizer_object=tok,
-        bos_token="<s>",
-        cls_token="<s>",
-        eos_token="</s>",
-        sep_token="</s>",
-        pad_token="<pad>",
-        unk_token="<unk>",
-        mask_token="<mask>",
-    )
-    if not mask:  # SigLIP's tokenizers give no mask: it reads the padding too
-        made.model_input_names = ["input_ids"]
-    return made
-
-
-def _text(vocabulary: int, **more: object) -> dict[str, object]:
-    return dict(
-        vocab_size=vocabulary,
-        hidden_size=16,
-        intermediate_size=24,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=32,
-        **more,
-    )
-
-
-def _vision(**more: object) -> dict[str, object]:
-    return dict(
-        hidden_size=16,
-        intermediate_size=24,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        image_size=32,
-        patch_size=8,
-        **more,
-    )
-
-
-def _square(kind: type, **more: object) -> object:
-    size = {"height": 32, "width": 32}
-    return kind(size={"shortest_edge": 32}, crop_size=size, **more)
+from m2m_adapters.testing import small_models
+from m2m_adapters.testing.small_models import bert_tokenizer, clip_tokenizer, roberta_tokenizer
+from m2m_adapters.testing.small_models import square_processor as _square
+from m2m_adapters.testing.small_models import text_sizes as _text
+from m2m_adapters.testing.small_models import vision_sizes as _vision
 
 
 def parts(kind: str) -> tuple[type, object, object, object]:
@@ -243,18 +128,12 @@ KINDS = [
 ]
 
 
-@cache
+def _save(path: Path) -> None:
+    whole, config, tokenizer, processor = parts(path.name)
+    torch.manual_seed(0)
+    small_models.save_all(path, small_models.spread(whole(config)), tokenizer, processor)
+
+
 def folder(kind: str) -> Path:
     """A saved model of ``kind``, made once in a run."""
-    path = Path(mkdtemp(prefix=f"m2m-{kind}-"))
-    whole, config, tok, processor = parts(kind)
-    torch.manual_seed(0)
-    model = whole(config).eval()
-    with torch.no_grad():  # the initial weights are so small that all texts look alike
-        for value in model.parameters():
-            if value.ndim > 1:
-                value.normal_(0, 0.25)
-    model.save_pretrained(path)
-    tok.save_pretrained(path)
-    processor.save_pretrained(path)
-    return path
+    return small_models.folder(kind, _save)

@@ -7,40 +7,14 @@ from tempfile import mkdtemp
 import diffusers as df
 import torch
 import transformers as tf
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
-SENTENCES = [
-    "a dog barks at the old grey cat on the roof",
-    "two red squares above a small blue circle",
-    "a photo of: the quick brown fox jumps over the lazy dog",
-] * 4
-SPECIALS = ["<|startoftext|>", "<|endoftext|>"]
+from m2m_adapters.testing import small_models
+
 LENGTH = 16
 
 
 def tokenizer(length: int = LENGTH) -> tf.PreTrainedTokenizerBase:
-    tok = Tokenizer(models.BPE(unk_token=SPECIALS[1]))
-    tok.normalizer = normalizers.Lowercase()
-    tok.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    tok.train_from_iterator(
-        SENTENCES,
-        trainers.BpeTrainer(
-            vocab_size=320, special_tokens=SPECIALS, initial_alphabet=alphabet, show_progress=False
-        ),
-    )
-    tok.post_processor = processors.TemplateProcessing(
-        single=f"{SPECIALS[0]} $A {SPECIALS[1]}",
-        special_tokens=[(SPECIALS[0], 0), (SPECIALS[1], 1)],
-    )
-    return tf.PreTrainedTokenizerFast(
-        tokenizer_object=tok,
-        bos_token=SPECIALS[0],
-        eos_token=SPECIALS[1],
-        pad_token=SPECIALS[1],
-        unk_token=SPECIALS[1],
-        model_max_length=length,
-    )
+    return small_models.clip_tokenizer(length, vocabulary=320)
 
 
 def clip(width: int = 16, projected: bool = False) -> tf.PreTrainedModel:

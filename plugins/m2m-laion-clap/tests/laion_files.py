@@ -8,33 +8,14 @@ import numpy as np
 import torch
 import transformers as tf
 from m2m_laion_clap.sound import clap_module, settings
-from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+
+from m2m_adapters.testing import small_models
 
 RATE = 48000
-SENTENCES = [
-    "a dog barks at the old grey cat on the roof",
-    "two red squares above a small blue circle",
-    "the quick brown fox jumps over the lazy dog while a train passes by in the distance",
-    "rain falls on a tin roof and a woman sings quietly in the street",
-] * 4
-SPECIALS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 
 
 def tokenizer() -> tf.PreTrainedTokenizerBase:
-    tok = Tokenizer(models.BPE(unk_token="<unk>"))
-    tok.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=400, special_tokens=SPECIALS, show_progress=False, initial_alphabet=alphabet
-    )
-    tok.train_from_iterator(SENTENCES, trainer)
-    tok.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
-    )
-    return tf.PreTrainedTokenizerFast(
-        tokenizer_object=tok, bos_token="<s>", cls_token="<s>", eos_token="</s>",
-        sep_token="</s>", pad_token="<pad>", unk_token="<unk>", mask_token="<mask>",
-    )  # fmt: skip
+    return small_models.roberta_tokenizer()
 
 
 @cache
@@ -88,8 +69,4 @@ def checkpoint(fused: bool = False) -> Path:
 
 def sound(seconds: float, seed: int = 0) -> np.ndarray:
     """float32 tones and noise at ``RATE``, different for every seed."""
-    rng = np.random.default_rng(seed)
-    t = np.arange(max(1, round(seconds * RATE))) / RATE
-    pitch = 200 * (seed + 1)
-    wave = 0.3 * np.sin(2 * np.pi * pitch * t * (1 + t / 7)) + 0.05 * rng.standard_normal(len(t))
-    return wave.astype(np.float32)
+    return small_models.tone(seconds, RATE, seed)

@@ -13,12 +13,8 @@ from open_clip.model import CLIP, CustomTextCLIP
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 
-SENTENCES = [
-    "a dog barks at the old grey cat on the roof",
-    "two red squares above a small blue circle",
-    "the quick brown fox jumps over the lazy dog while a train passes by in the distance",
-    "rain falls on a tin roof and a woman sings quietly in the street",
-] * 4
+from m2m_adapters.testing import small_models
+
 VISION = {"image_size": 32, "patch_size": 8, "width": 16, "head_width": 8, "layers": 2}
 TEXT = {"context_length": 20, "width": 16, "heads": 2, "layers": 2, "vocab_size": 49408}
 OWN = {**TEXT, "hf_tokenizer_name": "small"}
@@ -70,7 +66,7 @@ def tokenizer() -> tf.PreTrainedTokenizerBase:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tok.train_from_iterator(SENTENCES, trainer)
+    tok.train_from_iterator(list(small_models.SENTENCES) * 4, trainer)
     tok.add_special_tokens(["<end>"])
     start, end = tok.token_to_id("<start>"), tok.token_to_id("<end>")
     tok.post_processor = processors.TemplateProcessing(
@@ -93,11 +89,7 @@ def made(kind: str) -> tuple[torch.nn.Module, dict]:
         model = open_clip.CoCa(**given)
     else:
         model = (CustomTextCLIP if config.get("custom_text") else CLIP)(**given)
-    with torch.no_grad():
-        for value in model.parameters():
-            if value.ndim > 1:
-                value.normal_(0, 0.2)
-    return model.eval(), config
+    return small_models.spread(model, 0.2), config
 
 
 @cache
