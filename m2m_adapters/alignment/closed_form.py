@@ -84,7 +84,7 @@ class AffineMap:
 
 def ridge_path(moments: Moments, ridges: Sequence[float] = RIDGES) -> Iterator[AffineMap]:
     """The least-squares map for every ridge strength, from one eigendecomposition."""
-    mean_x, mean_y, cov_x, cov_xy = _checked(moments)
+    mean_x, mean_y, cov_x, cov_xy = checked_moments(moments)
     values, vectors = torch.linalg.eigh(cov_x)
     values = values.clamp_min(0)
     scale = values.mean()
@@ -96,7 +96,7 @@ def ridge_path(moments: Moments, ridges: Sequence[float] = RIDGES) -> Iterator[A
 
 def procrustes(moments: Moments) -> AffineMap:
     """The closest scaled rotation (semi-orthogonal when the dimensions differ)."""
-    mean_x, mean_y, cov_x, cov_xy = _checked(moments)
+    mean_x, mean_y, cov_x, cov_xy = checked_moments(moments)
     u, s, vh = torch.linalg.svd(cov_xy.T, full_matrices=False)
     rotation = u @ vh
     # With unequal widths only the part of x that the rotation keeps counts for the scale.
@@ -105,41 +105,49 @@ def procrustes(moments: Moments) -> AffineMap:
     return AffineMap(weight, mean_y - weight @ mean_x, None)
 
 
-def stretched(found: AffineMap, moments: Moments, near: float, structure: float) -> AffineMap:
-    """Least squares, made to suit a head that normalises and a loss that minds structure.
+def stretched(affine: AffineMap, moments: Moments, near: float, structure: float) -> AffineMap:
+    """The map, stretched to suit a head that normalizes and a loss that minds structure.
 
     For p = W x + b with E |p|^2 = 1, ``near * |p - y|^2`` and ``structure * (p_i.p_j - y_i.y_j)^2``
-    have expectations that are functions of second moments alone. They are least for the
-    least-squares map stretched along the principal axes of what it predicts: along an axis of
-    energy e by the root t of ``2 structure e (t^3 - t) + lam t = near``, lam such that the energies
-    e t^2 sum to 1.
+    have expectations that are functions of second moments alone. A stretch t along each principal
+    axis u of what the map predicts is sought. With energy e = E (u.p)^2, c = E (u.p)(u.y) and
+    g = |E (u.p) y|^2, they are least where ``2 structure e (e t^3 - (g/e) t) + lam e t = near c``,
+    lam such that the energies e t^2 sum to 1. Of least squares c is e and g is e^2.
     """
-    mean_x, mean_y, _, cov_xy = _checked(moments)
-    energies, axes = torch.linalg.eigh(found.weight @ cov_xy + torch.outer(mean_y, mean_y))
+    mean_x, mean_y, cov_x, cov_xy = checked_moments(moments)
+    of_means = torch.outer(mean_y, mean_y)
+    energies, axes = torch.linalg.eigh(affine.weight @ cov_x @ affine.weight.T + of_means)
     energies = energies.clamp_min(0)
     if energies.sum() >= 1:  # nothing is missing, or y is not of length 1
-        return found
+        return affine
+    cross = axes.T @ (affine.weight @ cov_xy + of_means)
+    there = energies > 1e-12 * energies.max()
+    e = torch.where(there, energies, torch.ones_like(energies))
+    wanted = torch.where(there, (cross * axes.T).sum(1).clamp_min(0) / e, torch.zeros_like(e))
+    shape = torch.where(there, cross.square().sum(1) / e, torch.zeros_like(e))
 
     def stretches(lam: float) -> Tensor:
-        t = torch.full_like(energies, near / lam)
-        for _ in range(60):  # Newton's way from above, where the cubic is convex: no overshooting
-            excess = 2 * structure * energies * (t**3 - t) + lam * t - near
-            step = excess / (2 * structure * energies * (3 * t**2 - 1) + lam)
-            t = t - step
-            if step.max() < 1e-14:
+        t = torch.full_like(e, 10.0)
+        for _ in range(80):  # Newton's method from above, where the cubic is convex
+            excess = 2 * structure * (energies * t**3 - shape * t) + lam * t - near * wanted
+            slope = 2 * structure * (3 * energies * t * t - shape) + lam
+            step = excess / slope.clamp_min(1e-12)
+            t = (t - step).clamp_min(0)
+            if step.abs().max() < 1e-13:
                 break
         return t
 
-    low, high = 0.0, near
+    low, high = 0.0, 4 * near
     for _ in range(60):
         lam = (low + high) / 2
         low, high = (lam, high) if (energies * stretches(lam) ** 2).sum() > 1 else (low, lam)
     stretch = (axes * stretches(high)) @ axes.T
-    weight = stretch @ found.weight
-    return AffineMap(weight, stretch @ mean_y - weight @ mean_x, found.ridge)
+    weight = stretch @ affine.weight
+    return AffineMap(weight, stretch @ mean_y - weight @ mean_x, affine.ridge)
 
 
-def _checked(moments: Moments) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def checked_moments(moments: Moments) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """(mean x, mean y, covariance of x, cross-covariance), refused where nothing can be fitted."""
     if moments.n < 2:
         raise UserError(f"{moments.n} sentences are too few to fit a map", "give more sentences")
     mean_x, mean_y, cov_x, cov_xy = moments.centred()
