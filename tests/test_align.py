@@ -23,7 +23,7 @@ def quick(recipe: str = "closed-form", n: int = 1500, **options: Any) -> m2m.Ada
     return m2m.align(source, target, SENTENCES[:n], recipe=recipe, progress=False, **options)
 
 
-@pytest.mark.parametrize(("recipe", "floor"), [("closed-form", 0.99), ("auto", 0.99),
+@pytest.mark.parametrize(("recipe", "floor"), [("closed-form", 0.99), ("auto", 0.99), ("refined", 0.99),
                                                ("paper", 0.97)])  # fmt: skip
 def test_a_hidden_affine_map_is_found(recipe: str, floor: float) -> None:
     adapter = quick(recipe, 20_000)
@@ -41,7 +41,7 @@ def test_a_hidden_rotation_is_found_to_be_one() -> None:
     assert quick(n=8000).record.held_out.orthogonality_deviation > 0.2
 
 
-@pytest.mark.parametrize("recipe", ["closed-form", "auto", "paper"])
+@pytest.mark.parametrize("recipe", ["closed-form", "auto", "refined", "paper"])
 def test_two_runs_are_byte_identical(recipe: str, tmp_path: Path) -> None:
     for name in ("a", "b"):
         quick(recipe, 600, epochs=3).save(tmp_path / name)
@@ -52,7 +52,7 @@ def test_two_runs_are_byte_identical(recipe: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("d_in", "d_out"), [(64, 48), (16, 64), (64, 64)])
-@pytest.mark.parametrize("recipe", ["closed-form", "auto", "paper"])
+@pytest.mark.parametrize("recipe", ["closed-form", "auto", "refined", "paper"])
 def test_any_pair_of_dimensions(d_in: int, d_out: int, recipe: str) -> None:
     adapter = quick(recipe, 400, source=ToySource(d_in), target=AffineTarget(d_out), epochs=2)
     assert adapter.encode(["a dog"]).shape == (1, d_out)
@@ -72,7 +72,7 @@ def test_parameters_of_recipes(changes: dict[str, Any]) -> None:
 
 
 def test_refinement_never_makes_it_worse() -> None:
-    closed, refined = quick("closed-form", 3000), quick("auto", 3000)
+    closed, refined = quick("closed-form", 3000), quick("refined", 3000)
     assert refined.record.held_out.loss <= closed.record.held_out.loss
 
 

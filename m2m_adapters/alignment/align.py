@@ -166,7 +166,7 @@ def _assemble(
 ) -> Adapter:
     from m2m_adapters.artifact.adapter import Adapter
     from m2m_adapters.artifact.describe import describe_source, describe_target
-    from m2m_adapters.artifact.record import CurvePoint, GrowthPoint, RecipeRecord
+    from m2m_adapters.artifact.record import CurvePoint, GrowthPoint, PullRecord, RecipeRecord
     from m2m_adapters.artifact.weights import new_record
 
     recipe = RecipeRecord(
@@ -187,6 +187,14 @@ def _assemble(
         recipe=recipe,
         corpus=corpus_record(corpus, grown.pairs.n + len(grown.pairs.x_held), grown.stopped),
         held_out=held_out_results(grown.pairs, fitted, chosen, model.space.normalized),
+        pull=None
+        if fitted.choice is None
+        else PullRecord(
+            strength=fitted.choice.strength,
+            floor=fitted.choice.floor,
+            best=fitted.choice.best,
+            given_up=fitted.choice.given_up,
+        ),
         curve=[
             CurvePoint(epoch=int(point["epoch"]), held_out_loss=finite(point["held_out_loss"]))
             for point in fitted.curve

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from m2m_adapters.alignment.closed_form import AffineMap, Moments
     from m2m_adapters.alignment.losses import Loss
+    from m2m_adapters.alignment.prior import Choice
     from m2m_adapters.alignment.tracking import Track
     from m2m_adapters.alignment.train import Resume
     from m2m_adapters.projectors.affine import AffineProjector
@@ -42,6 +44,7 @@ class Fitted:
     epochs: int = 0
     best_epoch: int = 0
     moments: Moments | None = None
+    choice: Choice | None = None
 
 
 def top1(p: Vectors, y: Vectors) -> float:
@@ -161,23 +164,13 @@ def _solve(
 ) -> None:
     import torch
 
-    from m2m_adapters.alignment.closed_form import (
-        RIDGES,
-        Moments,
-        procrustes,
-        ridge_path,
-        stretched,
-    )
+    from m2m_adapters.alignment.closed_form import Moments, stretched
 
     if fitted.moments is None:
         fitted.moments = Moments.empty(pairs.d_in, pairs.d_out)
         for x, y in pairs.chunks():
             fitted.moments.add(torch.from_numpy(x), torch.from_numpy(y))
     moments = fitted.moments
-    if recipe.procrustes:
-        maps = [procrustes(moments)]
-    else:
-        maps = list(ridge_path(moments, RIDGES if recipe.ridge is None else [recipe.ridge]))
     xh, yh = xh[:JUDGES], yh[:JUDGES]
 
     def take(candidate: AffineMap) -> None:
@@ -189,13 +182,13 @@ def _solve(
         take(candidate)
         return held_out_loss(fitted.projector, xh, yh, loss)
 
-    tried = [(judged(candidate), candidate) for candidate in maps]
-    least = min(found for found, _ in tried)
-    _check_finite(least)
-    # Ridges rise: the last one that is as good is the simplest map. English cannot tell such maps
-    # apart; what they make of directions English hardly uses, other languages do.
-    close = [(found, map_) for found, map_ in tried if found <= least + AS_GOOD * abs(least)]
-    reached, chosen = close[-1]
+    if recipe.prior == "rotation" and not recipe.procrustes:
+        fitted.choice = _pulled(moments, xh, yh, loss, recipe, fitted.projector.shape.head)
+        chosen = fitted.choice.map
+        reached = judged(chosen)
+    else:
+        reached, chosen = _shrunk(moments, recipe, judged)
+    _check_finite(reached)
     near = loss.weight("mse") / pairs.d_out + loss.weight("cosine") / 2
     if fitted.projector.shape.head == "l2" and not recipe.procrustes:
         if near and (structure := loss.weight("structure")):
@@ -204,6 +197,37 @@ def _solve(
                 chosen = suited
     take(chosen)
     fitted.ridge = chosen.ridge
+
+
+def _pulled(
+    moments: Moments, xh: Tensor, yh: Tensor, loss: Loss, recipe: Recipe, head: str
+) -> Choice:
+    """The map pulled towards a rotation, at the recipe's strength or at the one the rule gives."""
+    from torch.nn import functional as F
+
+    from m2m_adapters.alignment.prior import Pulled, choose
+
+    if recipe.ridge is not None:
+        return Pulled(moments).chosen(recipe.ridge)
+    if head == "l2":
+        return choose(moments, xh, yh, lambda p, y: loss(F.normalize(p, dim=-1), y))
+    return choose(moments, xh, yh, loss)
+
+
+def _shrunk(
+    moments: Moments, recipe: Recipe, judged: Callable[[AffineMap], float]
+) -> tuple[float, AffineMap]:
+    """(held-out loss, map) of the strongest ridge that is as good as the best one."""
+    from m2m_adapters.alignment.closed_form import RIDGES, procrustes, ridge_path
+
+    if recipe.procrustes:
+        maps = [procrustes(moments)]
+    else:
+        maps = list(ridge_path(moments, RIDGES if recipe.ridge is None else [recipe.ridge]))
+    tried = [(judged(candidate), candidate) for candidate in maps]
+    least = min(value for value, _ in tried)
+    _check_finite(least)
+    return [one for one in tried if one[0] <= least + AS_GOOD * abs(least)][-1]
 
 
 def _match_norm(projector: AffineProjector, pairs: Pairs) -> None:

@@ -35,14 +35,15 @@ class Choice:
     """The chosen map and what the rule saw.
 
     strength: of the pull. floor: the least strength that languages need. best: the strength of
-    least held-out loss. given_up: share of that loss the choice costs.
+    least held-out loss. given_up: share of that loss the choice costs. All three are None where
+    the strength was given.
     """
 
     map: AffineMap
     strength: float
-    floor: float
-    best: float
-    given_up: float
+    floor: float | None
+    best: float | None
+    given_up: float | None
 
 
 class Pulled:
@@ -69,6 +70,10 @@ class Pulled:
         weight = (self.vectors @ self._solution(strength)).T
         return AffineMap(weight, self.mean_y - weight @ self.mean_x, strength)
 
+    def chosen(self, strength: float) -> Choice:
+        """The map at a strength that somebody gave."""
+        return Choice(self.map(strength), strength, None, None, None)
+
     def along(self, x: Tensor) -> Tensor:
         """Rows x ``[n, d_in]`` along the eigenvectors of the covariance."""
         turned: Tensor = (x.to(self.vectors) - self.mean_x) @ self.vectors
@@ -76,7 +81,8 @@ class Pulled:
 
     def predicted(self, along: Tensor, strength: float) -> Tensor:
         """What :meth:`map` gives for rows that :meth:`along` has turned already."""
-        return along @ self._solution(strength) + self.mean_y
+        rows: Tensor = along @ self._solution(strength) + self.mean_y
+        return rows
 
     def floor(self, along: Tensor) -> float:
         """Variance of the median direction of held-out rows over that of the mean direction.
@@ -94,7 +100,8 @@ def rotation(cov_x: Tensor, cov_xy: Tensor) -> Tensor:
     u, s, vh = torch.linalg.svd(cov_xy.T, full_matrices=False)
     # Fewer sentences than directions: what the pairs never show has no rotation.
     turned: Tensor = (u * (s > 1e-12 * s[0])) @ vh
-    return turned * (s.sum() / ((turned @ cov_x) * turned).sum())
+    scaled: Tensor = turned * (s.sum() / ((turned @ cov_x) * turned).sum())
+    return scaled
 
 
 def choose(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -9,6 +10,12 @@ from m2m_adapters.errors import UnknownName, UserError
 
 FITS = ("closed-form", "gradient", "both")
 PRECISIONS = ("fp32", "bf16")
+PRIORS = ("zero", "rotation")
+OF_TRAINING = (
+    "lr", "weight_decay", "batch_size", "epochs", "warmup_steps", "patience", "precision",
+    "least_gain",
+)  # fmt: skip
+"""Parameters that mean nothing to a recipe without gradient steps."""
 MOST_RIDGE = 1e6
 """Beyond it nothing is left of the map but its mean."""
 
@@ -22,7 +29,9 @@ class Recipe:
     loss: the objective; None means the published one for the space: ``48*mse + 1*structure``
     for angular spaces, ``1*mse`` where magnitude matters.
     head: None means ``l2`` for angular spaces, ``none`` where magnitude matters.
-    ridge: a fixed strength, or None to choose by held-out loss. procrustes: a scaled rotation.
+    ridge: a fixed strength, or None to choose. procrustes: a scaled rotation.
+    prior: what a ridge pulls the map towards: ``zero``, or ``rotation``, which keeps the source's
+    own geometry where English says little.
     patience: epochs of refinement in a row that may bring no more than ``least_gain`` of the loss.
     precision: of the projector's arithmetic during refinement; its weights stay fp32.
     """
@@ -37,6 +46,7 @@ class Recipe:
     activation: str = "none"
     ridge: float | None = None
     procrustes: bool = False
+    prior: str = "zero"
     lr: float = 3e-4
     weight_decay: float = 0.01
     batch_size: int = 64
@@ -71,8 +81,9 @@ ALIGN_OPTIONS = ("seed", "column", "max_sentences", "stopping", "store", "progre
 RECIPES = {
     recipe.name: recipe
     for recipe in (
+        Recipe("auto", "closed-form", prior="rotation"),
         Recipe(
-            "auto",
+            "refined",
             "both",
             lr=1e-3,
             weight_decay=0.0,
@@ -107,7 +118,16 @@ def recipe(name: str, **changes: Any) -> Recipe:
                 f"a recipe has no '{key}'{did_you_mean(key, [*known, *ALIGN_OPTIONS])}",
                 f"it has {', '.join(sorted(known))}",
             )
-    chosen = replace(RECIPES[name], **{k: v for k, v in changes.items() if v is not None})
+    changed = {k: v for k, v in changes.items() if v is not None}
+    if RECIPES[name].fit == "closed-form":
+        for key in OF_TRAINING:
+            if key in changed and changed[key] != getattr(RECIPES[name], key):
+                warnings.warn(
+                    f"the recipe '{name}' takes no gradient steps: '{key}' means nothing to it "
+                    "(--recipe refined and paper do)",
+                    stacklevel=3,
+                )
+    chosen = replace(RECIPES[name], **changed)
     for key in ("lr", "batch_size", "epochs", "layers"):
         if not getattr(chosen, key) > 0:
             raise UserError(f"{key} must be above zero, not {getattr(chosen, key)}")
@@ -121,6 +141,8 @@ def recipe(name: str, **changes: Any) -> Recipe:
             f"ridge must be from 0 to {MOST_RIDGE:,.0f}, not {chosen.ridge}",
             "it is in units of the mean variance; e.g. 0.001",
         )
+    if chosen.prior not in PRIORS:
+        raise UserError(f"there is no prior '{chosen.prior}'", f"use {' or '.join(PRIORS)}")
     if chosen.procrustes and chosen.fit == "gradient":
         raise UserError("Procrustes is a closed form", "use it with --recipe closed-form or auto")
     return chosen

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from m2m_adapters.artifact.card_data import card_data, license_of
 from m2m_adapters.artifact.markdown import code, words
-from m2m_adapters.artifact.record import CorpusRecord, HeldOut, RecipeRecord, Record
+from m2m_adapters.artifact.record import CorpusRecord, HeldOut, PullRecord, RecipeRecord, Record
 from m2m_adapters.artifact.results import RETRIEVAL, results
 
 ORIGINS_SHOWN = 8
@@ -58,6 +58,8 @@ def _lines(record: Record, repo: str) -> Iterator[str]:
         yield ""
     if record.recipe is not None:
         yield from _recipe(record.recipe)
+    if record.pull is not None:
+        yield from _pull(record.pull)
     if record.held_out is not None:
         yield from _held_out(record.held_out)
     yield from _results(record)
@@ -79,6 +81,18 @@ def _recipe(recipe: RecipeRecord) -> Iterator[str]:
     values = {name: getattr(recipe, name) for name in recipe.__struct_fields__}
     shown = (f"{k} {_cell(v)}" for k, v in values.items() if v not in (None, False, ""))
     yield from ["## Recipe", "", ", ".join(shown), ""]
+
+
+def _pull(pull: PullRecord) -> Iterator[str]:
+    """The rule that chose the map, in words, with what it saw."""
+    text = f"Least squares, pulled towards a scaled rotation at strength {pull.strength:.3g}"
+    if pull.floor is not None and pull.best is not None and pull.given_up is not None:
+        text += (
+            f". The rule saw English only: 1.5 times the variance of the source's median direction "
+            f"is {pull.floor:.3g}; the held-out loss is least at {pull.best:.3g}, and "
+            f"{100 * pull.given_up:.1f} % of it is given up for languages that English cannot see"
+        )
+    yield from [text + ".", ""]
 
 
 def _held_out(held: HeldOut) -> Iterator[str]:

@@ -112,6 +112,7 @@ class RecipeRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     activation: str
     ridge: float | None
     procrustes: bool
+    prior: Literal["zero", "rotation"]
     lr: float
     weight_decay: float
     batch_size: int
@@ -168,6 +169,15 @@ class HeldOut(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     parameters: Count
     epochs: Count
     best_epoch: Count
+
+
+class PullRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How strongly the map is pulled towards a rotation, and what the rule saw; English only."""
+
+    strength: float
+    floor: float | None
+    best: float | None
+    given_up: float | None
 
 
 class CurvePoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -244,6 +254,7 @@ class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     recipe: RecipeRecord | None = None
     corpus: CorpusRecord | None = None
     held_out: HeldOut | None = None
+    pull: PullRecord | None = None
     curve: list[CurvePoint] = []
     growth: list[GrowthPoint] = []
     evaluation: list[EvaluationRecord] = []
