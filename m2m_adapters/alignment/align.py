@@ -61,6 +61,8 @@ def align(
     options = model_options or {}
     if team(str(options.get("device") or "auto")).size > 1:
         _check_shareable(texts, level)
+    if level == "token":
+        _check_token_level(track, stopping)
     if track is not None:
         check_tracker(track)
     chosen = named_recipe(recipe, **changes)
@@ -122,6 +124,18 @@ def _resume(
         return None
     towers = (encoder.fingerprint, model.text.fingerprint)
     return Resume(store.folder / "training", f"{towers} {corpus.digest} {grown.pairs.n}")
+
+
+def _check_token_level(track: str | None, stopping: Stopping | None) -> None:
+    """Refuse what alignment of tokens cannot honor, before anything is loaded."""
+    if track is not None:
+        raise UserError("losses of token level are not tracked", "leave --track out")
+    if stopping is not None and not stopping.use_all and stopping != Stopping():
+        raise UserError(
+            "token level uses every sentence that memory holds: --tolerance and --patience mean "
+            "nothing to it",
+            "leave them out, or limit the corpus with --max-sentences",
+        )
 
 
 def _check_shareable(texts: TextsLike, level: str) -> None:

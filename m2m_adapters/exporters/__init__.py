@@ -51,6 +51,12 @@ def export(adapter: Adapter, to: str, out: str | Path, **options: Any) -> Export
             f"no format is called '{to}'{did_you_mean(to, list(FORMATS))}",
             f"one of {', '.join(FORMATS)}",
         )
+    if adapter.level == "token":
+        raise UserError(
+            f"the format {to} cannot hold an adapter of token level: its map reads the states of "
+            "tokens",
+            "share its folder (m2m push), or align at sentence level",
+        )
     out = Path(out)
     if out.is_dir() and any(out.iterdir()):
         raise UserError(f"{out} is not empty", "choose a new place for the export")

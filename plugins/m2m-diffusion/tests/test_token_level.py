@@ -113,6 +113,18 @@ def test_mistakes(target, token_adapter):
         TokenShape(0, 0, 4, 4)
 
 
+def test_what_token_level_cannot_honor_is_refused(target, token_adapter, tmp_path):
+    with pytest.raises(UserError, match="are not tracked"):
+        m2m.align(WordSource(), target, SENTENCES, level="token", track="tensorboard", **OPTIONS)
+    with pytest.raises(UserError, match="mean nothing"):
+        m2m.align(
+            WordSource(), target, SENTENCES, level="token", stopping=m2m.Stopping(0.2), **OPTIONS
+        )
+    for to in ("numpy", "onnx", "sentence-transformers"):
+        with pytest.raises(UserError, match="cannot hold an adapter of token level"):
+            m2m.export(token_adapter, to, tmp_path / "out")
+
+
 def test_names_and_shapes_are_known_without_making_weights():
     shape = TokenShape(8, 3, 4, 5, hidden=16)
     real = {name: tuple(t.shape) for name, t in TokenProjector(shape).state_dict().items()}
