@@ -42,6 +42,7 @@ _HOMES = {
     "evaluate": "evaluation.scoring",
     "evaluate_generator": "evaluation.generator_evaluation",
     "export": "exporters",
+    "forecast": "planning.forecast",
     "generate_files": "generation.files",
     "hookimpl": "hookspecs",
     "import_checkpoint": "artifact.import_m2m",
@@ -53,6 +54,7 @@ _HOMES = {
     "pull": "artifact.publish",
     "push": "artifact.publish",
     "read_corpus": "corpus.sentences",
+    "recommend": "planning.recommend",
     "sweep": "alignment.sweep",
     "write_report": "report.evaluation_page",
 }
@@ -84,6 +86,8 @@ if TYPE_CHECKING:
     from m2m_adapters.interfaces import ModalityModel, Space, TextEncoder, Vectors
     from m2m_adapters.models.items import BadItem, ItemTarget
     from m2m_adapters.models.text_encoder import TokenEncoder
+    from m2m_adapters.planning.forecast import forecast
+    from m2m_adapters.planning.recommend import recommend
     from m2m_adapters.registry.names import load_source, load_target
     from m2m_adapters.report.evaluation_page import write_report
     from m2m_adapters.search.build import build_index
@@ -118,6 +122,7 @@ __all__ = [
     "evaluate",
     "evaluate_generator",
     "export",
+    "forecast",
     "generate_files",
     "hookimpl",
     "import_checkpoint",
@@ -129,6 +134,7 @@ __all__ = [
     "pull",
     "push",
     "read_corpus",
+    "recommend",
     "sweep",
     "write_report",
 ]

@@ -23,7 +23,7 @@ FLOORS = [
     {"artifact", "corpus"},
     {"embeddings", "generation", "exporters"},
     {"alignment"},
-    {"evaluation", "analysis", "search"},
+    {"evaluation", "analysis", "planning", "search"},
     {"report", "serve"},
 ]
 CORE = ROOT / "m2m_adapters"

@@ -33,6 +33,8 @@ from m2m_cli.output import reserved_stdout
 # In the order a newcomer meets them: command -> (module, function or Typer app).
 COMMANDS = {
     "demo": ("demo", "demo"),
+    "recommend": ("recommend", "recommend"),
+    "forecast": ("forecast", "forecast"),
     "align": ("align", "align"),
     "encode": ("encode", "encode"),
     "embed": ("embed", "embed"),
