@@ -57,7 +57,7 @@ def routing(report: Report) -> None:
                 lost.append(max(trial.published for trial in couple) - picked.published)
             report.notes.append(
                 f"routing {first} | {second} -> jina-clip, {direction}: "
-                f"{sum(lost) / len(lost):.2f} points of R@10 below the better source of each language"
+                f"{sum(lost) / len(lost):.2f} points of R@10 below the better source per language"
             )
 
 

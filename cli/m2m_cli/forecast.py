@@ -71,7 +71,7 @@ def forecast_table(answers: Sequence[Forecast]) -> str:
             f"{answer.expected:.1f}" + ("?" if answer.basis == "guess" else ""),
             f"{answer.low:.1f} to {answer.high:.1f}",
             answer.basis,
-            None if answer.error is None else f"{answer.error:.1f} ({answer.covered:.0%} inside)",
+            _left_out(answer),
             answer.why,
         ]
         for answer in answers
@@ -80,12 +80,20 @@ def forecast_table(answers: Sequence[Forecast]) -> str:
         f"{asked.source} -> {asked.target}, R@10 {asked.direction} on {asked.benchmark} (percent)",
         "",
         table(rows, header),
-        "",
-        "left-out error: points of R@10, on published figures of the same kind that the model did "
-        "not see, for languages their source covers as well; inside: share within the interval.",
     ]
+    if any(answer.error is not None for answer in answers):
+        lines.append(
+            "\nleft-out error: mean over published figures of the same kind that the model did not "
+            "see, for languages their source covers as well; inside: share within the interval."
+        )
     if any(answer.basis == "guess" for answer in answers):
         lines.append(
             "? = a guess: nothing is published for the source, the target or the language."
         )
     return "\n".join(lines)
+
+
+def _left_out(answer: Forecast) -> str | None:
+    if answer.error is None:
+        return None
+    return f"{answer.error:.1f} points on {answer.error_on}, {answer.covered:.0%} inside"

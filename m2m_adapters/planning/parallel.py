@@ -220,5 +220,5 @@ def sharpen(guess: Forecast, measured: Mapping[str, Measured]) -> Forecast:
     )
     return replace(
         guess, expected=middle, low=low, high=high, basis="measured", why=why,
-        error=None, covered=None,
+        error=None, covered=None, error_on=None,
     )  # fmt: skip
