@@ -59,7 +59,7 @@ class Pictures(AffineTarget):
 
     def encode_items(self, items: Sequence[Any], **options: Any) -> Vectors:
         found = [np.asarray(rgb_image(item)).reshape(-1) for item in items]
-        return self._text.encode([bytes(p[p != 255].tolist()).decode() for p in found])
+        return self.text.encode([bytes(p[p != 255].tolist()).decode() for p in found])
 
 
 class Sounds(AffineTarget):
@@ -69,7 +69,7 @@ class Sounds(AffineTarget):
 
     def encode_items(self, items: Sequence[Any], **options: Any) -> Vectors:
         found = [np.rint(mono_samples(item, RATE) * 256).astype(np.uint8) for item in items]
-        return self._text.encode([bytes(s[s != 0].tolist()).decode() for s in found])
+        return self.text.encode([bytes(s[s != 0].tolist()).decode() for s in found])
 
 
 class Seeing(ItemTarget):

@@ -6,16 +6,20 @@ import copy
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from m2m_adapters._internal.languages import language, normalize_tag
+from m2m_adapters.artifact.record import Json
 from m2m_adapters.errors import UserError
 
 Owners = npt.NDArray[np.int64]
 """int64 ``[m]``: the index of the item that each of m captions describes."""
+
+Item: TypeAlias = Any
+"""Whatever the target's ``encode_items`` takes: a path, a picture, an array."""
 
 PROTOCOLS = {
     "all": "every caption is a query; an item's captions are all hits for it",
@@ -39,7 +43,7 @@ class Benchmark:
 
     name: str
     modality: str
-    items: Sequence[Any]
+    items: Sequence[Item]
     captions: Mapping[str, Sequence[str]]
     owners: Mapping[str, Any] = field(default_factory=dict)
     names: Sequence[str] | None = None
@@ -75,7 +79,7 @@ class Benchmark:
         object.__setattr__(self, "captions", captions)
         object.__setattr__(self, "owners", owners)
 
-    def _checked(self, code: str, texts: list[str], given: Any) -> Owners:
+    def _checked(self, code: str, texts: list[str], given: npt.ArrayLike | None) -> Owners:
         told = f"the benchmark '{self.name}', language '{code}'"
         n = len(self.items)
         if not texts:
@@ -126,7 +130,7 @@ class Benchmark:
                 digest.update(f"{owner}\t{text}\n".encode())
         return digest.hexdigest()
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> Json:
         """What a result says of its benchmark."""
         return {
             "name": self.name,
@@ -222,16 +226,16 @@ class Benchmark:
         return self._with(captions, owners)
 
 
-class LazyItems(Sequence[Any]):
+class LazyItems(Sequence[Item]):
     """``n`` items that ``make(index)`` produces when they are asked for."""
 
-    def __init__(self, n: int, make: Callable[[int], Any]) -> None:
+    def __init__(self, n: int, make: Callable[[int], Item]) -> None:
         self._n, self._make = n, make
 
     def __len__(self) -> int:
         return self._n
 
-    def __getitem__(self, index: Any) -> Any:
+    def __getitem__(self, index: Any) -> Item:
         if isinstance(index, slice):
             return [self._make(i) for i in range(*index.indices(self._n))]
         if not -self._n <= index < self._n:

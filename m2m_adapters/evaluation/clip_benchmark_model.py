@@ -6,13 +6,19 @@ travels on a canvas with its size, a text as its bytes, and both are unpacked be
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+    from torch import Tensor
+
     from m2m_adapters.artifact.adapter import Adapter
+    from m2m_adapters.evaluation.benchmark import Item
+    from m2m_adapters.interfaces import Vectors
 
 CANVAS = 1024
 """Side in pixels. Larger pictures are scaled down first; the benchmarks' are smaller."""
@@ -24,7 +30,7 @@ class Pack:
     def __init__(self, side: int = CANVAS) -> None:
         self.side = side
 
-    def __call__(self, image: Any) -> Any:
+    def __call__(self, image: Item) -> Tensor:
         import torch
 
         from m2m_adapters.models.images import rgb_image
@@ -38,7 +44,7 @@ class Pack:
         return torch.from_numpy(packed)
 
 
-def unpack(batch: Any) -> list[Any]:
+def unpack(batch: Tensor) -> list[Image]:
     """uint8 ``[n, 4, side, side]`` -> PIL images."""
     from PIL import Image
 
@@ -50,7 +56,7 @@ def unpack(batch: Any) -> list[Any]:
     return found
 
 
-def tokenize(texts: str | Sequence[str]) -> Any:
+def tokenize(texts: str | Sequence[str]) -> Tensor:
     """int64 ``[n, longest]``: UTF-8 bytes, filled up with -1."""
     import torch
 
@@ -65,14 +71,14 @@ class ClipBenchmarkModel:
     def __init__(self, adapter: Adapter, device: str = "cpu") -> None:
         self.adapter, self.device = adapter, device
 
-    def encode_text(self, tokens: Any) -> Any:
+    def encode_text(self, tokens: Tensor) -> Tensor:
         texts = [bytes(b for b in row if b >= 0).decode() for row in tokens.cpu().tolist()]
         return self._tensor(lambda: self.adapter.encode(texts))
 
-    def encode_image(self, batch: Any) -> Any:
+    def encode_image(self, batch: Tensor) -> Tensor:
         return self._tensor(lambda: self.adapter.encode_items(unpack(batch)))
 
-    def _tensor(self, make: Any) -> Any:
+    def _tensor(self, make: Callable[[], Vectors]) -> Tensor:
         import torch
 
         # Their autocast would lower the precision of models that chose their own.
@@ -82,21 +88,26 @@ class ClipBenchmarkModel:
     def eval(self) -> ClipBenchmarkModel:
         return self
 
-    def to(self, device: Any) -> ClipBenchmarkModel:
+    def to(self, device: str | torch.device) -> ClipBenchmarkModel:
         self.device = str(device)
         return self
 
 
 def load_m2m(
-    model_name: str, pretrained: str = "", cache_dir: str | None = None, device: Any = "cpu"
-) -> tuple[Any, Any, Any]:
+    model_name: str,
+    pretrained: str = "",
+    cache_dir: str | None = None,
+    device: str | torch.device = "cpu",
+) -> tuple[ClipBenchmarkModel, Pack, Callable[..., Tensor]]:
     """A loader as CLIP_benchmark wants it; ``model_name`` is an adapter's folder or name."""
     from m2m_adapters.artifact.load import load_adapter
 
     return wrap(load_adapter(model_name, device=str(device)), device)
 
 
-def wrap(adapter: Adapter, device: Any = "cpu") -> tuple[Any, Any, Any]:
+def wrap(
+    adapter: Adapter, device: str | torch.device = "cpu"
+) -> tuple[ClipBenchmarkModel, Pack, Callable[..., Tensor]]:
     """``(model, transform, tokenizer)`` of an adapter to images."""
     from m2m_adapters.errors import UserError
 

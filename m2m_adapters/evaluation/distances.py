@@ -8,7 +8,6 @@ systems with each other, under one scorer; they are not comparable with publishe
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import numpy as np
 
@@ -46,12 +45,12 @@ def distances(reference: Vectors, made: Vectors) -> dict[str, float]:
             "give more prompts or reference pictures",
         )
 
-    class Given(torch.nn.Module):
-        """The features are there already."""
+    class Identity(torch.nn.Module):
+        """Passes features on: they are computed already."""
 
         num_features = reference.shape[1]
 
-        def forward(self, rows: Any) -> Any:
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
             return rows
 
     size = min(SUBSET_SIZE, len(reference), len(made))
@@ -59,8 +58,8 @@ def distances(reference: Vectors, made: Vectors) -> dict[str, float]:
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore")  # that KID keeps its features: so it must
         counted = {
-            "FID": FrechetInceptionDistance(feature=Given()),
-            "KID": KernelInceptionDistance(feature=Given(), subsets=SUBSETS, subset_size=size),
+            "FID": FrechetInceptionDistance(feature=Identity()),
+            "KID": KernelInceptionDistance(feature=Identity(), subsets=SUBSETS, subset_size=size),
         }
         torch.manual_seed(SEED)
         for name, metric in counted.items():

@@ -7,22 +7,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from m2m_adapters._internal.progress import Progress
 from m2m_adapters.artifact.adapter import Adapter
+from m2m_adapters.artifact.record import Json
 from m2m_adapters.errors import UserError
+from m2m_adapters.evaluation.benchmark import Item
 from m2m_adapters.evaluation.distances import distances, need_torchmetrics
 from m2m_adapters.evaluation.generators import SYSTEMS, Alignment, make_all
 from m2m_adapters.evaluation.intervals import Resampler, interval
-from m2m_adapters.evaluation.judges import PerPicture, PictureJudge
+from m2m_adapters.evaluation.judges import PerPicture, PictureJudge, Seen
 from m2m_adapters.evaluation.metrics import Floats
 from m2m_adapters.evaluation.prompts import REFERENCE, Prompts
-from m2m_adapters.interfaces import ModalityModel
+from m2m_adapters.interfaces import ModalityModel, Vectors
 
 SHOWN = 8
+
+
+PictureFigures: TypeAlias = dict[str, Any]
+"""Figure -> its :class:`PerPicture`, or one number (FID, KID)."""
 
 
 @dataclass
@@ -35,12 +41,12 @@ class GeneratorEvaluation:
     """
 
     benchmark: Prompts
-    adapter: dict[str, Any]
+    adapter: Json
     judges: list[str]
     headline: str
-    settings: dict[str, Any]
-    figures: dict[tuple[str, str], dict[str, Any]]
-    shown: dict[tuple[str, str], list[Any]] = field(repr=False)
+    settings: Json
+    figures: dict[tuple[str, str], PictureFigures]
+    shown: dict[tuple[str, str], list[Item]] = field(repr=False)
     seed: int = 0
 
     @property
@@ -50,7 +56,7 @@ class GeneratorEvaluation:
     def languages(self, system: str) -> list[str]:
         return [code for name, code in self.figures if name == system]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Figures in percent (cosines times 100) as [value, low, high]; FID and KID as numbers."""
         return self._dict
 
@@ -59,14 +65,14 @@ class GeneratorEvaluation:
         return Resampler(len(self.benchmark), seed=self.seed).weights
 
     @cached_property
-    def _dict(self) -> dict[str, Any]:
-        found: dict[str, Any] = {
+    def _dict(self) -> Json:
+        found: Json = {
             "benchmark": self.benchmark.describe(),
             "judges": self.judges,
             "intervals": "95%, bootstrap over prompts",
             "settings": self.settings,
             "adapter": self.adapter,
-            "reference": self._told(self.figures["reference", REFERENCE]),
+            "reference": self._as_json(self.figures["reference", REFERENCE]),
             "systems": {},
         }
         for system in self.systems:
@@ -76,7 +82,7 @@ class GeneratorEvaluation:
                 groups["without English"] = [code for code in codes if code != REFERENCE]
             found["systems"][system] = {
                 "what": SYSTEMS[system],
-                "languages": {code: self._told(self.figures[system, code]) for code in codes},
+                "languages": {code: self._as_json(self.figures[system, code]) for code in codes},
                 "averages": {name: self._mean(system, some) for name, some in groups.items()},
                 "share of native English": {
                     name: self._shares(system, some)
@@ -85,7 +91,7 @@ class GeneratorEvaluation:
             }
         return found
 
-    def _told(self, figures: dict[str, Any]) -> dict[str, Any]:
+    def _as_json(self, figures: PictureFigures) -> Json:
         return {
             name: interval(one.value, one.drawn(self._weights))
             if isinstance(one, PerPicture)
@@ -99,8 +105,8 @@ class GeneratorEvaluation:
         drawn = np.mean([one.drawn(self._weights) for one in some], axis=0)
         return float(np.mean([one.value for one in some])), drawn
 
-    def _mean(self, system: str, codes: Sequence[str]) -> dict[str, Any]:
-        told: dict[str, Any] = {}
+    def _mean(self, system: str, codes: Sequence[str]) -> Json:
+        told: Json = {}
         for name, one in self.figures[system, codes[0]].items():
             if isinstance(one, PerPicture):
                 told[name] = interval(*self._over(system, codes, name))
@@ -109,7 +115,7 @@ class GeneratorEvaluation:
                 told[name] = round(float(np.mean(values)), 5)
         return told
 
-    def _shares(self, system: str, codes: Sequence[str]) -> dict[str, Any]:
+    def _shares(self, system: str, codes: Sequence[str]) -> Json:
         """Of what the native pipeline reaches in English, resampled together."""
         told = {}
         for name, best in self.figures["reference", REFERENCE].items():
@@ -129,7 +135,7 @@ def evaluate_generator(
     limit: int | None = None,
     scorer: ModalityModel | None = None,
     scorer_name: str = "scorer",
-    reference_items: Sequence[Any] | None = None,
+    reference_items: Sequence[Item] | None = None,
     systems: Sequence[str] = tuple(SYSTEMS),
     seed: int = 0,
     progress: Progress | None = None,
@@ -144,45 +150,27 @@ def evaluate_generator(
     _check(adapter, prompts, scorer, reference_items)
     asked = prompts.only(langs, limit)
     bar = progress or Progress()
-    judges = [asked.judge] if asked.judge is not None else []
-    alignment = None
+    jury = _Jury([asked.judge] if asked.judge is not None else [])
     if scorer is not None:
         with bar.stage("load scorer", None):
             alignment = Alignment(scorer, asked.captions[REFERENCE], scorer_name)
-        judges.append(alignment)
-    real = None
-    if alignment is not None and reference_items is not None:
-        with bar.stage("encode reference items", None):
-            real = alignment.encode(reference_items)
-    looks = [_Look(judge) for judge in judges]
-
-    def judged(pictures: Sequence[Any]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for look in looks:
-            found |= look.judge.figures(look(pictures))
-        if real is not None:
-            found |= distances(real, looks[-1](pictures))
-        return found
-
-    def alike(english: Sequence[Any], pictures: Sequence[Any]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for look in looks:
-            found |= look.judge.alike(look(english), look(pictures))
-        return found
-
-    figures: dict[tuple[str, str], dict[str, Any]] = {}
-    shown: dict[tuple[str, str], list[Any]] = {}
+        jury.add(alignment)
+        if reference_items is not None:
+            with bar.stage("encode reference items", None):
+                jury.real = alignment.encode(reference_items)
+    figures: dict[tuple[str, str], PictureFigures] = {}
+    shown: dict[tuple[str, str], list[Item]] = {}
     lists = sum(1 if system == "neutral" else len(asked.languages) for system in systems)
     captions = {code: asked.captions[code] for code in asked.languages}
     everything = make_all(
         adapter, captions, reference=REFERENCE, systems=systems, seed=seed, **options
     )
-    with bar.stage("make", lists, "languages") as done:
+    with bar.stage("generate", lists, "languages") as done:
         for number, (system, code, pictures, english) in enumerate(everything):
             shown[system, code] = pictures[:SHOWN]
-            figures[system, code] = judged(pictures)
+            figures[system, code] = jury.figures(pictures)
             if system != "reference":
-                figures[system, code] |= alike(english, pictures)
+                figures[system, code] |= jury.alike(english, pictures)
             done(number)  # the reference is not among those counted
     return GeneratorEvaluation(
         asked,
@@ -192,8 +180,8 @@ def evaluate_generator(
             "source": adapter.record.source.name,
             "target": adapter.record.target.name,
         },
-        [judge.name for judge in judges],
-        judges[0].headline,
+        [judge.name for judge in jury.judges],
+        jury.judges[0].headline,
         {"seed": seed, "reference items": len(reference_items or ()), **options},
         figures,
         shown,
@@ -201,14 +189,42 @@ def evaluate_generator(
     )
 
 
+class _Jury:
+    """All judges of one evaluation. real: vectors of reference items, for FID and KID, in the
+    space of the last judge."""
+
+    def __init__(self, judges: Sequence[PictureJudge]) -> None:
+        self.judges = list(judges)
+        self.real: Vectors | None = None
+        self._looks = [_Look(judge) for judge in judges]
+
+    def add(self, judge: PictureJudge) -> None:
+        self.judges.append(judge)
+        self._looks.append(_Look(judge))
+
+    def figures(self, pictures: Sequence[Item]) -> PictureFigures:
+        figures: PictureFigures = {}
+        for look in self._looks:
+            figures |= look.judge.figures(look(pictures))
+        if self.real is not None:
+            figures |= distances(self.real, self._looks[-1](pictures))
+        return figures
+
+    def alike(self, english: Sequence[Item], pictures: Sequence[Item]) -> PictureFigures:
+        figures: PictureFigures = {}
+        for look in self._looks:
+            figures |= look.judge.alike(look(english), look(pictures))
+        return figures
+
+
 class _Look:
-    """Looks once at each list; a list and the English one it is compared with are kept."""
+    """Looks once at each list of pictures; the last lists and what was seen in them are kept."""
 
     def __init__(self, judge: PictureJudge) -> None:
         self.judge = judge
-        self._kept: deque[tuple[Any, Any]] = deque(maxlen=3)
+        self._kept: deque[tuple[Sequence[Item], Seen]] = deque(maxlen=3)
 
-    def __call__(self, pictures: Sequence[Any]) -> Any:
+    def __call__(self, pictures: Sequence[Item]) -> Seen:
         for kept, seen in self._kept:
             if kept is pictures:
                 return seen
@@ -236,7 +252,7 @@ def _check(
     adapter: Adapter,
     prompts: Prompts,
     scorer: ModalityModel | None,
-    reference_items: Sequence[Any] | None,
+    reference_items: Sequence[Item] | None,
 ) -> None:
     if not adapter.target.can("generate"):
         raise UserError(

@@ -2,7 +2,7 @@
 
 Judges know the meaning, never the prompt: a CLIP-type model compares a picture with the
 *English reference*, whatever language it was prompted in; a world of known scenes reads shapes
-and colours off it. Every system starts from the same noise.
+and colors off it. Every system starts from the same noise.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 
 from m2m_adapters.artifact.adapter import Adapter
 from m2m_adapters.errors import UserError
+from m2m_adapters.evaluation.benchmark import Item
 from m2m_adapters.evaluation.judges import PerPicture, PictureJudge
 from m2m_adapters.interfaces import ModalityModel, Vectors, normalize
 from m2m_adapters.models.items import encode_items, generate_items
@@ -47,7 +48,7 @@ class Alignment(PictureJudge):
         self._scorer = scorer
         self._texts = normalize(embed(scorer.text, list(references), what="scorer"))
 
-    def encode(self, pictures: Sequence[Any]) -> Vectors:
+    def encode(self, pictures: Sequence[Item]) -> Vectors:
         return normalize(encode_items(self._scorer, list(pictures)))
 
     look = encode
@@ -62,7 +63,7 @@ class Alignment(PictureJudge):
         return {"similarity to English": PerPicture.mean((english * seen).sum(1))}
 
 
-class Made(NamedTuple):
+class Generation(NamedTuple):
     """What a system made of one language's prompts.
 
     system: of SYSTEMS, or ``reference``: the pipeline's native English. english: what the same
@@ -71,8 +72,8 @@ class Made(NamedTuple):
 
     system: str
     language: str
-    pictures: list[Any]
-    english: list[Any]
+    pictures: list[Item]
+    english: list[Item]
 
 
 def make_all(
@@ -82,7 +83,7 @@ def make_all(
     reference: str = "en",
     systems: Sequence[str] = tuple(SYSTEMS),
     **options: Any,
-) -> Iterator[Made]:
+) -> Iterator[Generation]:
     """The native reference, then each system's lists, the reference language first.
 
     captions: language -> a caption for each meaning, the same meanings in each.
@@ -91,14 +92,14 @@ def make_all(
     _check(captions, reference, systems)
     target = adapter.target
 
-    def paint(vectors: Vectors) -> list[Any]:
+    def paint(vectors: Vectors) -> list[Item]:
         return generate_items(target, vectors, **options)
 
     native = paint(embed(target.text, list(captions[reference]), what="target"))
-    yield Made("reference", reference, native, native)
+    yield Generation("reference", reference, native, native)
     languages = [reference, *(code for code in captions if code != reference)]
     for system in systems:
-        english: list[Any] = []
+        english: list[Item] = []
         for code in languages[:1] if system == "neutral" else languages:
             pictures = (
                 native
@@ -106,7 +107,7 @@ def make_all(
                 else paint(_vectors(adapter, system, list(captions[code])))
             )
             english = english or pictures
-            yield Made(system, code, pictures, english)
+            yield Generation(system, code, pictures, english)
 
 
 def _vectors(adapter: Adapter, system: str, texts: list[str]) -> Vectors:

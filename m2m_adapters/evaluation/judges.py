@@ -9,11 +9,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
+from m2m_adapters.evaluation.benchmark import Item
 from m2m_adapters.evaluation.metrics import Floats
+
+Seen: TypeAlias = npt.NDArray[Any]
+"""What a judge keeps of a list of pictures: an array with a row for each."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +33,9 @@ class PerPicture:
     counts: Floats
 
     @classmethod
-    def mean(cls, values: Any) -> PerPicture:
-        found = np.asarray(values, dtype=np.float64)
-        return cls(found, np.ones_like(found))
+    def mean(cls, values: npt.ArrayLike) -> PerPicture:
+        sums = np.asarray(values, dtype=np.float64)
+        return cls(sums, np.ones_like(sums))
 
     @property
     def value(self) -> float:
@@ -51,13 +56,13 @@ class PictureJudge(ABC):
     headline: str
 
     @abstractmethod
-    def look(self, pictures: Sequence[Any]) -> Any:
+    def look(self, pictures: Sequence[Item]) -> Seen:
         """An array with a row for each picture: what is seen in it."""
 
     @abstractmethod
-    def figures(self, seen: Any) -> Mapping[str, PerPicture]:
+    def figures(self, seen: Seen) -> Mapping[str, PerPicture]:
         """How right that is, the meanings being known."""
 
     @abstractmethod
-    def alike(self, english: Any, seen: Any) -> Mapping[str, PerPicture]:
+    def alike(self, english: Seen, seen: Seen) -> Mapping[str, PerPicture]:
         """How much it agrees with what the English prompts of the same system gave."""

@@ -8,16 +8,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from m2m_adapters._internal.languages import iso3
+from m2m_adapters.artifact.record import Json
 from m2m_adapters.errors import UserError
+from m2m_adapters.evaluation.benchmark import Item
 from m2m_adapters.interfaces import Vectors, normalize
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from m2m_adapters.artifact.adapter import Adapter
+
+Task: TypeAlias = Any
+"""A task object of MTEB, which is not imported here."""
 
 HITS = tuple(f"hit_rate_at_{k}" for k in (1, 5, 10))
 """What CLIP papers call R@k; MTEB's ``recall_at_k`` is another figure where items have several
@@ -33,7 +41,7 @@ class MtebModel:
         revision: str | None = None,
         *,
         device: str | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> None:
         """model_name: an adapter, or its folder (so that MTEB can load it by name)."""
         if isinstance(model_name, str):
@@ -64,19 +72,19 @@ class MtebModel:
 
     def encode(
         self,
-        inputs: Iterable[dict[str, Any]],
+        inputs: Iterable[Json],
         *,
-        task_metadata: Any = None,
+        task_metadata: object = None,
         hf_split: str = "",
         hf_subset: str = "",
-        prompt_type: Any = None,
-        **kwargs: Any,
+        prompt_type: object = None,
+        **kwargs: object,
     ) -> Vectors:
         """float32 ``[n, dim]``, rows of length 1: batches of ``text``, ``image`` or ``audio``."""
         rows = [self._batch(batch) for batch in inputs]
         return np.concatenate(rows) if rows else np.zeros((0, self.adapter.dim), np.float32)
 
-    def _batch(self, batch: dict[str, Any]) -> Vectors:
+    def _batch(self, batch: Json) -> Vectors:
         asked = ("text", "image", "audio", "video")
         given = {
             kind: batch[kind]
@@ -100,13 +108,13 @@ class MtebModel:
         items = [_sound(value) for value in values] if kind == "audio" else list(values)
         return normalize(self.adapter.encode_items(items))
 
-    def similarity(self, embeddings1: Any, embeddings2: Any) -> Any:
+    def similarity(self, embeddings1: npt.ArrayLike, embeddings2: npt.ArrayLike) -> Tensor:
         """torch float32 ``[n, m]``: cosines."""
         import torch
 
         return torch.from_numpy(self.adapter.similarity(_array(embeddings1), _array(embeddings2)))
 
-    def similarity_pairwise(self, embeddings1: Any, embeddings2: Any) -> Any:
+    def similarity_pairwise(self, embeddings1: npt.ArrayLike, embeddings2: npt.ArrayLike) -> Tensor:
         """torch float32 ``[n]``: cosines of rows with rows."""
         import torch
 
@@ -114,13 +122,13 @@ class MtebModel:
         return torch.from_numpy((a * b).sum(1))
 
 
-def _array(vectors: Any) -> Vectors:
+def _array(vectors: Tensor | npt.ArrayLike) -> Vectors:
     if hasattr(vectors, "detach"):
         vectors = vectors.detach().cpu().numpy()
     return np.asarray(vectors, np.float32)
 
 
-def _sound(value: Any) -> Any:
+def _sound(value: Item) -> Item:
     """The decoder objects of newer ``datasets`` as samples and rate; dictionaries as they are."""
     if hasattr(value, "get_all_samples"):
         samples = value.get_all_samples()
@@ -129,47 +137,60 @@ def _sound(value: Any) -> Any:
 
 
 def run(
-    adapter: Adapter, tasks: Sequence[Any], *, languages: Sequence[str] | None = None
-) -> list[dict[str, Any]]:
+    adapter: Adapter, tasks: Sequence[str | Task], *, languages: Sequence[str] | None = None
+) -> list[Json]:
     """A row for each task, split and subset (usually a language), figures in percent.
 
-    tasks: names that MTEB knows, or task objects. languages: codes as we write them.
+    tasks: names that MTEB knows, or task objects. languages: codes in any usual spelling.
     """
     try:
-        import mteb
+        import mteb  # noqa: F401  before anything is loaded
     except ImportError as error:
         raise UserError("MTEB is not installed", "pip install mteb") from error
-    names = [task for task in tasks if isinstance(task, str)]
-    chosen = [task for task in tasks if not isinstance(task, str)]
-    if names:
-        wanted = None if languages is None else [iso3(code) for code in languages]
-        try:
-            chosen += list(mteb.get_tasks(tasks=names, languages=wanted))
-        except (KeyError, ValueError) as error:
-            told = error.args[0] if error.args else error
-            raise UserError(f"MTEB: {told}", "see mteb.get_tasks() for the names") from error
+    chosen = _tasks(tasks, languages)
     if not chosen:
         raise UserError("no task is left", "name tasks of MTEB that have these languages")
     model, rows = MtebModel(adapter), []
     for task in chosen:
-        try:
-            # Our figures must come from our vectors, never from MTEB's folder of older results.
-            found = mteb.evaluate(model, task, cache=None, show_progress_bar=False)
-        except UserError:
-            raise
-        except OSError as error:  # no network, an unknown data set, no permission
-            told = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-            raise UserError(
-                f"the data of {task.metadata.name} cannot be had: {told}",
-                "try again with a network",
-            ) from error
-        for result in found.task_results:
+        for result in _results(model, task):
             for split, subsets in result.scores.items():
                 rows += [_row(result.task_name, split, scores) for scores in subsets]
     return rows
 
 
-def _row(task: str, split: str, scores: dict[str, Any]) -> dict[str, Any]:
+def _tasks(tasks: Sequence[str | Task], languages: Sequence[str] | None) -> list[Task]:
+    import mteb
+
+    names = [task for task in tasks if isinstance(task, str)]
+    chosen: list[Task] = [task for task in tasks if not isinstance(task, str)]
+    if names:
+        wanted = None if languages is None else [iso3(code) for code in languages]
+        try:
+            chosen += list(mteb.get_tasks(tasks=names, languages=wanted))
+        except (KeyError, ValueError) as error:
+            reason = error.args[0] if error.args else error
+            raise UserError(f"MTEB: {reason}", "see mteb.get_tasks() for the names") from error
+    return chosen
+
+
+def _results(model: MtebModel, task: Task) -> list[Any]:
+    import mteb
+
+    try:
+        # Our figures must come from our vectors, never from MTEB's folder of older results.
+        results = mteb.evaluate(model, task, cache=None, show_progress_bar=False)
+    except UserError:
+        raise
+    except OSError as error:  # no network, an unknown data set, no permission
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise UserError(
+            f"the data of {task.metadata.name} cannot be downloaded: {reason}",
+            "try again with a network",
+        ) from error
+    return list(results.task_results)
+
+
+def _row(task: str, split: str, scores: Json) -> Json:
     figures = ("main_score", *HITS, "ndcg_at_10")
     return {
         "task": task,

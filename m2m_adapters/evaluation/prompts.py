@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from m2m_adapters._internal.languages import language, normalize_tag
+from m2m_adapters.artifact.record import Json
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.judges import PictureJudge
 
@@ -90,7 +90,7 @@ class Prompts:
             raise UserError(f"--limit must be 1 or more, not {limit}")
         return replace(self, captions={code: self.captions[code][:limit] for code in chosen})
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> Json:
         """What a result says of its benchmark."""
         return {
             "name": self.name,
@@ -112,7 +112,7 @@ def read_prompts(place: Path, modality: str) -> Prompts:
     from m2m_adapters.evaluation.datasets.table import ITEM, caption_rows, is_text, tables_in
     from m2m_adapters.evaluation.datasets.table_files import records
 
-    def named(row: dict[str, Any], number: int) -> dict[str, Any]:
+    def named(row: Json, number: int) -> Json:
         there = {str(name).strip().lower(): value for name, value in row.items()}
         # A column "id" that holds sentences is Indonesian.
         named = any(name in ITEM and not (name == "id" and is_text(there[name])) for name in there)

@@ -12,7 +12,7 @@ PAPER = "arXiv 2601.10096"
 
 
 @dataclass(frozen=True)
-class Published:
+class PaperFigures:
     """english and average: (text to item, item to text); None where nothing was published."""
 
     what: str
@@ -24,16 +24,16 @@ class Published:
 
 def _images(
     *rows: tuple[tuple[float, float], tuple[float, float]],
-) -> dict[str, Published]:
+) -> dict[str, PaperFigures]:
     """XTD10, Multi30k and Crossmodal-3600 of one pair of models."""
     names = (("xtd", 11), ("multi30k", 4), ("xm3600", 36))
     return {
-        name: Published("published", english, average, languages)
+        name: PaperFigures("published", english, average, languages)
         for (name, languages), (english, average) in zip(names, rows, strict=True)
     }
 
 
-ADAPTERS: dict[tuple[str, str], dict[str, Published]] = {
+ADAPTERS: dict[tuple[str, str], dict[str, PaperFigures]] = {
     ("mpnet", "jina-clip"): _images(
         ((94.4, 95.6), (89.2, 89.3)), ((92.4, 92.0), (90.1, 89.7)), ((79.9, 85.1), (66.4, 72.9))
     ),
@@ -53,20 +53,20 @@ ADAPTERS: dict[tuple[str, str], dict[str, Published]] = {
         ((93.0, 94.2), (86.8, 86.1)), ((93.3, 93.5), (90.4, 90.0)), ((73.2, 81.1), (59.1, 68.5))
     ),
     ("mpnet", "clap"): {
-        "audiocaps": Published(
+        "audiocaps": PaperFigures(
             "published", (77.2, 81.5), (48.3, 60.8), 34, "aligned on AudioCaps, Clotho and WavCaps"
         ),
-        "clotho": Published(
+        "clotho": PaperFigures(
             "published", (47.8, 50.6), (33.3, 39.6), 34, "aligned on AudioCaps, Clotho and WavCaps"
         ),
     },
 }
 
-TOWERS: dict[str, dict[str, Published]] = {
+TOWERS: dict[str, dict[str, PaperFigures]] = {
     "jina-clip": {
-        "xtd": Published("published: own tower", (95.0, 95.8), (37.4, None), 11),
-        "multi30k": Published("published: own tower", (93.5, 93.6), (58.9, 59.6), 4),
-        "xm3600": Published("published: own tower", (85.7, 91.8), (16.2, 21.7), 36),
+        "xtd": PaperFigures("published: own tower", (95.0, 95.8), (37.4, None), 11),
+        "multi30k": PaperFigures("published: own tower", (93.5, 93.6), (58.9, 59.6), 4),
+        "xm3600": PaperFigures("published: own tower", (85.7, 91.8), (16.2, 21.7), 36),
     },
 }
 """The targets' own English text towers, fed every language as it is."""

@@ -8,24 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from m2m_adapters._internal.progress import Progress
 from m2m_adapters.alignment.align import align
 from m2m_adapters.alignment.anytime import Stopping
+from m2m_adapters.artifact.adapter import Adapter
+from m2m_adapters.artifact.record import Json
 from m2m_adapters.corpus.fetch import fetch
 from m2m_adapters.corpus.published import SOURCES, fetched_folder
-from m2m_adapters.corpus.sentences import clean, read_corpus
+from m2m_adapters.corpus.sentences import TextsLike, clean, read_corpus
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.benchmark import Benchmark
 from m2m_adapters.evaluation.datasets import read
 from m2m_adapters.evaluation.intervals import average
 from m2m_adapters.evaluation.metrics import DIRECTIONS
-from m2m_adapters.evaluation.published import ADAPTERS, PAPER, TOWERS, Published
+from m2m_adapters.evaluation.published import ADAPTERS, PAPER, TOWERS, PaperFigures
 from m2m_adapters.evaluation.scoring import Evaluation, evaluate
 from m2m_adapters.evaluation.systems import SourceOnce, System
-from m2m_adapters.interfaces import ModalityModel, TextEncoder
+from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors
 from m2m_adapters.registry.names import load_source, load_target
 
 RECIPES = ("paper", "auto")
@@ -59,7 +62,7 @@ def reproduce(
     *,
     source: str | TextEncoder | None = None,
     target: str | ModalityModel | None = None,
-    texts: Any = None,
+    texts: TextsLike | None = None,
     data: str | Path | None = None,
     items: str | Path | None = None,
     langs: Sequence[str] | None = None,
@@ -68,9 +71,9 @@ def reproduce(
     allow_missing: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
-    model_options: dict[str, Any] | None = None,
+    model_options: Json | None = None,
     **changes: Any,
-) -> dict[str, Any]:
+) -> Json:
     """Our figures and the published ones: rows for a table, and the whole evaluation.
 
     source, target, texts, data: in place of the published models, the fetched corpus and the
@@ -96,22 +99,10 @@ def reproduce(
         )
         for recipe in recipes
     ]  # fmt: skip
-    once = SourceOnce(adapters[0])
-    others = [
-        System(f"ours: {recipe}", f"recipe {recipe}", lambda t, a=adapter: a.project(once(t)))  # type: ignore[misc]
-        for recipe, adapter in zip(recipes[1:], adapters[1:], strict=True)
-    ]
     found = evaluate(
-        adapters[0], benchmark, baselines=["native"], others=others, protocol=plan.protocol,
-        seed=seed, progress=bar,
+        adapters[0], benchmark, baselines=["native"], others=_others(recipes, adapters),
+        protocol=plan.protocol, seed=seed, progress=bar,
     )  # fmt: skip
-    rows = [_measured(found, "adapter", f"ours: {recipes[0]}")]
-    rows += [_measured(found, system.name, system.name) for system in others]
-    published = ADAPTERS.get(names, {}).get(name)
-    rows += [] if published is None else [_quoted(published)]
-    rows.append(_measured(found, "native", "here: own tower"))
-    tower = TOWERS.get(names[1], {}).get(name)
-    rows += [] if tower is None else [_quoted(tower)]
     return {
         "result": name,
         "source": names[0],
@@ -124,25 +115,60 @@ def reproduce(
             "dropped": len(corpus) - len(kept),
             "why": "they are the benchmark's own English captions",
         },
-        "rows": rows,
+        "rows": _rows(found, name, names, recipes),
         "seconds": {stage: round(seconds, 2) for stage, seconds in bar.seconds.items()},
         "evaluation": found.to_dict(),
     }
 
 
-def _name(given: Any, default: str) -> str:
-    if given is None:
+def _others(recipes: Sequence[str], adapters: Sequence[Adapter]) -> list[System]:
+    """The adapters after the first, on vectors of the source that are computed once."""
+    once = SourceOnce(adapters[0])
+
+    def encode(texts: Sequence[str], adapter: Adapter) -> Vectors:
+        return adapter.project(once(texts))
+
+    return [
+        System(f"ours: {recipe}", f"recipe {recipe}", partial(encode, adapter=adapter))
+        for recipe, adapter in zip(recipes[1:], adapters[1:], strict=True)
+    ]
+
+
+def _rows(
+    found: Evaluation, name: str, names: tuple[str, str], recipes: Sequence[str]
+) -> list[Json]:
+    """What was measured here, each beside what was published for the same pair of models."""
+    rows = [_measured(found, "adapter", f"ours: {recipes[0]}")]
+    rows += [_measured(found, f"ours: {recipe}", f"ours: {recipe}") for recipe in recipes[1:]]
+    if published := ADAPTERS.get(names, {}).get(name):
+        rows.append(_quoted(published))
+    rows.append(_measured(found, "native", "here: own tower"))
+    if tower := TOWERS.get(names[1], {}).get(name):
+        rows.append(_quoted(tower))
+    return rows
+
+
+def _name(model: str | TextEncoder | ModalityModel | None, default: str) -> str:
+    if model is None:
         return default
-    return given if isinstance(given, str) else type(given).__name__
+    return model if isinstance(model, str) else type(model).__name__
 
 
-def _benchmark(plan: Plan, data: Any, items: Any, allow_missing: bool, bar: Progress) -> Benchmark:
+def _benchmark(
+    plan: Plan,
+    data: str | Path | None,
+    items: str | Path | None,
+    allow_missing: bool,
+    bar: Progress,
+) -> Benchmark:
     if data is None and not fetched_folder(plan.benchmark).is_dir():
         fetch(plan.benchmark, progress=bar)
     return read(plan.benchmark, data, items=items, allow_missing=allow_missing)
 
 
-def _corpus(plan: Plan, texts: Any, sentences: int, seed: int, bar: Progress) -> list[str]:
+def _corpus(
+    plan: Plan, texts: TextsLike | None, sentences: int, seed: int, bar: Progress
+) -> list[str]:
     if texts is not None:
         return read_corpus(texts, max_sentences=sentences, seed=seed).sentences
     found: dict[str, None] = {}
@@ -154,10 +180,10 @@ def _corpus(plan: Plan, texts: Any, sentences: int, seed: int, bar: Progress) ->
     return read_corpus(list(found), max_sentences=sentences, seed=seed).sentences
 
 
-def _measured(found: Evaluation, system: str, what: str) -> dict[str, Any]:
+def _measured(found: Evaluation, system: str, what: str) -> Json:
     """English and average of one system: [value, low, high] each way."""
     figures = found[system].figures
-    row: dict[str, Any] = {"what": what, "languages": len(figures)}
+    row: Json = {"what": what, "languages": len(figures)}
     for direction in DIRECTIONS:
         told = {"average": average([f[direction] for f in figures.values()])}
         if "en" in figures:
@@ -167,8 +193,8 @@ def _measured(found: Evaluation, system: str, what: str) -> dict[str, Any]:
     return row
 
 
-def _quoted(published: Published) -> dict[str, Any]:
-    def both(pair: tuple[float, float | None]) -> dict[str, Any]:
+def _quoted(published: PaperFigures) -> Json:
+    def both(pair: tuple[float, float | None]) -> Json:
         return {d: None if v is None else [v] for d, v in zip(DIRECTIONS, pair, strict=True)}
 
     return {

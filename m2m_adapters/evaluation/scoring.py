@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from m2m_adapters._internal.progress import Progress
 from m2m_adapters.artifact.adapter import Adapter
+from m2m_adapters.artifact.record import Json
 from m2m_adapters.corpus.sentences import TextsLike
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.agreement import consistency
@@ -30,7 +30,7 @@ class Evaluation:
 
     benchmark: Benchmark
     protocol: str
-    adapter: dict[str, Any]
+    adapter: Json
     scored: list[Scored]
     items: Vectors = field(repr=False)
     trust: dict[str, object] = field(default_factory=dict)
@@ -44,13 +44,13 @@ class Evaluation:
         """One figure in percent."""
         return self[system].figures[code][direction].percent(figure)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """The whole evaluation as JSON values; computed once, so callers must not change it."""
         return self._dict
 
     @cached_property
-    def _dict(self) -> dict[str, Any]:
-        found: dict[str, Any] = {
+    def _dict(self) -> Json:
+        found: Json = {
             "benchmark": self.benchmark.describe(),
             "protocol": self.protocol,
             "ties": "pessimistic",
@@ -80,7 +80,7 @@ class Evaluation:
         return found
 
 
-def _as_dicts(figures: dict[str, dict[str, Figures]]) -> dict[str, Any]:
+def _as_dicts(figures: dict[str, dict[str, Figures]]) -> Json:
     return {
         code: {direction: ways[direction].to_dict() for direction in DIRECTIONS}
         for code, ways in figures.items()

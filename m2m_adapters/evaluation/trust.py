@@ -7,7 +7,7 @@ two languages at once fare, and whether words that look English are read as Engl
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 ENGLISH = "en"
 TOP = 10
+SWITCHED = ("English first", "English last", "each alone", "mixed, less each alone")
+
+_Spreads: TypeAlias = dict[str, tuple[float, Floats]]
+"""Column -> its value, and the same in every resample."""
 
 
 def trust_report(
@@ -121,45 +125,57 @@ def code_switched(
     others = [code for code in benchmark.languages if code != ENGLISH]
     if ENGLISH not in benchmark.captions or not others:
         return {"not applicable": "the benchmark has no language beside English"}
-    rows: dict[str, object] = {}
-    means: dict[str, list[tuple[float, Floats]]] = {}
+    by_language: dict[str, _Spreads] = {}
+    counted: dict[str, int] = {}
     for code in others:
         english, foreign, owners = _parallel(benchmark, code)
         if not len(owners):
             continue
-        pure = (_hits(ranks[ENGLISH][english]) + _hits(ranks[code][foreign])) / 2
         a = [benchmark.captions[ENGLISH][i] for i in english]
         b = [benchmark.captions[code][i] for i in foreign]
-        queries = {
-            "English first": [mixed(x, y) for x, y in zip(a, b, strict=True)],
-            "English last": [mixed(y, x) for x, y in zip(a, b, strict=True)],
-        }
-        asked = weights[:, owners]
-        counts = np.maximum(asked.sum(1), 1e-12)
-        hits = {"each alone": pure}
-        for name, texts in queries.items():
-            hits[name] = _hits(rank(encode(texts), items, owners, device=device).text)
-        hits["mixed, less each alone"] = (hits["English first"] + hits["English last"]) / 2 - pure
-        row: dict[str, object] = {"items": len(owners)}
-        for name, values in hits.items():
-            drawn = (asked @ values) / counts
-            row[name] = interval(float(values.mean()), drawn)
-            means.setdefault(name, []).append((float(values.mean()), drawn))
-        rows[code] = row
-    if not rows:
+        pairs = list(zip(a, b, strict=True))
+
+        def hits(texts: list[str], owners: Owners = owners) -> Floats:
+            return _within(rank(encode(texts), items, owners, device=device).text)
+
+        alone = (_within(ranks[ENGLISH][english]) + _within(ranks[code][foreign])) / 2
+        first, last = hits([mixed(x, y) for x, y in pairs]), hits([mixed(y, x) for x, y in pairs])
+        columns = (first, last, alone, (first + last) / 2 - alone)
+        by_language[code] = _spreads(dict(zip(SWITCHED, columns, strict=True)), owners, weights)
+        counted[code] = len(owners)
+    if not by_language:
         return {"not applicable": "no item is described in English and another language"}
     return {
         "rule": RULE,
-        "figure": "R@10",
-        "languages": rows,
-        "mean": {
-            name: interval(
-                float(np.mean([value for value, _ in some])),
-                np.mean([drawn for _, drawn in some], axis=0),
-            )
-            for name, some in means.items()
+        "figure": f"R@{TOP}",
+        "languages": {
+            code: {"items": counted[code], **_intervals(row)} for code, row in by_language.items()
         },
+        "mean": _intervals(_mean(list(by_language.values()))),
     }
+
+
+def _spreads(columns: Mapping[str, Floats], owners: Owners, weights: Floats) -> _Spreads:
+    asked = weights[:, owners]
+    counts = np.maximum(asked.sum(1), 1e-12)
+    return {
+        name: (float(values.mean()), (asked @ values) / counts) for name, values in columns.items()
+    }
+
+
+def _mean(rows: list[_Spreads]) -> _Spreads:
+    """Mean over languages, in every resample too."""
+    return {
+        name: (
+            float(np.mean([row[name][0] for row in rows])),
+            np.mean([row[name][1] for row in rows], axis=0),
+        )
+        for name in SWITCHED
+    }
+
+
+def _intervals(spreads: _Spreads) -> dict[str, list[float]]:
+    return {name: interval(value, drawn) for name, (value, drawn) in spreads.items()}
 
 
 def _parallel(benchmark: Benchmark, code: str) -> tuple[Owners, Owners, Owners]:
@@ -170,7 +186,7 @@ def _parallel(benchmark: Benchmark, code: str) -> tuple[Owners, Owners, Owners]:
     return first[at], second[there], items
 
 
-def _hits(ranks: Ints) -> Floats:
+def _within(ranks: Ints) -> Floats:
     return np.asarray(ranks <= TOP, np.float64)
 
 

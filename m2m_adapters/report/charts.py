@@ -88,12 +88,12 @@ def lines(
             f'<text x="{at(x, 0)[0]:.1f}" y="{height - 14}" text-anchor="middle">{x:g}</text>'
         )
     for number, (name, points) in enumerate(series):
-        colour = PALETTE[number % len(PALETTE)]
+        color = PALETTE[number % len(PALETTE)]
         path = " ".join(f"{a:.1f},{b:.1f}" for a, b in (at(x, y) for x, y in points))
         parts.append(
-            f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
+            f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2"/>'
             f'<rect x="{width - names + 12}" y="{16 + 20 * number}" width="12" height="4" '
-            f'fill="{colour}"/>'
+            f'fill="{color}"/>'
             f'<text x="{width - names + 30}" y="{22 + 20 * number}">{escape(name)}</text>'
         )
     parts.append(
@@ -124,15 +124,15 @@ def scatter(
     parts = []
     for number, (x, y, uri) in enumerate(anchors):
         cx, cy = at(x, y)
-        colour = PALETTE[number % len(PALETTE)]
+        color = PALETTE[number % len(PALETTE)]
         box = f'x="{cx - thumb / 2:.1f}" y="{cy - thumb / 2:.1f}" width="{thumb}" height="{thumb}"'
         inside = f'<image href="{uri}" {box}/>' if uri else ""
-        parts.append(f'{inside}<rect {box} fill="none" stroke="{colour}" stroke-width="3"/>')
+        parts.append(f'{inside}<rect {box} fill="none" stroke="{color}" stroke-width="3"/>')
     for x, y, number, label in points:
         cx, cy = at(x, y)
-        colour = PALETTE[number % len(PALETTE)]
+        color = PALETTE[number % len(PALETTE)]
         parts.append(
-            f'<circle cx="{cx:.1f}" cy="{cy:.1f}" r="5" fill="{colour}" fill-opacity=".75">'
+            f'<circle cx="{cx:.1f}" cy="{cy:.1f}" r="5" fill="{color}" fill-opacity=".75">'
             f"<title>{escape(label)}</title></circle>"
         )
     return _svg(size, size, "".join(parts), title)

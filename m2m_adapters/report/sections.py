@@ -98,7 +98,7 @@ def meaning_map(found: Evaluation, before: dict[str, Vectors], chosen: Sequence[
         return f"<figure>{chart}<figcaption>{escape(title)}</figcaption></figure>"
 
     told = (
-        "Each frame is an item, each dot of its colour a caption of it in one of "
+        "Each frame is an item, each dot of its color a caption of it in one of "
         f"{len(after)} languages (hold the pointer over a dot to read it). Both halves show the "
         "two directions in which the items differ most."
     )

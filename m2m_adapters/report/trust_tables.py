@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from m2m_adapters._internal.languages import language
+from m2m_adapters.artifact.record import Json
 from m2m_adapters.evaluation.scoring import Evaluation
+from m2m_adapters.evaluation.trust import SWITCHED
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def groups_table(found: Evaluation) -> Table:
     return Table("By script and family", header, rows, "Every language counts the same.")
 
 
-def _english(part: dict[str, Any]) -> Table:
+def _english(part: Json) -> Table:
     title = "English before and after"
     if reason := part.get("not applicable"):
         return Table(title, note=f"Not applicable: {reason}.")
@@ -71,7 +72,7 @@ def _english(part: dict[str, Any]) -> Table:
     return Table(title, header, rows, note)
 
 
-def _agreement(part: dict[str, Any]) -> Table:
+def _agreement(part: Json) -> Table:
     title = "Agreement between languages"
     if reason := part.get("not applicable"):
         return Table(title, note=f"Not applicable: {reason}.")
@@ -89,13 +90,12 @@ def _agreement(part: dict[str, Any]) -> Table:
     return Table(title, ["languages", "first ten in common, % [95%]"], rows, note)
 
 
-def _code_switched(part: dict[str, Any]) -> Table:
+def _code_switched(part: Json) -> Table:
     title = "Queries in two languages"
     if reason := part.get("not applicable"):
         return Table(title, note=f"Not applicable: {reason}.")
-    columns = ("English first", "English last", "each alone", "mixed, less each alone")
     rows = [
-        [name, *(_interval(row[column]) for column in columns)]
+        [name, *(_interval(row[column]) for column in SWITCHED)]
         for name, row in (
             *((language(code).name, row) for code, row in part["languages"].items()),
             ("mean", part["mean"]),
@@ -106,10 +106,10 @@ def _code_switched(part: dict[str, Any]) -> Table:
         "without blanks). Such a query may name one thing twice and leave out another, so part of "
         "the loss is lost content."
     )
-    return Table(title, ["with English", *(f"{name} [95%]" for name in columns)], rows, note)
+    return Table(title, ["with English", *(f"{name} [95%]" for name in SWITCHED)], rows, note)
 
 
-def false_friends_table(part: dict[str, Any]) -> Table:
+def false_friends_table(part: Json) -> Table:
     """The probe of false friends by language, with its two controls."""
     title = "False friends"
     if reason := part.get("not applicable"):

@@ -13,7 +13,7 @@ from m2m_adapters.evaluation.benchmark import Benchmark
 
 
 @dataclass(frozen=True)
-class Reader:
+class DatasetReader:
     """reads: module of this package with ``read(folder, **options) -> Benchmark``.
 
     splits: the names ``--split`` knows, the usual one first; empty where there is only one.
@@ -27,29 +27,31 @@ class Reader:
 
 
 READERS = {
-    "xtd10": Reader(
+    "xtd10": DatasetReader(
         "xtd10", "image", "non-commercial research", "1,000 MS COCO images, 11 languages"
     ),
-    "multi30k": Reader(
+    "multi30k": DatasetReader(
         "multi30k",
         "image",
         "non-commercial research",
         "1,000 Flickr30k images, English, German, French, Czech",
         ("test_2016_flickr", "test_2017_flickr", "test_2018_flickr", "test_2017_mscoco", "val"),
     ),
-    "xm3600": Reader("crossmodal", "image", "cc-by-4.0", "Crossmodal-3600: 3,600 images, 36 lang."),
-    "mscoco-multilingual": Reader(
+    "xm3600": DatasetReader(
+        "crossmodal", "image", "cc-by-4.0", "Crossmodal-3600: 3,600 images, 36 lang."
+    ),
+    "mscoco-multilingual": DatasetReader(
         "mscoco", "image", "cc-by-4.0", "MS COCO 30K with machine-translated captions"
     ),
-    "audiocaps": Reader(
+    "audiocaps": DatasetReader(
         "audiocaps", "audio", "mit (captions)", "AudioCaps test, English or multilingual",
         ("test", "val"),
     ),
-    "clotho": Reader(
+    "clotho": DatasetReader(
         "clotho", "audio", "non-commercial", "Clotho evaluation, English or multilingual",
         ("evaluation", "validation"),
     ),
-    "table": Reader(
+    "table": DatasetReader(
         "table", "any", "", "your own: a folder or table of items with a `captions` file"
     ),
 }  # fmt: skip

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from m2m_adapters._internal.languages import normalize_tag
 from m2m_adapters._internal.media import SUFFIXES
 from m2m_adapters.corpus.files import text_lines
 from m2m_adapters.errors import UserError
-from m2m_adapters.evaluation.benchmark import Benchmark
+from m2m_adapters.evaluation.benchmark import Benchmark, Item
 
 Row = tuple[str, str, str]
 """(name of the item, language as the file writes it, caption)."""
@@ -64,7 +63,7 @@ def assemble(
     name: str,
     modality: str,
     rows: Iterable[Row],
-    places: dict[str, Any],
+    places: Mapping[str, Item | None],
     *,
     allow_missing: bool,
     where: Path,
@@ -72,16 +71,7 @@ def assemble(
     notes: str = "",
 ) -> Benchmark:
     """A benchmark of the items in ``places`` (name -> item, None when it is not there)."""
-    missing = [item for item, place in places.items() if place is None]
-    if missing and (not allow_missing or len(missing) == len(places)):
-        shown = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
-        remedy = "fetch them, or say where they lie with --items"
-        if len(missing) < len(places):
-            remedy += ", or leave them out with --allow-missing"
-        raise UserError(
-            f"{len(missing):,} of {len(places):,} items of '{name}' are not in {where}: {shown}",
-            remedy,
-        )
+    missing = _missing(name, places, allow_missing, where)
     index = {item: i for i, item in enumerate(i for i, p in places.items() if p is not None)}
     captions: dict[str, list[str]] = {}
     owners: dict[str, list[int]] = {}
@@ -100,6 +90,20 @@ def assemble(
         missing=missing,
         licence=licence,
         notes=notes,
+    )
+
+
+def _missing(name: str, places: Mapping[str, Item | None], allowed: bool, where: Path) -> list[str]:
+    """Names of items that are not there; an error unless that is allowed and others are."""
+    missing = [item for item, place in places.items() if place is None]
+    if not missing or (allowed and len(missing) < len(places)):
+        return missing
+    shown = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
+    remedy = "fetch them, or say where they lie with --items"
+    if len(missing) < len(places):
+        remedy += ", or leave them out with --allow-missing"
+    raise UserError(
+        f"{len(missing):,} of {len(places):,} items of '{name}' are not in {where}: {shown}", remedy
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+from m2m_adapters.artifact.record import Json
 from m2m_adapters.evaluation.benchmark import Benchmark
 from m2m_adapters.evaluation.datasets.assemble import Items, Row, assemble, below
 from m2m_adapters.evaluation.datasets.table import read_named
@@ -30,7 +30,7 @@ def read(
 
 
 def _published(
-    found: list[dict[str, Any]], folder: Path, items: Path | None, allow_missing: bool
+    found: list[Json], folder: Path, items: Path | None, allow_missing: bool
 ) -> Benchmark:
     files = Items([items] if items else [folder], "audio")
     rows: list[Row] = []

@@ -8,14 +8,15 @@ Items are files, relative to the table, or lie inside it (parquet with an image 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from m2m_adapters._internal.languages import is_known
 from m2m_adapters._internal.media import SUFFIXES
+from m2m_adapters.artifact.record import Json
 from m2m_adapters.errors import UserError
-from m2m_adapters.evaluation.benchmark import Benchmark
+from m2m_adapters.evaluation.benchmark import Benchmark, Item
 from m2m_adapters.evaluation.datasets.assemble import Items, Row, assemble, below, is_file
 from m2m_adapters.evaluation.datasets.table_files import KINDS, records
 
@@ -55,7 +56,7 @@ def read_named(
     """A benchmark from the tables in ``place``; modality None is told from the items."""
     tables = tables_in(place, split)
     rows: list[Row] = []
-    media: dict[str, Any] = {}
+    media: dict[str, Item] = {}
     for path in tables:
         for item, inside, code, text in caption_rows(records(path), path):
             rows.append((item, code, text))
@@ -109,47 +110,60 @@ def tables_in(place: Path, split: str = "test") -> list[Path]:
     return found
 
 
-def caption_rows(
-    table: Iterable[dict[str, Any]], path: Path
-) -> Iterator[tuple[str, Any, str, str]]:
+class Columns(NamedTuple):
+    """Names of a table's columns; wide: column -> language, of columns that are languages."""
+
+    item: str
+    language: str | None
+    caption: str | None
+    wide: dict[str, str]
+
+
+def caption_rows(table: Iterable[Json], path: Path) -> Iterator[tuple[str, Item | None, str, str]]:
     """(item's name, item if it lies in the table, language, caption)."""
-    seen: dict[tuple[str, ...], tuple[str, str | None, str | None, dict[str, str]]] = {}
+    known: dict[tuple[str, ...], Columns] = {}
     for number, record in enumerate(table, start=1):
         where = f"{path}, row {number}"
         keys = tuple(record)
-        if keys not in seen:
-            seen[keys] = _columns(record, where)
-        item_column, language, caption, wide = seen[keys]
-        item, inside = _item(record[item_column], record, where)
-        texts: dict[str, Any] = {code: record.get(column) for column, code in wide.items()}
-        if caption is not None:
-            value = record.get(caption)
-            if isinstance(value, dict):
-                texts |= value
-            elif language is not None:
-                code = record.get(language)
-                if not isinstance(code, str) or not code.strip():
-                    raise UserError(f"{where}: no language", f"fill the column '{language}'")
-                texts[code] = value
-            else:
-                texts["en"] = value
-        for code, value in texts.items():
-            for text in (
-                value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-            ):
-                if text is None or (isinstance(text, str) and not text.strip()):
-                    continue  # not every item has a caption in every language
-                if not isinstance(text, str):
-                    raise UserError(
-                        f"{where}: a caption is {type(text).__name__}, not text", "mend the row"
-                    )
+        if keys not in known:
+            known[keys] = _columns(record, where)
+        columns = known[keys]
+        item, inside = _item(record[columns.item], record, where)
+        for code, value in _captions(record, columns, where).items():
+            for text in _texts(value, where):
                 yield item, inside, code, text
 
 
-def _columns(
-    record: dict[str, Any], where: str
-) -> tuple[str, str | None, str | None, dict[str, str]]:
-    """Item, language, caption, and the columns that are languages: column -> language."""
+def _captions(record: Json, columns: Columns, where: str) -> Json:
+    """Language -> caption, captions or nothing, as the row holds them."""
+    captions = {code: record.get(column) for column, code in columns.wide.items()}
+    if columns.caption is None:
+        return captions
+    value = record.get(columns.caption)
+    if isinstance(value, dict):
+        return captions | value
+    if columns.language is None:
+        return captions | {"en": value}
+    code = record.get(columns.language)
+    if not isinstance(code, str) or not code.strip():
+        raise UserError(f"{where}: no language", f"fill the column '{columns.language}'")
+    return captions | {code: value}
+
+
+def _texts(value: object, where: str) -> Iterator[str]:
+    """The captions in a cell: one text, a list of them, or none."""
+    listed = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    for text in listed:
+        if text is None or (isinstance(text, str) and not text.strip()):
+            continue  # not every item has a caption in every language
+        if not isinstance(text, str):
+            raise UserError(
+                f"{where}: a caption is {type(text).__name__}, not text", "correct the row"
+            )
+        yield text
+
+
+def _columns(record: Json, where: str) -> Columns:
     lower = {str(name).strip().lower(): name for name in reversed(list(record))}
 
     def first(names: Sequence[str]) -> str | None:
@@ -172,14 +186,14 @@ def _columns(
             f"{where}: cannot tell items and captions apart (columns: {', '.join(record)})",
             "call the columns item, language and caption",
         )
-    return item, language, caption, wide
+    return Columns(item, language, caption, wide)
 
 
-def is_text(value: Any) -> bool:
+def is_text(value: object) -> bool:
     return isinstance(value, str) and " " in value.strip()
 
 
-def _item(value: Any, record: dict[str, Any], where: str) -> tuple[str, Any]:
+def _item(value: object, record: Json, where: str) -> tuple[str, Item | None]:
     if isinstance(value, dict):  # as the hub's parquet files hold pictures and sounds
         inside = value.get("bytes")
         name = next(
@@ -196,7 +210,7 @@ def _item(value: Any, record: dict[str, Any], where: str) -> tuple[str, Any]:
     return str(value).strip(), None
 
 
-def _kind(media: dict[str, Any], modality: str | None, path: Path) -> str:
+def _kind(media: Mapping[str, Item], modality: str | None, path: Path) -> str:
     """image or audio, by the items' suffixes; else what was asked for."""
     suffixes = {Path(name).suffix.lower() for name in media}
     for kind, known in SUFFIXES.items():

@@ -7,15 +7,15 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from m2m_adapters.artifact.record import Json
 from m2m_adapters.corpus.files import kind_of, text_lines
 from m2m_adapters.errors import UserError
 
 KINDS = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
 
 
-def records(path: Path) -> Iterator[dict[str, Any]]:
+def records(path: Path) -> Iterator[Json]:
     """One dictionary for each row, keys as written."""
     kind = kind_of(path)
     if kind in (".jsonl", ".ndjson"):
@@ -41,7 +41,7 @@ def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
         yield record
 
 
-def _csv(path: Path, delimiter: str) -> Iterator[dict[str, Any]]:
+def _csv(path: Path, delimiter: str) -> Iterator[Json]:
     # Quoted fields may hold newlines, so the reader gets the text, not our lines.
     text = io.StringIO("\n".join(text_lines(path)), newline="")
     rows = csv.reader(text, delimiter=delimiter)
@@ -61,7 +61,7 @@ def _csv(path: Path, delimiter: str) -> Iterator[dict[str, Any]]:
         raise UserError(f"{path}, line {rows.line_num}: {error}", "mend the line") from error
 
 
-def _parquet(path: Path) -> Iterator[dict[str, Any]]:
+def _parquet(path: Path) -> Iterator[Json]:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
