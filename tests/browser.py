@@ -14,6 +14,8 @@ import pytest
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 WIDTHS = (320, 1280)
+_running: list[Any] = []  # Playwright's driver and the browser, while tests use them
+_users: list[Any] = []
 
 
 @dataclass
@@ -49,10 +51,17 @@ def chromium() -> Iterator[Any]:
         if os.environ.get("CI"):
             pytest.fail(f"tests of pages need a browser, and CI is set: {lacking}")
         pytest.skip(f"no browser: {lacking}")
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        browser.close()
+    # The fixture exists once for each folder of tests that imports it; Playwright only once.
+    if not _running:
+        driver = sync_playwright().start()
+        _running.append(driver)
+        _running.append(driver.chromium.launch(executable_path=path, args=ARGUMENTS))
+    _users.append(path)
+    yield _running[1]
+    _users.pop()
+    if not _users:
+        _running.pop().close()
+        _running.pop().stop()
 
 
 @pytest.fixture

@@ -167,7 +167,7 @@ def test_mteb_refusals(pictures: m2m.Adapter) -> None:
 
 def test_mteb_data_that_cannot_be_fetched(pictures: m2m.Adapter) -> None:
     pytest.importorskip("mteb")
-    with pytest.raises(UserError, match="the data of XM3600T2IRetrieval cannot be had"):
+    with pytest.raises(UserError, match="the data of XM3600T2IRetrieval cannot be downloaded"):
         run(pictures, ["XM3600T2IRetrieval"], languages=["de"])
 
 

@@ -28,7 +28,7 @@ def records(path: Path) -> Iterator[Json]:
         raise UserError(f"{path} is not a table", f"give {', '.join(KINDS)}")
 
 
-def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
+def _json_lines(path: Path) -> Iterator[Json]:
     for number, line in enumerate(text_lines(path), start=1):
         if not line.strip():
             continue

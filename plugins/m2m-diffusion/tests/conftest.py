@@ -6,6 +6,9 @@ import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 sys.path.insert(0, str(Path(__file__).parent))  # for pipeline_folders
+sys.path.insert(0, str(Path(__file__).parents[3] / "tests"))  # for the browser
+
+from browser import chromium, open_page  # noqa: F401  fixtures
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from browser import check_page
 from PIL import Image
 from pipeline_folders import folder
 
@@ -14,6 +15,7 @@ from m2m_adapters.evaluation import PerPicture, PictureJudge, Prompts, evaluate_
 from m2m_adapters.evaluation.distances import distances
 from m2m_adapters.evaluation.prompts import read_prompts
 from m2m_adapters.interfaces import ModalityModel
+from m2m_adapters.report.evaluation_page import write_report
 from m2m_adapters.testing.toys import ToySource, toy_sentences
 
 PROMPTS = {
@@ -141,9 +143,35 @@ def test_command_reports_and_card(adapter_folder, table, tmp_path, capsys):
     assert page.count("<img") == 2 * 2 * 4 and page.count("<tr>") >= 2
     assert page.count("مكعب أحمر") >= 2 and 'dir="rtl"' in page
     assert f"| {figures['chosen'][0]:.1f} |" in md
-    record = json.loads((adapter_folder / "adapter.json").read_text(encoding="utf-8"))
-    assert "| de | chosen |" in card(record)
+    assert "| de | chosen |" in card(m2m.load_adapter(adapter_folder).record)
     assert "| de | chosen |" in (adapter_folder / "README.md").read_text(encoding="utf-8")
+
+
+ATTACK = '"><script>window.hacked = 1</script><img src=x onerror="window.hacked = 2">'
+
+
+def test_the_report_in_a_browser(tmp_path, open_page):
+    """Pictures show, nothing overflows, and no prompt, language or name is markup."""
+    prompts = Prompts(
+        f"bench{ATTACK}", "image",
+        {"en": [f"{text}{ATTACK}" for text in PROMPTS["en"]], "ar": PROMPTS["ar"],
+         f"xx{ATTACK}": [f"{ATTACK} {number}" for number in range(3)]},
+        Brightness(),
+    )  # fmt: skip
+    adapter = m2m.align(ToySource(), Painter(), list(toy_sentences(200)), recipe="closed-form",
+                        progress=False)  # fmt: skip
+    write_report(evaluate_generator(adapter, prompts), tmp_path / "r.html")
+    check_page(open_page, tmp_path / "r.html")
+    seen = open_page(tmp_path / "r.html")
+    assert seen.ask("document.images.length") == 2 * 3 * 4  # two sheets, three rows, four columns
+    assert seen.ask("window.hacked") is None and seen.ask("document.scripts.length") == 1
+    directions = (
+        "[...document.querySelectorAll('[lang=ar]')].map(e => getComputedStyle(e).direction)"
+    )
+    assert set(seen.ask(directions)) == {"rtl"}
+    head = seen.ask("document.querySelector('table.sorts th').ariaSort")
+    seen.page.click("table.sorts th")
+    assert head != seen.ask("document.querySelector('table.sorts th').ariaSort")
 
 
 def test_table_on_the_screen_and_distances_to_a_reference_set(
