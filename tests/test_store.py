@@ -252,3 +252,51 @@ def test_the_cache_commands(tmp_path: Path) -> None:
     assert run_m2m("cache", "prune", "--max-size", "10X", M2M_CACHE=env).returncode == 2
     assert run_m2m("cache", "prune", "--max-size", "1K", M2M_CACHE=env).returncode == 0
     assert not list(Store(tmp_path).shelves())
+
+
+def test_a_row_that_is_not_there_is_never_read(tmp_path: Path) -> None:
+    StoredEncoder(Counting(), Store(tmp_path)).embed(SENTENCES[:10])
+    (shelf,) = Store(tmp_path).shelves()
+    with pytest.raises(ValueError, match="not stored"):
+        shelf.read(shelf.find([*SENTENCES[:2], "never seen"]))
+
+
+def test_a_prune_between_looking_and_reading_gives_no_other_texts_vector(tmp_path: Path) -> None:
+    class Pruned(Counting):
+        """Another process prunes whenever this one encodes."""
+
+        def encode(self, texts: Sequence[str], **options: Any) -> Vectors:
+            Store(tmp_path).prune(max_bytes=0)
+            return super().encode(texts, **options)
+
+    StoredEncoder(Pruned(), Store(tmp_path)).embed(SENTENCES[:50])
+    stored = StoredEncoder(Pruned(), Store(tmp_path))
+    np.testing.assert_allclose(
+        stored.embed(SENTENCES[:100]), ToySource(64).encode(SENTENCES[:100]), atol=1e-6
+    )
+
+
+def test_a_flipped_byte_in_about_costs_no_vector(tmp_path: Path) -> None:
+    encoder = Counting()
+    StoredEncoder(encoder, Store(tmp_path)).embed(SENTENCES[:100])
+    (shelf,) = Store(tmp_path).shelves()
+    about = shelf.folder / "about.json"
+    about.write_bytes(about.read_bytes().replace(b"64", b"65", 1))
+    assert [path for path, _ in Store(tmp_path).verify(mend=True)] == [about]
+    StoredEncoder(encoder, Store(tmp_path)).embed(SENTENCES[:100])
+    assert encoder.encoded == 100 and not Store(tmp_path).verify()
+    assert [len(one) for one in Store(tmp_path).shelves()] == [100]
+
+
+@pytest.mark.parametrize("change", [{"dim": -1}, {"dim": "64"}, {"dtype": "fp8"}, {"x": 1}])
+def test_an_absurd_about_is_damage_and_breaks_nothing(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    from m2m_adapters.embeddings.store import _name, _told
+
+    about: dict[str, object] = {"fingerprint": "f", "dim": 64, "dtype": "fp32", **change}
+    folder = tmp_path / "vectors" / _name(about)
+    folder.mkdir(parents=True)
+    (folder / "about.json").write_text(_told(about))
+    assert not list(Store(tmp_path).shelves())
+    assert [path for path, _ in Store(tmp_path).verify()] == [folder / "about.json"]

@@ -13,11 +13,14 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Meta, Struct, convert
 
 from m2m_adapters._internal.files import cache_folder, whole_file
 from m2m_adapters.embeddings.shard import Keys, Shard, damage, drop, keys_of, write_shard
@@ -56,35 +59,33 @@ class Store:
     def shelves(self) -> Iterator[Shelf]:
         """Every readable shelf there is."""
         for folder in sorted(self._vectors.glob("*/")):
-            try:
-                text = (folder / ABOUT).read_text(encoding="utf-8")
-                about = json.loads(text)
-            except (OSError, ValueError):
-                continue
-            if isinstance(about, dict) and _told(about) == text and _name(about) == folder.name:
+            if (about := _read_about(folder)) is not None:
                 yield Shelf(folder, about)
 
     def verify(self, *, mend: bool = False) -> list[tuple[Path, str]]:
-        """Every damaged file and what is wrong with it; ``mend`` removes them."""
+        """Every damaged file and what is wrong with it; ``mend`` removes them.
+
+        Shards whose ``about.json`` is damaged stay: their encoder writes it again.
+        """
         found: list[tuple[Path, str]] = []
         good = {shelf.folder for shelf in self.shelves()}
         for folder in sorted(self._vectors.glob("*/")):
             if folder not in good:
                 found.append((folder / ABOUT, "does not describe its shelf"))
             for path in sorted(folder.glob("*.shard")):
-                if wrong := damage(path):
-                    found.append((path, wrong))
+                with suppress(FileNotFoundError):  # pruned meanwhile
+                    if wrong := damage(path):
+                        found.append((path, wrong))
         if mend:
             for path, _ in found:
-                if path.name == ABOUT:
-                    shutil.rmtree(path.parent, ignore_errors=True)
-                else:
-                    drop(path)
+                drop(path)
         return found
 
     def prune(self, *, max_bytes: int | None = None, older_than_days: float | None = None) -> int:
         """Drop whole shelves, least recently used first; the bytes that were freed."""
-        shelves = sorted(self.shelves(), key=lambda shelf: shelf.last_used)
+        # Also shelves that do not say whose they are: only their size and age matter here.
+        everything = (Shelf(folder, NOBODYS) for folder in self._vectors.glob("*/"))
+        shelves = sorted(everything, key=lambda shelf: shelf.last_used)
         total, freed = sum(shelf.size for shelf in shelves), 0
         for shelf in shelves:
             old = (
@@ -95,6 +96,29 @@ class Store:
                 freed += shelf.size
                 shutil.rmtree(shelf.folder, ignore_errors=True)
         return freed
+
+
+class About(Struct, frozen=True, forbid_unknown_fields=True):
+    """``about.json``: whose vectors lie on a shelf, and how they are stored."""
+
+    fingerprint: str
+    dim: Annotated[int, Meta(ge=1, lt=1 << 31)]
+    dtype: Literal["fp32", "fp16"]
+    rows: Literal["vectors", "token states"] = "vectors"
+
+
+NOBODYS: dict[str, object] = {"fingerprint": "", "dim": 1, "dtype": "fp32"}
+
+
+def _read_about(folder: Path) -> dict[str, object] | None:
+    """What a shelf says of itself; None if it is not readable or not its own."""
+    try:
+        text = (folder / ABOUT).read_text(encoding="utf-8")
+        about: dict[str, object] = json.loads(text)
+        convert(about, About, strict=True)
+    except (OSError, ValueError, RecursionError):
+        return None
+    return about if _told(about) == text and _name(about) == folder.name else None
 
 
 def _told(about: dict[str, object]) -> str:
@@ -137,12 +161,18 @@ class Shelf:
 
     @property
     def last_used(self) -> float:
-        path = self.folder / USED
-        return path.stat().st_mtime if path.exists() else 0.0
+        try:
+            return (self.folder / USED).stat().st_mtime
+        except OSError:
+            return 0.0
 
     @property
     def size(self) -> int:
-        return sum(path.stat().st_size for path in self.folder.glob("*.shard"))
+        total = 0
+        for path in self.folder.glob("*.shard"):
+            with suppress(FileNotFoundError):  # pruned meanwhile
+                total += path.stat().st_size
+        return total
 
     def __len__(self) -> int:
         self._refresh()
@@ -154,7 +184,10 @@ class Shelf:
         if self._shards.keys() - names:
             self._shards, self._numbered, self._indices = {}, [], []
         for name in sorted(names - self._shards.keys()):
-            shard = Shard(self.folder / name)
+            try:
+                shard = Shard(self.folder / name)
+            except FileNotFoundError:  # pruned meanwhile
+                continue
             if shard.rows.shape[1] != self.dim:
                 raise UserError(
                     f"{shard.path} has another width than its shelf",
@@ -195,7 +228,9 @@ class Shelf:
         return out
 
     def read(self, places: Rows) -> Vectors:
-        """float32 ``[n, dim]`` of places that :meth:`find` gave."""
+        """float32 ``[n, dim]`` of places that the last :meth:`find` returned, none of them -1."""
+        if (places < 0).any():
+            raise ValueError("a text that is not stored cannot be read")
         out = np.empty((len(places), self.dim), np.float32)
         for which in np.unique(places[:, 0]):
             mine = np.flatnonzero(places[:, 0] == which)
@@ -210,9 +245,7 @@ class Shelf:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self.folder / LOCK):
-                if not (self.folder / ABOUT).exists():
-                    with whole_file(self.folder / ABOUT) as temporary:
-                        temporary.write_text(_told(self.about), encoding="utf-8")
+                self._describe()
                 (self.folder / USED).touch()
                 keys = keys_of(texts)
                 _, first = np.unique(keys, axis=0, return_index=True)
@@ -229,8 +262,12 @@ class Shelf:
             ) from error
 
     def touch(self) -> None:
-        """Remember that the shelf was of use, for `m2m cache prune`."""
-        try:
+        """Note that the shelf was used, for `m2m cache prune`; restore a lost ``about.json``."""
+        with suppress(OSError, UserError):
             (self.folder / USED).touch()
-        except OSError:
-            pass
+            self._describe()
+
+    def _describe(self) -> None:
+        if not (self.folder / ABOUT).exists():
+            with whole_file(self.folder / ABOUT) as temporary:
+                temporary.write_text(_told(self.about), encoding="utf-8")

@@ -13,6 +13,7 @@ from m2m_adapters.embeddings.store import Shelf, Store
 from m2m_adapters.interfaces import TextEncoder, Vectors
 from m2m_adapters.models.text_encoder import Progress, encode_texts, piece_by_piece
 
+ATTEMPTS = 4
 WINDOW = 2048
 """Sentences that are encoded and stored together. Windows begin at fixed places of a corpus, so
 that a run that was killed makes the same batches, hence the same bytes, as one that was not."""
@@ -69,12 +70,15 @@ class StoredEncoder:
     def _window(self, texts: list[str], options: dict[str, Any]) -> Vectors:
         if self.shelf is None:
             return self._encoded(texts, options)
-        absent = np.flatnonzero(self.shelf.find(texts)[:, 0] < 0)
-        if len(absent):
+        for _ in range(ATTEMPTS):
+            places = self.shelf.find(texts)
+            absent = np.flatnonzero(places[:, 0] < 0)
+            if not len(absent):
+                # Read back even what was just encoded: a store of fp16 always gives the same rows.
+                return self.shelf.read(places)
             new = list(dict.fromkeys(texts[i] for i in absent))
             self.shelf.add(new, self._encoded(new, options))
-        # Read back even what was just made: a store of fp16 gives the same rows at every run.
-        return self.shelf.read(self.shelf.find(texts))
+        return self._encoded(texts, options)  # another process prunes all the time
 
     def _encoded(self, texts: list[str], options: dict[str, Any]) -> Vectors:
         before = getattr(self.encoder, "tokens_encoded", 0)
