@@ -11,6 +11,6 @@ adapter.save("tiny-images")
 scenes = m2m.load_benchmark("tiny-scenes")  # pictures with captions in 13 languages
 pictures = adapter.encode_items(scenes.items[:200])
 for language in ("de", "ja", "ar"):
-    query = scenes.captions[language][0][0]  # a caption of picture 0
+    query = scenes.captions[language][0]  # a caption of picture 0
     scores = adapter.similarity(adapter.encode(query), pictures)[0]
     print(f"{language}: {query!r} finds picture {scores.argmax()}")

@@ -10,7 +10,7 @@ index = faiss.IndexFlatIP(target.space.dim)  # yours is filled already: faiss.re
 index.add(target.encode_items(scenes.items[:200]))
 
 adapter = m2m.align("tiny-text", target, "tiny-scene-captions", max_sentences=1500)
-queries = [captions[0] for captions in scenes.captions["ko"][:5]]
+queries = scenes.captions["ko"][:5]
 _, rows = index.search(adapter.encode(queries), 3)
 for query, hits in zip(queries, rows.tolist(), strict=True):
     print(query, "->", hits)

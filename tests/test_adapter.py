@@ -32,7 +32,7 @@ def test_round_trip(adapter: m2m.Adapter, folder: Path) -> None:
     np.testing.assert_array_equal(loaded.encode(SENTENCES[:9]), adapter.encode(SENTENCES[:9]))
     assert loaded.digest == adapter.digest
     assert sorted(p.name for p in folder.iterdir()) == [
-        "README.md", "adapter.json", "adapter.safetensors"]  # fmt: skip
+        "README.md", "adapter.json", "adapter.safetensors", "bank.safetensors"]  # fmt: skip
     assert [p.name for p in folder.parent.iterdir()] == ["adapter"]
 
 

@@ -77,7 +77,13 @@ def test_round_trip(hub: Hub, folder: Path, tmp_path: Path) -> None:
     done = push(folder, "org/name")
     assert done.url == f"{hub.address}/org/name" and done.commit in hub.repos["org/name"].commits
     kept = hub.repos["org/name"].commits[done.commit]
-    assert set(kept) == {".gitattributes", "README.md", "adapter.json", "adapter.safetensors"}
+    assert set(kept) == {
+        ".gitattributes",
+        "README.md",
+        "adapter.json",
+        "adapter.safetensors",
+        "bank.safetensors",
+    }
     assert b'load_adapter("org/name")' in kept["README.md"]
     ours = m2m.load_adapter(folder)
     loaded = m2m.load_adapter("org/name")
@@ -129,7 +135,7 @@ def test_only_the_adapters_own_files_are_fetched(hub: Hub, folder: Path) -> None
                            "sub/adapter.json": b"{}"})  # fmt: skip
     place = find("org/name")
     assert set(files_of(place)) == {
-        "README.md", "adapter.json", "adapter.safetensors", ".eval_results/xtd10.yaml",
+        "README.md", "adapter.json", "adapter.safetensors", "bank.safetensors", ".eval_results/xtd10.yaml",
     }  # fmt: skip
     assert not [line for line in hub.asked if "bin" in line or "modeling" in line or "sub/" in line]
 

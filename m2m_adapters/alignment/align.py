@@ -24,6 +24,7 @@ from m2m_adapters.registry.names import check_name, load_source, load_target
 
 if TYPE_CHECKING:
     from m2m_adapters.artifact.adapter import Adapter
+    from m2m_adapters.artifact.bank import Bank
     from m2m_adapters.artifact.record import CorpusRecord, HeldOut
 
 
@@ -222,7 +223,18 @@ def _assemble(
             for point in grown.curve
         ],
     )
-    return Adapter(fitted.projector, record, source=encoder, target=model)
+    adapter = Adapter(fitted.projector, record, source=encoder, target=model)
+    if model.space.normalized:
+        adapter.bank = _english_bank(adapter, grown.pairs)
+    return adapter
+
+
+def _english_bank(adapter: Adapter, pairs: Pairs) -> Bank:
+    """What the corpus's own sentences look like in the target's space."""
+    from m2m_adapters.artifact.bank import ROWS, centroids
+
+    rows, _ = pairs.read(0, min(pairs.n, ROWS))
+    return centroids(adapter.projector.encode(rows))
 
 
 def corpus_record(corpus: Corpus, used: int, stopped: str) -> CorpusRecord:

@@ -21,6 +21,7 @@ from m2m_adapters._internal.spelling import refuse_typos
 from m2m_adapters.artifact.card import card
 from m2m_adapters.artifact.codec import encode_record
 from m2m_adapters.artifact.record import (
+    BANK,
     CARD,
     FILES,
     RECORD,
@@ -30,7 +31,13 @@ from m2m_adapters.artifact.record import (
     SourceRecord,
     TargetRecord,
 )
-from m2m_adapters.artifact.weights import describe_projector, describe_weights, weights_bytes
+from m2m_adapters.artifact.weights import (
+    bank_bytes,
+    describe_bank,
+    describe_projector,
+    describe_weights,
+    weights_bytes,
+)
 from m2m_adapters.errors import AbilityMissing, UserError
 from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors, normalize
 from m2m_adapters.models.items import encode_items, generate_items
@@ -39,6 +46,7 @@ from m2m_adapters.models.token_states import read
 from m2m_adapters.registry.names import load_source, load_target
 
 if TYPE_CHECKING:
+    from m2m_adapters.artifact.bank import Bank
     from m2m_adapters.projectors.protocol import Projector
     from m2m_adapters.projectors.rows import Rows
 
@@ -67,8 +75,10 @@ class Adapter:
         source: TextEncoder | str | None = None,
         target: ModalityModel | str | None = None,
         options: dict[str, Any] | None = None,
+        bank: Bank | None = None,
     ) -> None:
         self.projector = projector.eval()
+        self.bank = bank
         self.record = record
         self.seconds: dict[str, float] = {}
         self.encoding: dict[str, dict[str, float]] = {}
@@ -166,6 +176,18 @@ class Adapter:
         refuse_typos(options, ITEM_OPTIONS, "encode_items")
         return encode_items(self.target, items, **options)
 
+    def item_bias(self, items: Vectors) -> Vectors:
+        """What to add to each item's similarity with texts, so that hubs come up less.
+
+        items: float32 ``[n, dim]`` as ``encode_items`` gives them. Returns float32 ``[n]``, zeros
+        where the adapter has no English bank.
+        """
+        from m2m_adapters.artifact.bank import item_bias
+
+        if self.bank is None:
+            return np.zeros(len(items), np.float32)
+        return item_bias(items, self.bank)
+
     def generate(self, texts: str | Sequence[str], **options: Any) -> list[Any]:
         """Items made by the target from prompts in any language of the source.
 
@@ -218,10 +240,13 @@ class Adapter:
             self.record,
             projector=describe_projector(self.projector),
             weights=describe_weights(weights),
+            bank=None if self.bank is None else describe_bank(self.bank),
         )
         encoded, readme = encode_record(self.record), card(self.record)
         with whole_folder(folder, names=FILES) as temporary:
             (temporary / WEIGHTS).write_bytes(weights)
+            if self.bank is not None:
+                (temporary / BANK).write_bytes(bank_bytes(self.bank))
             (temporary / RECORD).write_bytes(encoded)
             (temporary / CARD).write_text(readme, encoding="utf-8")
         while self.when_saved:

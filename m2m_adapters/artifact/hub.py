@@ -18,7 +18,7 @@ from m2m_adapters._internal.files import cache_folder, whole_file
 from m2m_adapters._internal.folders import whole_folder
 from m2m_adapters._internal.spelling import did_you_mean
 from m2m_adapters.artifact.codec import read_record
-from m2m_adapters.artifact.record import CARD, RECORD, WEIGHTS, WEIGHTS_LIMIT
+from m2m_adapters.artifact.record import BANK, CARD, RECORD, WEIGHTS, WEIGHTS_LIMIT
 from m2m_adapters.artifact.untrusted import JSON_LIMIT, read_file
 from m2m_adapters.errors import UserError
 from m2m_adapters.models.weights import offline
@@ -28,7 +28,8 @@ SECONDS = 10.0
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?\Z")
 COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 RESULTS = re.compile(r"\.eval_results/[\w-]+\.yaml\Z")
-LIMITS = {WEIGHTS: WEIGHTS_LIMIT, RECORD: JSON_LIMIT, CARD: JSON_LIMIT}
+BANK_LIMIT = 64 << 20
+LIMITS = {WEIGHTS: WEIGHTS_LIMIT, RECORD: JSON_LIMIT, CARD: JSON_LIMIT, BANK: BANK_LIMIT}
 INSTALL = 'pip install "m2m-adapters[hub]"'
 
 

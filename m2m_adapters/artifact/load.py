@@ -8,12 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from m2m_adapters._internal.spelling import refuse_typos
 from m2m_adapters.artifact.adapter import Adapter
+from m2m_adapters.artifact.bank import Bank
 from m2m_adapters.artifact.codec import AGAIN, read_record
 from m2m_adapters.artifact.hub import find, origin
-from m2m_adapters.artifact.record import RECORD, WEIGHTS, HubRecord, Record
+from m2m_adapters.artifact.record import (
+    BANK,
+    RECORD,
+    WEIGHTS,
+    BankRecord,
+    HubRecord,
+    Record,
+    WeightsRecord,
+)
 from m2m_adapters.artifact.untrusted import check_safetensors, read_current
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import ModalityModel, TextEncoder
@@ -47,7 +57,7 @@ def load_adapter(
     if not path.exists():
         path = find(str(folder), digest=digest)
         hub = origin(path)
-    record, weights = _files(path)
+    record, weights, raw_bank = _files(path)
     if hub is not None:
         record = msgspec.structs.replace(record, hub=HubRecord(**hub))
     try:
@@ -76,24 +86,45 @@ def load_adapter(
         raise UserError(f"{path / WEIGHTS} holds NaN or infinity", "make the adapter again")
     projector = build(record.projector.name, record.projector.arguments)
     projector.load_state_dict(state)
-    return Adapter(projector, record, source=source, target=target, options=options)
+    bank = None if record.bank is None else _bank(raw_bank, path / BANK, record)
+    return Adapter(projector, record, source=source, target=target, options=options, bank=bank)
 
 
-def _files(folder: Path) -> tuple[Record, bytes]:
-    """Record and weights of one version, also while another process saves a new one."""
+def _bank(raw: bytes, path: Path, record: Record) -> Bank:
+    """The bank that the record describes; strict like the weights."""
+    from safetensors.numpy import load
+
+    assert record.bank is not None
+    tensors = load(raw)
+    shape = (record.bank.rows, record.target.dim)
+    bank: Bank | None = tensors.get("bank")
+    if bank is None or len(tensors) > 1 or bank.dtype != np.float16 or bank.shape != shape:
+        raise UserError(f"{path} does not hold fp16 {list(shape)}", AGAIN)
+    if not np.isfinite(bank).all():
+        raise UserError(f"{path} holds NaN or infinity", AGAIN)
+    return bank
+
+
+def _files(folder: Path) -> tuple[Record, bytes, bytes]:
+    """Record, weights and bank of one version, also while another process saves a new one."""
     for attempt in range(ATTEMPTS):
         record = read_record(folder)
         try:
-            weights = read_current(folder, WEIGHTS, record.weights.bytes)
-            if hashlib.sha256(weights).hexdigest() == record.weights.sha256:
-                return record, weights
-            wrong = UserError(
-                f"{folder / WEIGHTS} is not the file that {RECORD} describes (its digest differs)",
-                AGAIN,
-            )
+            weights = _described(folder, WEIGHTS, record.weights)
+            return record, weights, _described(folder, BANK, record.bank) if record.bank else b""
         except UserError as error:
             wrong = error
         if attempt and read_record(folder) == record:
             break  # nobody is saving: the folder is what it is
         time.sleep(0.001 * attempt)
     raise wrong
+
+
+def _described(folder: Path, name: str, described: WeightsRecord | BankRecord) -> bytes:
+    """The bytes of a file, if they are those that the record describes."""
+    raw = read_current(folder, name, described.bytes)
+    if hashlib.sha256(raw).hexdigest() != described.sha256:
+        raise UserError(
+            f"{folder / name} is not the file that {RECORD} describes (its digest differs)", AGAIN
+        )
+    return raw

@@ -15,7 +15,8 @@ from msgspec import Meta, Struct, to_builtins
 
 FORMAT = 2
 WEIGHTS, RECORD, CARD = "adapter.safetensors", "adapter.json", "README.md"
-FILES = (WEIGHTS, RECORD, CARD)
+BANK = "bank.safetensors"
+FILES = (WEIGHTS, RECORD, CARD, BANK)
 WEIGHTS_LIMIT = 4 << 30
 MODEL_OPTIONS = ("precision", "revision", "prompt", "normalize")
 ORIGINS_LIMIT = 24
@@ -43,6 +44,14 @@ class WeightsRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     sha256: Digest
     bytes: Bytes
+
+
+class BankRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What ``bank.safetensors`` must be."""
+
+    sha256: Digest
+    bytes: Bytes
+    rows: Size
 
 
 class ModelOptions(
@@ -255,6 +264,7 @@ class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     corpus: CorpusRecord | None = None
     held_out: HeldOut | None = None
     pull: PullRecord | None = None
+    bank: BankRecord | None = None
     curve: list[CurvePoint] = []
     growth: list[GrowthPoint] = []
     evaluation: list[EvaluationRecord] = []

@@ -6,9 +6,10 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from m2m_adapters.artifact.describe import versions
-from m2m_adapters.artifact.record import ProjectorRecord, Record, WeightsRecord
+from m2m_adapters.artifact.record import BankRecord, ProjectorRecord, Record, WeightsRecord
 
 if TYPE_CHECKING:
+    from m2m_adapters.artifact.bank import Bank
     from m2m_adapters.projectors.protocol import Projector
 
 
@@ -28,6 +29,19 @@ def describe_projector(projector: Projector) -> ProjectorRecord:
 def describe_weights(raw: bytes) -> WeightsRecord:
     """The record of the weights in ``raw``."""
     return WeightsRecord(sha256=hashlib.sha256(raw).hexdigest(), bytes=len(raw))
+
+
+def bank_bytes(bank: Bank) -> bytes:
+    """The bank as a safetensors file."""
+    from safetensors.numpy import save
+
+    return bytes(save({"bank": bank}))
+
+
+def describe_bank(bank: Bank) -> BankRecord:
+    """The record of a bank."""
+    raw = bank_bytes(bank)
+    return BankRecord(sha256=hashlib.sha256(raw).hexdigest(), bytes=len(raw), rows=len(bank))
 
 
 def new_record(projector: Projector, **sections: Any) -> Record:

@@ -18,6 +18,7 @@ from m2m_adapters.evaluation.systems import Encode, System
 from m2m_adapters.interfaces import Vectors, normalize
 
 CORRECTIONS = {
+    "bank": "the adapter's own English bank corrects items that are near to everything",
     "csls": "items' mean similarity to their nearest English bank sentences is taken off (CSLS)",
     "qb-norm": "inverted softmax over an English query bank, for queries that hit a hub (QB-Norm)",
     "centred": "each language's mean vector is taken off; uses unlabelled foreign text",
@@ -37,11 +38,12 @@ def corrected(
     vectors: dict[str, Vectors],
     items: Vectors,
     english: Callable[[], list[str]],
+    bias: Vectors,
 ) -> Iterator[Corrected]:
     """(system, vectors by language, penalties by language) for each named correction.
 
     encode, vectors: of the system that is corrected. english: returns the sentences of the query
-    bank; called only where a correction needs one.
+    bank; called only where a correction needs one. bias: per item, from the adapter's own bank.
     """
     for name in names:
         if name not in CORRECTIONS:
@@ -49,7 +51,9 @@ def corrected(
     bank: Vectors | None = None
     for name in names:
         system = System(name, CORRECTIONS[name], encode)
-        if name in BANKED:
+        if name == "bank":
+            yield system, vectors, {code: Penalty(-bias) for code in vectors}
+        elif name in BANKED:
             if bank is None:
                 bank = normalize(encode(english()))
             penalty = BANKED[name](bank, normalize(items))

@@ -128,6 +128,10 @@ def evaluate(
                 vectors[code] = system.encode(asked.captions[code])
                 done(number + 1)
         scored.append(scorer(system, vectors))
+    if "bank" in corrections and adapter.bank is None:
+        raise UserError(
+            "this adapter has no English bank", "align again, or leave --correct bank out"
+        )
     if corrections:
         from m2m_adapters.evaluation.corrections import BANK, corrected
 
@@ -138,6 +142,7 @@ def evaluate(
             own.vectors,
             items,
             lambda: english_sentences(adapter, texts, limit=BANK),
+            adapter.item_bias(items),
         ):
             scored.append(scorer(system, vectors, penalties))
     report: dict[str, object] = {}

@@ -1,0 +1,100 @@
+"""The English bank of an adapter: its mathematics, its file, its use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import m2m_adapters as m2m
+from m2m_adapters.artifact.bank import NEAR, WEIGHT, centroids, item_bias
+from m2m_adapters.errors import UserError
+from m2m_adapters.testing import AffineTarget, ToySource, toy_sentences
+
+SENTENCES = list(toy_sentences(1500))
+
+
+@pytest.fixture(scope="module")
+def adapter() -> m2m.Adapter:
+    return m2m.align(ToySource(), AffineTarget(), SENTENCES, progress=False, store=False)
+
+
+def units(n: int, dim: int, seed: int) -> Any:
+    rows = np.random.default_rng(seed).normal(size=(n, dim)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def test_the_bias_is_the_mean_cosine_with_the_nearest_share() -> None:
+    items, bank = units(30, 8, 0), units(200, 8, 1).astype(np.float16)
+    nearest = int(np.ceil(200 * NEAR))
+    for item, bias in zip(items, item_bias(items, bank), strict=True):
+        cosines = sorted((float(item @ row.astype(np.float32)) for row in bank), reverse=True)
+        assert bias == pytest.approx(-WEIGHT * np.mean(cosines[:nearest]), abs=1e-5)
+
+
+def test_centroids_are_few_and_the_same_every_time() -> None:
+    rows = units(3000, 8, 2)
+    first, second = centroids(rows, 64), centroids(rows, 64)
+    assert first.shape == (64, 8) and first.dtype == np.float16
+    assert first.tobytes() == second.tobytes()
+    assert len(centroids(rows[:10], 64)) == 10
+
+
+def test_a_hub_is_lowered_more_than_an_item_apart() -> None:
+    bank = units(500, 8, 3)
+    hub = bank.mean(0, keepdims=True) + 0.3 * bank[:1]
+    apart = np.linalg.svd(np.vstack([bank, hub]))[2][-1:]  # as far from all of them as can be
+    lowered = item_bias(np.vstack([hub, apart]).astype(np.float32), bank.astype(np.float16))
+    assert lowered[0] != lowered[1]
+    assert lowered.min() == min(lowered) and (lowered <= 0).all()
+
+
+def test_it_is_saved_and_read_again(adapter: m2m.Adapter, tmp_path: Path) -> None:
+    assert adapter.bank is not None
+    adapter.save(tmp_path / "a")
+    again = m2m.load_adapter(tmp_path / "a")
+    assert again.record.bank is not None and again.record.bank.rows == len(adapter.bank)
+    items = units(20, adapter.dim, 4)
+    assert np.array_equal(again.item_bias(items), adapter.item_bias(items))
+
+
+@pytest.mark.parametrize("where", [0, 40, -1])
+def test_a_changed_byte_is_refused(adapter: m2m.Adapter, tmp_path: Path, where: int) -> None:
+    adapter.save(tmp_path / "a")
+    path = tmp_path / "a" / "bank.safetensors"
+    raw = bytearray(path.read_bytes())
+    raw[where] ^= 1
+    path.write_bytes(bytes(raw))
+    with pytest.raises(UserError, match="digest differs"):
+        m2m.load_adapter(tmp_path / "a")
+
+
+def test_a_missing_bank_is_refused(adapter: m2m.Adapter, tmp_path: Path) -> None:
+    adapter.save(tmp_path / "a")
+    (tmp_path / "a" / "bank.safetensors").unlink()
+    with pytest.raises(UserError, match="bank"):
+        m2m.load_adapter(tmp_path / "a")
+
+
+def test_an_adapter_without_a_bank_does_not_use_an_older_one(
+    adapter: m2m.Adapter, tmp_path: Path
+) -> None:
+    adapter.save(tmp_path / "a")
+    plain = m2m.Adapter(adapter.projector, adapter.record)
+    plain.save(tmp_path / "a")
+    loaded = m2m.load_adapter(tmp_path / "a")
+    assert loaded.bank is None and not loaded.item_bias(units(3, adapter.dim, 5)).any()
+
+
+def test_evaluation_reports_with_and_without(adapter: m2m.Adapter) -> None:
+    benchmark = m2m.Benchmark("words", "words", SENTENCES[:60], {"en": SENTENCES[:60]})
+    result = m2m.evaluate(adapter, benchmark, corrections=["bank"])
+    assert {one.system.name for one in result.scored} >= {"adapter", "bank"}
+    with pytest.raises(UserError, match="no English bank"):
+        m2m.evaluate(
+            m2m.Adapter(adapter.projector, adapter.record, source=adapter.source,
+                        target=adapter.target),
+            benchmark, corrections=["bank"],
+        )  # fmt: skip
