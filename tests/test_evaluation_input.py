@@ -172,3 +172,12 @@ def m2m_register(register):
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["benchmark"]["unreadable items"].keys() == {"3.png"}
     assert "left out 3.png: not an image" in done.stderr
+
+
+def test_what_cannot_be_kept_is_said_before_the_work(tmp_path: Path) -> None:
+    """Nothing is written into the working directory under a hub's name."""
+    done = run_m2m("evaluate", "some-org/some-adapter", "-b", "tiny-scenes", "--keep", cwd=tmp_path)
+    assert done.returncode == 2 and "m2m pull some-org/some-adapter --out FOLDER" in done.stderr
+    assert not list(tmp_path.iterdir())
+    done = run_m2m("evaluate", "a", "--false-friends", "--report", "r.html", cwd=tmp_path)
+    assert done.returncode == 2 and "need a benchmark" in done.stderr

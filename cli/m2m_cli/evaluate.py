@@ -1,4 +1,4 @@
-"""``m2m evaluate``: how well each language finds its items."""
+"""``m2m evaluate``: how well each language finds its items, or what each language generates."""
 
 from __future__ import annotations
 
@@ -8,80 +8,44 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from m2m_cli.evaluate_generator import (
-    Painting,
-    named,
-    need_item_encoder,
-    paint,
-    paintings_table,
-)
+from m2m_cli import evaluate_options as asks
+from m2m_cli.evaluate_generator import Painting, named, paint, paintings_table
+from m2m_cli.evaluate_items import Retrieval, results_table, retrieve, titled
 from m2m_cli.options import DEVICE, JSON, TRUST
 from m2m_cli.output import print_json, table
 
 if TYPE_CHECKING:
     from m2m_adapters.artifact.adapter import Adapter
     from m2m_adapters.evaluation import Evaluation, GeneratorEvaluation
-    from m2m_adapters.report.trust_tables import Table
 
 
 def evaluate(
-    adapter: str = typer.Argument(..., help="An adapter's folder."),
-    benchmark: str | None = typer.Option(
-        None, "--benchmark", "-b", help="A name (`m2m list --benchmarks`), or your folder or table."
-    ),
-    data: str | None = typer.Option(None, "--data", help="Folder of a published benchmark."),
-    items: str | None = typer.Option(None, "--items", help="Folder of its pictures or sounds."),
-    split: str | None = typer.Option(None, "--split", help="Which part of it."),
-    allow_missing: bool = typer.Option(
-        False, "--allow-missing", help="Leave out items that are not there."
-    ),
-    skip_bad: bool = typer.Option(
-        False, "--skip-bad", help="Leave out items that cannot be read, and name them."
-    ),
-    suite: str | None = typer.Option(None, "--suite", help="mteb, instead of a benchmark."),
-    tasks: str | None = typer.Option(None, "--tasks", help="Tasks of the suite, with commas."),
-    langs: str | None = typer.Option(None, "--langs", help="Languages, e.g. en,de,ja; else all."),
-    baselines: bool = typer.Option(
-        False, "--baselines", help="Beside it: native, unaligned, procrustes, ridge."
-    ),
-    baseline: list[str] | None = typer.Option(
-        None, "--baseline", help="One of these alone; repeatable."
-    ),
-    against: list[str] | None = typer.Option(
-        None, "--against", help="Beside it: another adapter to the same target; repeatable."
-    ),
-    correct: list[str] | None = typer.Option(
-        None, "--correct", help="Beside it: csls, qb-norm, centred, lir, lsar; repeatable."
-    ),
-    trust: bool = typer.Option(
-        True,
-        "--trust/--no-trust",
-        help="Also: English before and after, agreement of languages, mixed queries, false "
-        "friends. Encodes captions three times instead of once.",
-    ),
-    false_friends: bool = typer.Option(
-        False, "--false-friends", help="Only the probe of false friends; needs no benchmark."
-    ),
-    protocol: str = typer.Option("all", "--protocol", help="all, xtd or clip-benchmark."),
-    texts: list[str] | None = typer.Option(
-        None, "--texts", help="English text for fitted baselines; else the adapter's own."
-    ),
-    report: list[Path] | None = typer.Option(
-        None, "--report", help="Also write .html, .json, .md or .tex; repeatable."
-    ),
-    keep: bool = typer.Option(False, "--keep", help="Write the results into the adapter's card."),
-    scorer: str | None = typer.Option(
-        None, "--scorer", help="Of what a generator makes: a dual encoder, e.g. clip."
-    ),
-    reference_items: str | None = typer.Option(
-        None, "--reference-items", help="Folder to count FID and KID against."
-    ),
-    limit: int | None = typer.Option(None, "--limit", help="Only the first prompts."),
-    steps: int | None = typer.Option(None, "--steps", help="Of a generator."),
-    batch_size: int | None = typer.Option(None, "--batch-size", help="Prompts at once."),
-    seed: int = typer.Option(
-        0, "--seed", help="Of the bootstrap, and of a generator's noise.", min=0
-    ),
+    adapter: str = asks.ADAPTER,
+    benchmark: str | None = asks.BENCHMARK,
+    data: str | None = asks.DATA,
+    items: str | None = asks.ITEMS,
+    split: str | None = asks.SPLIT,
+    allow_missing: bool = asks.ALLOW_MISSING,
+    skip_bad: bool = asks.SKIP_BAD,
+    suite: str | None = asks.SUITE,
+    tasks: str | None = asks.TASKS,
+    langs: str | None = asks.LANGS,
+    baselines: bool = asks.BASELINES,
+    baseline: list[str] | None = asks.BASELINE,
+    against: list[str] | None = asks.AGAINST,
+    correct: list[str] | None = asks.CORRECT,
+    trust: bool = asks.TRUST_REPORT,
+    false_friends: bool = asks.FALSE_FRIENDS,
+    protocol: str = asks.PROTOCOL,
+    texts: list[str] | None = asks.TEXTS,
+    report: list[Path] | None = asks.REPORT,
+    keep: bool = asks.KEEP,
+    scorer: str | None = asks.SCORER,
+    reference_items: str | None = asks.REFERENCE_ITEMS,
+    limit: int | None = asks.LIMIT,
+    steps: int | None = asks.STEPS,
+    batch_size: int | None = asks.BATCH_SIZE,
+    seed: int = asks.SEED,
     device: str = DEVICE,
     trust_remote_code: bool = TRUST,
     json: bool = JSON,
@@ -98,89 +62,73 @@ def evaluate(
 
     [dim]m2m evaluate mpnet-flux --benchmark prompts.csv --scorer clip --report out.html[/dim]
     """
-    from m2m_adapters._internal.progress import progress_for
     from m2m_adapters.artifact.load import load_adapter
-    from m2m_adapters.errors import UserError
-    from m2m_adapters.evaluation import BASELINES, Prompts
-    from m2m_adapters.evaluation import evaluate as measure
-    from m2m_adapters.evaluation.false_friends import check_languages
-    from m2m_adapters.evaluation.find import load_benchmark
-    from m2m_adapters.evaluation.systems import beside
-    from m2m_adapters.report.evaluation_page import check_format
+    from m2m_adapters.evaluation import Prompts
 
-    for path in report or ():
-        check_format(path)
+    chosen = _listed(langs)
+    _check(benchmark, suite, false_friends, chosen)
+    _check_outputs(adapter, report or (), keep, benchmark)
+    retrieval = Retrieval(
+        data, items, split, allow_missing, skip_bad, baselines, baseline, against, correct,
+        protocol, texts,
+    )  # fmt: skip
+    painting = Painting(scorer, reference_items, limit, steps, batch_size)
+    loaded = load_adapter(adapter, device=device, trust_remote_code=trust_remote_code)
+    if benchmark is None:
+        what = "a suite" if suite else "the probe of false friends"
+        painting.refuse(what)
+        retrieval.refuse(f"this is {what}")
+        if suite:
+            _suite(loaded, suite, _listed(tasks), chosen, json)
+        else:
+            _false_friends(loaded, chosen, json)
+        return
+    known = named(loaded, benchmark)
+    found: Evaluation | GeneratorEvaluation
+    if isinstance(known, Prompts):
+        retrieval.refuse(f"'{known.name}' holds prompts")
+        found = paint(loaded, known, painting, langs=chosen, seed=seed, device=device)
+    else:
+        painting.refuse(f"'{benchmark}'")
+        found = retrieve(
+            loaded, benchmark, known, retrieval, langs=chosen, trust=trust, seed=seed,
+            device=device, trust_remote_code=trust_remote_code,
+        )  # fmt: skip
+    _hand_over(loaded, found, adapter, report or (), keep, json)
+
+
+def _check(
+    benchmark: str | None, suite: str | None, false_friends: bool, langs: list[str] | None
+) -> None:
+    """What is evaluated, before anything is loaded."""
+    from m2m_adapters.errors import UserError
+
     if sum((benchmark is not None, suite is not None, false_friends)) != 1:
         raise UserError(
             "what should be evaluated?", "give one of --benchmark, --suite mteb, --false-friends"
         )
-    chosen = _listed(langs)
     if false_friends:
-        check_languages(chosen)
-    loaded = load_adapter(adapter, device=device, trust_remote_code=trust_remote_code)
-    painting = Painting(scorer, reference_items, limit, steps, batch_size)
-    for_items = {
-        "--data": data, "--items": items, "--split": split, "--allow-missing": allow_missing,
-        "--skip-bad": skip_bad,
-        "--baselines": baselines, "--baseline": baseline, "--against": against,
-        "--correct": correct, "--protocol": protocol != "all", "--texts": texts,
-    }  # fmt: skip
-    if false_friends:
-        painting.refuse("the probe of false friends")
-        _false_friends(loaded, chosen, json)
-        return
-    if benchmark is None:
-        painting.refuse("a suite")
-        _suite(loaded, suite, _listed(tasks), chosen, json)
-        return
-    known = named(loaded, benchmark)
-    if isinstance(known, Prompts):
-        if given := [name for name, value in for_items.items() if value]:
-            raise UserError(
-                f"'{known.name}' holds prompts, and {', '.join(given)} is about items",
-                "leave it out",
-            )
-        made = paint(loaded, known, painting, langs=chosen, seed=seed, device=device)
-        _hand_over(loaded, made, adapter, report or (), keep, json)
-        return
-    painting.refuse(f"'{benchmark}'")
-    asked = known
-    if asked is None or data is not None:
-        asked = load_benchmark(
-            benchmark,
-            data=data,
-            items=items,
-            split=split,
-            allow_missing=allow_missing,
-            modality=loaded.modality,
+        from m2m_adapters.evaluation.false_friends import check_languages
+
+        check_languages(langs)
+
+
+def _check_outputs(
+    adapter: str, reports: Sequence[Path], keep: bool, benchmark: str | None
+) -> None:
+    """Where results go, before the long work."""
+    from m2m_adapters.errors import UserError
+    from m2m_adapters.report.evaluation_page import check_format
+
+    if benchmark is None and (reports or keep):
+        raise UserError("--report and --keep need a benchmark", "give --benchmark, or use --json")
+    for path in reports:
+        check_format(path)
+    if keep and not Path(adapter).is_dir():
+        raise UserError(
+            f"--keep writes into an adapter's folder, and '{adapter}' is not a folder here",
+            f"m2m pull {adapter} --out FOLDER, and evaluate that; or write a --report",
         )
-    need_item_encoder(loaded, benchmark)
-    if asked.missing:
-        shown = ", ".join(asked.missing[:5]) + (", ..." if len(asked.missing) > 5 else "")
-        typer.echo(f"m2m: left out {len(asked.missing):,} missing items: {shown}", err=True)
-    found = measure(
-        loaded,
-        asked,
-        langs=chosen,
-        baselines=[*(BASELINES if baselines else ()), *(baseline or ())],
-        protocol=protocol,
-        others=[
-            beside(
-                loaded, load_adapter(name, device=device, trust_remote_code=trust_remote_code), name
-            )
-            for name in against or ()
-        ],
-        corrections=correct or (),
-        texts=texts or None,
-        skip_bad=skip_bad,
-        trust=trust,
-        seed=seed,
-        device=device,
-        progress=progress_for(),
-    )
-    for name, reason in found.benchmark.unreadable.items():
-        typer.echo(f"m2m: left out {name}: {reason}", err=True)
-    _hand_over(loaded, found, adapter, report or (), keep, json)
 
 
 def _hand_over(
@@ -229,12 +177,6 @@ def _false_friends(adapter: Adapter, langs: list[str] | None, json: bool) -> Non
     typer.echo(titled(false_friends_table(found)))
 
 
-def titled(one: Table) -> str:
-    """A table of the report under its title, with its note."""
-    drawn = [table(one.rows, one.header)] if one.rows else []
-    return "\n".join([f"\n{one.title}", *drawn, one.note])
-
-
 def _suite(
     adapter: Adapter,
     suite: str | None,
@@ -257,15 +199,3 @@ def _suite(
         return
     header = [key for key in rows[0] if key != "languages"]
     typer.echo(table([[row.get(key) for key in header] for row in rows], header))
-
-
-def results_table(found: Evaluation) -> str:
-    """A row for each language: R@k from text to item and back, and the baselines' R@10."""
-    from m2m_adapters.report.tables import rows_of
-    from m2m_adapters.report.trust_tables import trust_tables
-
-    header, rows = rows_of(found, codes=True, back=(1, 5, 10))
-    bench = found.benchmark
-    head = f"{bench.name}: {len(bench.items):,} items, protocol {found.protocol}\n"
-    trust = [titled(one) for one in trust_tables(found)] if found.trust else []
-    return "\n".join([head + table(rows, header), *trust])

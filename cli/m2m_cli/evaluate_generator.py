@@ -45,17 +45,6 @@ def named(adapter: Adapter, benchmark: str) -> Prompts | Benchmark | None:
     return load_named(benchmark, modality=adapter.modality)
 
 
-def need_item_encoder(adapter: Adapter, benchmark: str) -> None:
-    from m2m_adapters.errors import UserError
-
-    if not adapter.target.can("encode_items"):
-        raise UserError(
-            f"'{benchmark}' holds items to find, which this adapter's target cannot encode",
-            "of a model that generates, evaluate prompts: tiny-drawables, or a table with a "
-            "column for each language",
-        )
-
-
 def paint(
     adapter: Adapter,
     prompts: Prompts,

@@ -66,17 +66,23 @@ def read_named(
         raise UserError(f"{tables[0]} holds no caption", "give item, language and caption")
     kind = _kind(media, modality, tables[0])
     near = list(dict.fromkeys([tables[0].parent, place if place.is_dir() else place.parent]))
-    folders = [items] if items else near
-    if kind in SUFFIXES:
-        files = Items(folders, kind)
-        media = {k: v if v is not None else files.find(k) for k, v in media.items()}
-    else:  # of another modality: a file beside the table, else the name is what the target takes
-        beside = {k: next((f / k for f in folders if is_file(f / k)), k) for k in media}
-        media = {k: v if v is not None else beside[k] for k, v in media.items()}
+    media = _located(media, kind, [items] if items else near)
     return assemble(
         name, kind, rows, media, allow_missing=allow_missing,
         where=items or place, licence=licence, notes=notes,
     )  # fmt: skip
+
+
+def _located(
+    media: Mapping[str, Item | None], kind: str, folders: list[Path]
+) -> dict[str, Item | None]:
+    """Items that do not lie in the table: their files, None where a file is not there."""
+    if kind in SUFFIXES:
+        files = Items(folders, kind)
+        return {k: v if v is not None else files.find(k) for k, v in media.items()}
+    # Of another modality: a file beside the table, else the name is what the target takes.
+    beside = {k: next((f / k for f in folders if is_file(f / k)), k) for k in media}
+    return {k: v if v is not None else beside[k] for k, v in media.items()}
 
 
 def has_table(place: Path) -> bool:
