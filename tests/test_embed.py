@@ -230,12 +230,16 @@ def test_what_is_damaged_or_unfinished_is_not_read(tmp_path: Path) -> None:
             assert texts == SENTENCES[:40]
             np.testing.assert_allclose(vectors, ToySource(64).encode(texts), atol=1e-6)
     part.write_bytes(whole)
-    with pytest.raises(UserError, match="cannot be told exactly"):
+    with pytest.raises(UserError, match="without a fingerprint of its own"):
         add_to_store(out, Store(tmp_path / "cache"))  # the toys have no exact fingerprint
     about = json.loads((out / "_about.json").read_text())
     (out / "_about.json").write_text(json.dumps({**about, "rows": None}))
     with pytest.raises(UserError, match="not complete"):
         open_dataset(out)
+    for change in ({"format": 2}, {"dim": -1}, {"dim": "64"}, {"kind": "x"}, {"extra": 1}):
+        (out / "_about.json").write_text(json.dumps({**about, **change}))
+        with pytest.raises(UserError, match="of this release"):
+            open_dataset(out)
     with pytest.raises(UserError, match="not a dataset"):
         open_dataset(tmp_path)
 

@@ -1,112 +1,30 @@
-"""A whole corpus, or a folder of items, into a dataset of vectors; what is there stays."""
+"""A whole corpus, or a folder of items, into a dataset of vectors; parts that exist are kept."""
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from m2m_adapters._internal.media import item_files
 from m2m_adapters._internal.progress import Progress, progress_for
-from m2m_adapters._internal.user_folders import expanded
-from m2m_adapters.artifact.resolve import resolve_encoder
-from m2m_adapters.corpus.sentences import every_sentence
-from m2m_adapters.embeddings.dataset import (
-    About,
-    Block,
-    Dataset,
-    blocks,
-    open_dataset,
-    pyarrow_modules,
-)
+from m2m_adapters.embeddings.dataset import Dataset, open_dataset
 from m2m_adapters.embeddings.store import Store
-from m2m_adapters.embeddings.stored import StoredEncoder
+from m2m_adapters.embeddings.work import Embedder, Work
 from m2m_adapters.errors import UserError
-from m2m_adapters.interfaces import Vectors
 
 ENGINES = ("local", "ray")
 PARTS_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
-class Work:
-    """What to embed: plain values that another machine can act on.
-
-    skip_bad: items that cannot be read get no vector, instead of stopping the work.
-    """
-
-    name: str
-    corpus: str
-    out: str
-    items: bool = False
-    column: str | None = None
-    max_rows: int | None = None
-    options: dict[str, Any] | None = None
-    skip_bad: bool = False
-
-    @property
-    def kind(self) -> str:
-        return "item" if self.items else "text"
-
-    def blocks(self) -> Iterator[Block]:
-        """The corpus, block by block; rows answer to its lines, so nothing is dropped."""
-        rows = self._items() if self.items else self._texts()
-        return blocks(itertools.islice(rows, self.max_rows))
-
-    def _items(self) -> Iterator[str]:
-        return item_rows(self.corpus, self.column, resolve_encoder(self.name).modality)
-
-    def _texts(self) -> Iterator[str]:
-        if "://" in self.corpus:
-            return _remote_rows(self.corpus, self.column)
-        return every_sentence(self.corpus, column=self.column, wanted=self.max_rows)
-
-
-class Embedder:
-    """Encodes the rows of a :class:`Work`: texts through the store, items as they come."""
-
-    def __init__(self, work: Work, store: Store | None = None) -> None:
-        self._work = work
-        self._named = resolve_encoder(work.name, **(work.options or {}))
-        if work.items:
-            self._named.need_items()
-        self.encoder = self._named.text
-        self._stored = StoredEncoder(self.encoder, store)
-        self.speed = self._stored.speed
-        self.about = About(
-            work.name,
-            self.encoder.fingerprint,
-            self.encoder.dim,
-            work.kind,
-            self.encoder.normalized,
-        )
-
-    def encode(self, rows: list[str]) -> Vectors:
-        """float32 ``[len(rows), dim]``; a row that appears twice is encoded once.
-
-        The vector of an item that is left out is NaN.
-        """
-        unique = list(dict.fromkeys(rows))
-        if self._work.items:
-            encoded, vectors = self._named.encode_some_items(unique, skip_bad=self._work.skip_bad)
-        else:
-            encoded, vectors = unique, self._stored.embed(unique)
-        place = {row: i for i, row in enumerate(encoded)}
-        if len(encoded) < len(unique):
-            vectors = np.vstack([vectors, np.full((1, self.encoder.dim), np.nan, np.float32)])
-        return np.asarray(vectors[[place.get(row, -1) for row in rows]], dtype=np.float32)
-
-
-@dataclass(frozen=True)
 class Embedded:
-    """rows: of the dataset. encoded: of them now; the others were there already.
+    """rows: of the dataset. encoded: rows encoded now; the others existed already.
 
-    tokens: of texts that were encoded on this machine, where the encoder tells them.
+    tokens: of texts encoded on this machine, where the encoder counts them.
     """
 
     out: str
@@ -200,50 +118,6 @@ def _locally(work: Work, store: Store | None, bar: Progress) -> tuple[int, int, 
     return rows, encoded, embedder.speed.tokens
 
 
-def item_rows(corpus: str, column: str | None = None, modality: str | None = None) -> Iterator[str]:
-    """Paths of items: the files of a folder, sorted, or those that a list names, one a line.
-
-    modality: leaves out files of a folder that cannot be items of it.
-    """
-    path = expanded(corpus)
-    if path.is_dir():
-        yield from map(str, item_files(path, modality))
-        return
-    from m2m_adapters.corpus.files import expand, read_file
-
-    for listing in expand(corpus):
-        for line in read_file(listing, column):
-            if line.strip():
-                beside = listing.parent / line.strip()
-                yield str(beside) if beside.exists() else line.strip()
-
-
-def _remote_rows(address: str, column: str | None) -> Iterator[str]:
-    """Texts of the parquet files at an address of an object store."""
-    from m2m_adapters.corpus.sentences import clean
-    from m2m_adapters.corpus.tables import choose_column
-
-    pa, _, fs = pyarrow_modules()
-    import pyarrow.dataset as ds
-
-    try:
-        filesystem, path = fs.FileSystem.from_uri(address)
-        found = ds.dataset(path, filesystem=filesystem, format="parquet")
-        texty = [
-            f.name
-            for f in found.schema
-            if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)
-        ]
-        chosen = choose_column(texty, column, address)
-        for batch in found.to_batches(columns=[chosen], batch_size=8192):
-            yield from (clean(text or "") for text in batch.column(0).to_pylist())
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(
-            f"cannot read {address}: {str(error).splitlines()[0]}",
-            "give a file or folder of parquet files",
-        ) from error
-
-
 def add_to_store(place: str | Path, store: Store) -> tuple[int, int]:
     """Put a dataset's texts and vectors into the store; (rows read, vectors that were new)."""
     dataset, about = open_dataset(place)
@@ -252,8 +126,8 @@ def add_to_store(place: str | Path, store: Store) -> tuple[int, int]:
     shelf = store.shelf_of(about.fingerprint, about.dim)
     if shelf is None:
         raise UserError(
-            f"{place} was made by an encoder that cannot be told exactly from others",
-            "give the encoder a fingerprint of its own",
+            f"{place} was made by an encoder without a fingerprint of its own",
+            "set fingerprint in its class, so that stored vectors are not mixed up",
         )
     before, rows = len(shelf), 0
     coming = dataset.read()

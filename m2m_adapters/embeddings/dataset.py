@@ -14,11 +14,13 @@ import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+import msgspec
 import numpy as np
+from msgspec import Meta, Struct, structs
 
 from m2m_adapters._internal.files import whole_file
 from m2m_adapters.errors import UserError
@@ -30,18 +32,17 @@ ABOUT = "_about.json"  # parquet readers pass over names that begin so
 PART = re.compile(r"part-(\d{8})-([0-9a-f]{16})\.parquet")
 
 
-@dataclass(frozen=True)
-class About:
-    """kind: what the rows are of, ``text`` or ``item``. rows: None until it is complete."""
+class About(Struct, frozen=True, forbid_unknown_fields=True):
+    """``_about.json``. kind: what the rows are of. rows: None until the dataset is complete."""
 
     encoder: str
     fingerprint: str
-    dim: int
-    kind: str
+    dim: Annotated[int, Meta(ge=1)]
+    kind: Literal["text", "item"]
     normalized: bool
-    block: int = BLOCK
-    rows: int | None = None
-    format: int = 1
+    block: Annotated[int, Meta(ge=1)] = BLOCK
+    rows: Annotated[int, Meta(ge=0)] | None = None
+    format: Literal[1] = 1
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,8 @@ class Place:
         """Files, sorted; hidden ones are somebody's unfinished work."""
         _, _, fs = pyarrow_modules()
         selector = fs.FileSelector(self._path, allow_not_found=True)
-        found = [info.base_name for info in self._fs.get_file_info(selector)]
-        return sorted(name for name in found if not name.startswith("."))
+        names = [info.base_name for info in self._fs.get_file_info(selector)]
+        return sorted(name for name in names if not name.startswith("."))
 
     def has(self, name: str) -> bool:
         _, _, fs = pyarrow_modules()
@@ -142,9 +143,8 @@ class Dataset:
         if not self.place.has(ABOUT):
             return None
         try:
-            told = json.loads(self.place.read(ABOUT))
-            return About(**told)
-        except (ValueError, TypeError) as error:
+            return msgspec.json.decode(self.place.read(ABOUT), type=About)
+        except (ValueError, RecursionError) as error:
             raise UserError(
                 f"{self.place.name}/{ABOUT} does not describe a dataset of this release",
                 "give a folder that `m2m embed --out` wrote",
@@ -152,8 +152,8 @@ class Dataset:
 
     def begin(self, about: About) -> None:
         """Say what this dataset is of, or make sure that it says so already."""
-        found = self.about
-        if found is None:
+        existing = self.about
+        if existing is None:
             if self.place.names():
                 raise UserError(
                     f"{self.place.name} holds other files", "choose a folder of its own for --out"
@@ -162,10 +162,10 @@ class Dataset:
             return
         # The name may be a folder, and lie elsewhere on another machine.
         for key in ("fingerprint", "dim", "kind", "normalized", "block"):
-            ours, theirs = getattr(about, key), getattr(found, key)
+            ours, theirs = getattr(about, key), getattr(existing, key)
             if ours != theirs:
                 raise UserError(
-                    f"{self.place.name} was begun with another encoder ({found.encoder}; "
+                    f"{self.place.name} was begun with another encoder ({existing.encoder}; "
                     f"{key} {theirs}, not {ours})",
                     "choose another --out, or remove it",
                 )
@@ -175,44 +175,44 @@ class Dataset:
         about = self.about
         assert about is not None
         wanted = -(-rows // about.block)
-        there = sorted(self.parts())
-        if there != list(range(wanted)):
-            lost = sorted(set(range(wanted)).symmetric_difference(there))
+        existing = sorted(self.parts())
+        if existing != list(range(wanted)):
+            lost = sorted(set(range(wanted)).symmetric_difference(existing))
             raise UserError(
                 f"{self.place.name} does not hold the {wanted} parts of this corpus "
                 f"(look at part {lost[0]})",
                 "choose another --out, or remove it",
             )
         if about.rows != rows:
-            self._tell(replace(about, rows=rows))
+            self._tell(structs.replace(about, rows=rows))
 
     def _tell(self, about: About) -> None:
-        told = json.dumps(asdict(about), indent=2, sort_keys=True, ensure_ascii=False)
-        self.place.write(ABOUT, told.encode() + b"\n")
+        text = json.dumps(structs.asdict(about), indent=2, sort_keys=True, ensure_ascii=False)
+        self.place.write(ABOUT, text.encode() + b"\n")
 
     def parts(self) -> dict[int, str]:
         """Number and name of every part."""
-        found: dict[int, str] = {}
+        names: dict[int, str] = {}
         for name in self.place.names():
             if match := PART.fullmatch(name):
-                if int(match[1]) in found:
+                if int(match[1]) in names:
                     raise UserError(
                         f"{self.place.name} holds two parts with number {int(match[1])}",
                         "two corpora were embedded into it at once; remove it",
                     )
-                found[int(match[1])] = name
-        return found
+                names[int(match[1])] = name
+        return names
 
     def has(self, block: Block, parts: dict[int, str]) -> bool:
         """Whether the block is among ``parts``; complains when its place is taken."""
-        found = parts.get(block.number)
-        if found is not None and found != block.name:
+        existing = parts.get(block.number)
+        if existing is not None and existing != block.name:
             raise UserError(
                 f"{self.place.name} was begun with another corpus: its rows from "
                 f"{block.number * block.size:,} on differ",
                 "choose another --out, or give the corpus it was begun with",
             )
-        return found is not None
+        return existing is not None
 
     def write(self, block: Block, vectors: Vectors, kind: str) -> None:
         """vectors: float32 ``[len(block.rows), dim]``; a row of NaN is written as null."""

@@ -15,8 +15,8 @@ from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 from m2m_adapters._internal.progress import Progress
-from m2m_adapters.embeddings.bulk import Embedder, Work
 from m2m_adapters.embeddings.dataset import Block, Dataset
+from m2m_adapters.embeddings.work import Embedder, Work
 from m2m_adapters.errors import UserError
 
 READER_CPUS = 0.25
