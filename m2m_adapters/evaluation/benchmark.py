@@ -80,14 +80,14 @@ class Benchmark:
         object.__setattr__(self, "owners", owners)
 
     def _checked(self, code: str, texts: list[str], given: npt.ArrayLike | None) -> Owners:
-        told = f"the benchmark '{self.name}', language '{code}'"
+        where = f"the benchmark '{self.name}', language '{code}'"
         n = len(self.items)
         if not texts:
-            raise UserError(f"{told}: no captions", "leave the language out")
+            raise UserError(f"{where}: no captions", "leave the language out")
         if given is None:
             if len(texts) != n:
                 raise UserError(
-                    f"{told}: {len(texts)} captions for {n} items",
+                    f"{where}: {len(texts)} captions for {n} items",
                     "give owners: the index of each caption's item",
                 )
             found = np.arange(n, dtype=np.int64)
@@ -95,18 +95,18 @@ class Benchmark:
             found = np.asarray(given)
             if found.shape != (len(texts),) or found.dtype.kind not in "iu":
                 raise UserError(
-                    f"{told}: owners of shape {list(found.shape)} and kind {found.dtype} "
+                    f"{where}: owners of shape {list(found.shape)} and kind {found.dtype} "
                     f"for {len(texts)} captions",
                     "give one whole number for each caption",
                 )
             found = found.astype(np.int64)
             if len(found) and (found.min() < 0 or found.max() >= n):
                 raise UserError(
-                    f"{told}: an owner is outside 0..{n - 1}", "owners are indices of items"
+                    f"{where}: an owner is outside 0..{n - 1}", "owners are indices of items"
                 )
         for place, text in enumerate(texts):
             if not isinstance(text, str) or not text.strip():
-                raise UserError(f"{told}: caption {place} is empty", "drop or mend it")
+                raise UserError(f"{where}: caption {place} is empty", "drop or correct it")
         return found
 
     @property

@@ -92,6 +92,6 @@ def _of_plugin(name: str, data: str | Path | None, **options: Any) -> Benchmark:
     if not isinstance(made, Benchmark):
         raise UserError(
             f"the benchmark '{name}' gave a {type(made).__name__}, not a Benchmark",
-            "mend the plugin",
+            "correct the plugin",
         )
     return made

@@ -106,25 +106,25 @@ class GeneratorEvaluation:
         return float(np.mean([one.value for one in some])), drawn
 
     def _mean(self, system: str, codes: Sequence[str]) -> Json:
-        told: Json = {}
+        means: Json = {}
         for name, one in self.figures[system, codes[0]].items():
             if isinstance(one, PerPicture):
-                told[name] = interval(*self._over(system, codes, name))
+                means[name] = interval(*self._over(system, codes, name))
             else:
                 values = [self.figures[system, code][name] for code in codes]
-                told[name] = round(float(np.mean(values)), 5)
-        return told
+                means[name] = round(float(np.mean(values)), 5)
+        return means
 
     def _shares(self, system: str, codes: Sequence[str]) -> Json:
         """Of what the native pipeline reaches in English, resampled together."""
-        told = {}
+        shares = {}
         for name, best in self.figures["reference", REFERENCE].items():
             if isinstance(best, PerPicture) and best.value > 0:
                 value, drawn = self._over(system, codes, name)
                 of = best.drawn(self._weights)
                 # A resample in which native English is never right has no share.
-                told[name] = interval(value / best.value, drawn[of > 0] / of[of > 0])
-        return told
+                shares[name] = interval(value / best.value, drawn[of > 0] / of[of > 0])
+        return shares
 
 
 def evaluate_generator(

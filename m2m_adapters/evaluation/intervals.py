@@ -46,12 +46,12 @@ class Figures:
 
     def to_dict(self) -> dict[str, object]:
         """figure -> [value, low, high] in percent (all of them), and the median rank."""
-        told: dict[str, object] = {
+        figures: dict[str, object] = {
             name: interval(self.means[i], self.drawn[:, i]) for i, name in enumerate(FIGURES)
         }
         if self.median is not None:
-            told["median rank"] = self.median
-        return told
+            figures["median rank"] = self.median
+        return figures
 
 
 def interval(value: float, drawn: Floats) -> list[float]:
@@ -70,15 +70,15 @@ def average(figures: list[Figures]) -> Figures:
 def difference(a: Figures, b: Figures) -> dict[str, dict[str, float]]:
     """a minus b, paired by item: value, 95% interval, and a two-sided p from the resamples."""
     drawn = a.drawn - b.drawn
-    told = {}
+    compared = {}
     for i, name in enumerate(FIGURES):
         # The share of resamples on the far side of zero, doubled; never below what 1,000 can say.
         beyond = min(float((drawn[:, i] <= 0).mean()), float((drawn[:, i] >= 0).mean()))
         value, low, high = interval(a.means[i] - b.means[i], drawn[:, i])
-        told[name] = {
+        compared[name] = {
             "difference": value,
             "low": low,
             "high": high,
             "p": round(min(1.0, max(2 * beyond, 2 / (len(drawn) + 1))), 4),
         }
-    return told
+    return compared

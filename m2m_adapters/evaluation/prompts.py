@@ -33,7 +33,7 @@ class Prompts:
     why_no_judge: str = ""
 
     def __post_init__(self) -> None:
-        told = f"the benchmark '{self.name}'"
+        where = f"the benchmark '{self.name}'"
         captions = {}
         for written, texts in self.captions.items():
             code = normalize_tag(written)
@@ -42,20 +42,22 @@ class Prompts:
             captions[code] = list(texts)
         if REFERENCE not in captions:
             raise UserError(
-                f"{told} has no English prompts", "everything is compared with English: add them"
+                f"{where} has no English prompts", "everything is compared with English: add them"
             )
         n = len(captions[REFERENCE])
         if not n:
-            raise UserError(f"{told} has no prompts", "check its file")
+            raise UserError(f"{where} has no prompts", "check its file")
         for code, texts in captions.items():
             if len(texts) != n:
                 raise UserError(
-                    f"{told}: {len(texts)} prompts in '{code}', {n} in English",
+                    f"{where}: {len(texts)} prompts in '{code}', {n} in English",
                     "give every meaning a prompt in every language, or leave the language out",
                 )
             for place, text in enumerate(texts):
                 if not isinstance(text, str) or not text.strip():
-                    raise UserError(f"{told}: prompt {place + 1} in '{code}' is empty", "mend it")
+                    raise UserError(
+                        f"{where}: prompt {place + 1} in '{code}' is empty", "correct it"
+                    )
         object.__setattr__(self, "captions", captions)
 
     def __len__(self) -> int:
@@ -125,17 +127,17 @@ def read_prompts(place: Path, modality: str) -> Prompts:
             found.setdefault(code, {}).setdefault(meaning, text)
     if not found:
         raise UserError(f"{place} holds no prompts", "give a column for each language")
-    meanings = list(dict.fromkeys(meaning for told in found.values() for meaning in told))
-    for code, told in found.items():
-        if len(told) < len(meanings):
-            lacking = next(meaning for meaning in meanings if meaning not in told)
+    meanings = list(dict.fromkeys(meaning for prompts in found.values() for meaning in prompts))
+    for code, prompts in found.items():
+        if len(prompts) < len(meanings):
+            lacking = next(meaning for meaning in meanings if meaning not in prompts)
             raise UserError(
-                f"{place}: {len(meanings) - len(told)} of {len(meanings)} meanings have no prompt "
-                f"in '{code}' (the first is '{lacking[:40]}')",
+                f"{place}: {len(meanings) - len(prompts)} of {len(meanings)} meanings have no "
+                f"prompt in '{code}' (the first is '{lacking[:40]}')",
                 "a row for each meaning with a column for each language; or id, language, caption",
             )
     return Prompts(
         place.stem if place.is_file() else place.resolve().name,
         modality,
-        {code: [told[meaning] for meaning in meanings] for code, told in found.items()},
+        {code: [prompts[meaning] for meaning in meanings] for code, prompts in found.items()},
     )

@@ -185,10 +185,10 @@ def _measured(found: Evaluation, system: str, what: str) -> Json:
     figures = found[system].figures
     row: Json = {"what": what, "languages": len(figures)}
     for direction in DIRECTIONS:
-        told = {"average": average([f[direction] for f in figures.values()])}
+        groups = {"average": average([f[direction] for f in figures.values()])}
         if "en" in figures:
-            told["English"] = figures["en"][direction]
-        for group, value in told.items():
+            groups["English"] = figures["en"][direction]
+        for group, value in groups.items():
             row.setdefault(group, {})[direction] = value.to_dict()["R@10"]
     return row
 

@@ -19,9 +19,9 @@ NATIVE = "native English"
 
 def rows_of(found: GeneratorEvaluation) -> tuple[list[str], list[list[str]]]:
     """(header, rows): system, language and every figure; the headline with its interval."""
-    told = found.to_dict()
+    result = found.to_dict()
     names = list(dict.fromkeys(
-        name for system in told["systems"].values()
+        name for system in result["systems"].values()
         for row in system["languages"].values() for name in row
     ))  # fmt: skip
 
@@ -38,8 +38,8 @@ def rows_of(found: GeneratorEvaluation) -> tuple[list[str], list[list[str]]]:
         of = f"{share[found.headline][0]:.1f}" if found.headline in share else ""
         return [system, label, *(cell(row, name) for name in names), of]
 
-    rows = [line("reference", NATIVE, told["reference"], {})]
-    for system, one in told["systems"].items():
+    rows = [line("reference", NATIVE, result["reference"], {})]
+    for system, one in result["systems"].items():
         shares = one["share of native English"]
         for code, row in one["languages"].items():
             label = "no prompt" if system == "neutral" else language(code).name
@@ -69,10 +69,10 @@ def latex(found: GeneratorEvaluation) -> str:
 
 def page(found: GeneratorEvaluation) -> str:
     """Table, bars by language, and the first prompts with what each language made of them."""
-    told = found.to_dict()
+    result = found.to_dict()
     notes = "".join(
         f"<li><b>{escape(name)}</b>: {escape(one['what'])}</li>"
-        for name, one in told["systems"].items()
+        for name, one in result["systems"].items()
     )
     settings = ", ".join(f"{name} {value}" for name, value in found.settings.items() if value)
     sheets = "".join(
@@ -94,13 +94,13 @@ def page(found: GeneratorEvaluation) -> str:
 
 def language_bars(found: GeneratorEvaluation) -> str:
     """The headline figure by language; the dashed line is the pipeline's native English."""
-    told = found.to_dict()
-    mark = told["reference"][found.headline][0]
+    result = found.to_dict()
+    mark = result["reference"][found.headline][0]
     drawn = []
-    for system in (name for name in ("adapter", "native") if name in told["systems"]):
+    for system in (name for name in ("adapter", "native") if name in result["systems"]):
         rows = [
             (language(code).name, *(max(0.0, value) for value in row[found.headline]))
-            for code, row in told["systems"][system]["languages"].items()
+            for code, row in result["systems"][system]["languages"].items()
         ]
         title = f"{system}: {found.headline} by language (dashed: {NATIVE})"
         chart = charts.bars(rows, title=title, mark=mark)

@@ -119,7 +119,7 @@ def _benchmarks() -> list[Row]:
             modality=reader.modality,
             licence=reader.licence,
             needs=_needs_fetch(name) if name in SOURCES else None,
-            notes=reader.told,
+            notes=reader.notes,
         )
         for name, reader in READERS.items()
     ]

@@ -22,9 +22,9 @@ LISTED = 20  # names of items that were left out
 
 def results(found: Evaluation) -> str:
     """R@k of the adapter in every language, R@10 of every other system beside it."""
-    told = found.to_dict()["systems"]
-    own = told["adapter"]
-    others = {name: value for name, value in told.items() if name != "adapter"}
+    systems = found.to_dict()["systems"]
+    own = systems["adapter"]
+    others = {name: value for name, value in systems.items() if name != "adapter"}
     header, rows = rows_of(found)
     sums = len(rows) - len(own["languages"])
     notes = "".join(
@@ -46,14 +46,14 @@ def results(found: Evaluation) -> str:
 
 def language_bars(found: Evaluation) -> str:
     """R@10 by language with intervals; the dashed line is the target's own English."""
-    told = found.to_dict()["systems"]
+    systems = found.to_dict()["systems"]
     rows = []
-    for code, directions in told["adapter"]["languages"].items():
+    for code, directions in systems["adapter"]["languages"].items():
         value, low, high = directions["text_to_item"]["R@10"]
         rows.append((language(code).name, value, low, high))
     mark = None
-    if "native" in told and "en" in told["native"]["languages"]:
-        mark = told["native"]["languages"]["en"]["text_to_item"]["R@10"][0]
+    if "native" in systems and "en" in systems["native"]["languages"]:
+        mark = systems["native"]["languages"]["en"]["text_to_item"]["R@10"][0]
     title = "R@10 by language" + (" (dashed: the target's own English)" if mark else "")
     return f"<figure>{charts.bars(rows, title=title, mark=mark)}<figcaption>{escape(title)}.</figcaption></figure>"  # noqa: E501
 
@@ -97,14 +97,14 @@ def meaning_map(found: Evaluation, before: dict[str, Vectors], chosen: Sequence[
         chart = charts.scatter(anchored, dots, title=title)
         return f"<figure>{chart}<figcaption>{escape(title)}</figcaption></figure>"
 
-    told = (
+    caption = (
         "Each frame is an item, each dot of its color a caption of it in one of "
         f"{len(after)} languages (hold the pointer over a dot to read it). Both halves show the "
         "two directions in which the items differ most."
     )
     return (
         f'<div class="pair">{drawn(before, "Before: the source as it is")}'
-        f'{drawn(after, "After: through the projector")}</div><p class="note">{told}</p>'
+        f'{drawn(after, "After: through the projector")}</div><p class="note">{caption}</p>'
     )
 
 
@@ -119,9 +119,9 @@ def compared(found: Evaluation) -> str:
     rows = []
     for name, groups in found.to_dict()["compared with the adapter"].items():
         for group, directions in groups.items():
-            told = directions["text_to_item"]["R@10"]
-            cells = (told["difference"], told["low"], told["high"])
-            rows.append([name, group, *(f"{value:+.1f}" for value in cells), f"{told['p']:.3g}"])
+            row = directions["text_to_item"]["R@10"]
+            cells = (row["difference"], row["low"], row["high"])
+            rows.append([name, group, *(f"{value:+.1f}" for value in cells), f"{row['p']:.3g}"])
     if not rows:
         return ""
     header = ["against the adapter", "languages", "R@10", "low", "high", "p"]

@@ -18,9 +18,9 @@ def rows_of(
 
     codes: languages by their codes instead of their names. back: R@k from item to text.
     """
-    told = found.to_dict()["systems"]
-    own = told["adapter"]
-    others = {name: value for name, value in told.items() if name != "adapter"}
+    systems = found.to_dict()["systems"]
+    own = systems["adapter"]
+    others = {name: value for name, value in systems.items() if name != "adapter"}
 
     def row(label: str, key: str, code: str) -> list[str]:
         there, home = (own[key][code][d] for d in ("text_to_item", "item_to_text"))

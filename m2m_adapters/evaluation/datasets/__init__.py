@@ -22,7 +22,7 @@ class DatasetReader:
     reads: str
     modality: str
     licence: str
-    told: str
+    notes: str
     splits: tuple[str, ...] = ()
 
 

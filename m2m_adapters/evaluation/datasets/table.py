@@ -53,7 +53,7 @@ def read_named(
     notes: str,
     split: str = "test",
 ) -> Benchmark:
-    """A benchmark from the tables in ``place``; modality None is told from the items."""
+    """A benchmark from the tables in ``place``; modality None: by the suffixes of the items."""
     tables = tables_in(place, split)
     rows: list[Row] = []
     media: dict[str, Item] = {}

@@ -54,11 +54,11 @@ def _csv(path: Path, delimiter: str) -> Iterator[Json]:
                 raise UserError(
                     f"{path}, line {rows.line_num}: {len(row)} columns, the header has "
                     f"{len(header)}",
-                    "mend the line",
+                    "correct the line",
                 )
             yield dict(zip(header, row, strict=True))
     except csv.Error as error:
-        raise UserError(f"{path}, line {rows.line_num}: {error}", "mend the line") from error
+        raise UserError(f"{path}, line {rows.line_num}: {error}", "correct the line") from error
 
 
 def _parquet(path: Path) -> Iterator[Json]:
@@ -74,7 +74,7 @@ def _parquet(path: Path) -> Iterator[Json]:
             for batch in file.iter_batches(batch_size=64):
                 yield from batch.to_pylist()
     except (pa.ArrowException, OSError) as error:
-        told = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0]
         raise UserError(
-            f"{path}: not a readable parquet file ({told})", "write it again"
+            f"{path}: not a readable parquet file ({reason})", "write it again"
         ) from error
