@@ -1,13 +1,14 @@
-"""What the licences of source, target and corpus leave for an adapter made of them.
+"""Compose the licenses of source, target and corpus into that of an adapter.
 
-An adapter holds no weight of its source or target, but it is made from what they say, so the
-card takes the careful view: the strictest of the licences, every condition named, and a
-clear word where two of them cannot both be kept. This is a summary, not legal advice.
+An adapter holds no weight of its source or target, but it is learned from their outputs, so the
+card takes the careful view: the strictest of the licenses, every condition named, and a
+conflict stated where two of them cannot both be kept. This is a summary, not legal advice.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -18,13 +19,11 @@ COPYLEFT = {"gpl-2.0", "gpl-3.0", "agpl-3.0", "lgpl-3.0", "odbl", "eupl-1.1"}
 RESTRICTED = {"openrail", "openrail++", "creativeml-openrail-m", "bigscience-openrail-m", "gemma",
               "bigscience-bloom-rail-1.0", "llama2", "llama3", "llama3.1", "llama3.2",
               "llama3.3"}  # fmt: skip
-# Their own words are needed: no name tells what they allow.
-UNTOLD = {"other", "unknown", ""}
 
 
 @dataclass(frozen=True)
 class Terms:
-    """What one licence asks for. known: False when only its own text could tell."""
+    """What one license requires. known: False when only its own text could tell."""
 
     known: bool = True
     commercial: bool = True
@@ -38,7 +37,7 @@ class Terms:
 class Composed:
     """licence: an identifier of the hub; statements: sentences for the card, conflicts first.
 
-    commercial: None when a part's licence is not known.
+    commercial: None when a part's license is not known.
     """
 
     licence: str
@@ -48,7 +47,7 @@ class Composed:
 
 
 def terms_of(licence: str | None) -> Terms:
-    """The terms of a licence by its identifier on the hub."""
+    """The terms of a license by its identifier on the hub."""
     name = (licence or "").strip().lower()
     if name in PERMISSIVE:
         return Terms()
@@ -69,20 +68,20 @@ def terms_of(licence: str | None) -> Terms:
 
 
 def compose(parts: dict[str, str | None]) -> Composed:
-    """Licences by part (``source``, ``target``, ``corpus``) -> what the adapter may carry.
+    """Licenses by part (``source``, ``target``, ``corpus``) -> what the adapter may carry.
 
-    A corpus (``corpus``, ``corpus 2``) of unknown licence is stated and decides nothing: it is
+    A corpus (``corpus``, ``corpus 2``) of unknown license is stated and decides nothing: it is
     mostly a text of the user's own.
     """
-    told = {part: (licence or "unknown", terms_of(licence)) for part, licence in parts.items()}
-    conflicts = _conflicts(told)
+    named = {part: (licence or "unknown", terms_of(licence)) for part, licence in parts.items()}
+    conflicts = _conflicts(named)
     statements = [f"Conflict: {line}" for line in conflicts]
-    for part, (name, terms) in told.items():
+    for part, (name, terms) in named.items():
         statements += _conditions(part, name, terms)
-    deciding = {p: pair for p, pair in told.items() if pair[1].known or not p.startswith("corpus")}
+    deciding = {p: pair for p, pair in named.items() if pair[1].known or not p.startswith("corpus")}
     bound = [terms for _, terms in deciding.values()]
     commercial: bool | None = True
-    if any(not terms.commercial for _, terms in told.values()):
+    if any(not terms.commercial for _, terms in named.values()):
         commercial = False
         statements.insert(len(conflicts), "Not for commercial use.")
     elif any(not terms.known for terms in bound):
@@ -104,20 +103,22 @@ def _unknown(part: str, name: str) -> str:
 
 
 def _conditions(part: str, name: str, terms: Terms) -> list[str]:
-    found = []
+    conditions = []
     if not terms.commercial:
-        found.append(f"The {part} ({name}) forbids commercial use.")
+        conditions.append(f"The {part} ({name}) forbids commercial use.")
     if not terms.known and terms.commercial:
-        found.append(_unknown(part, name))
+        conditions.append(_unknown(part, name))
     if terms.attribution:
-        found.append(f"The {part} ({name}) asks to be named.")
+        conditions.append(f"The {part} ({name}) asks to be named.")
     if terms.share_alike:
-        found.append(f"The {part} ({name}) asks that derived work is shared under the same terms.")
+        conditions.append(
+            f"The {part} ({name}) asks that derived work is shared under the same terms."
+        )
     if not terms.derivatives:
-        found.append(f"The {part} ({name}) does not allow derived work to be shared.")
+        conditions.append(f"The {part} ({name}) does not allow derived work to be shared.")
     if terms.restricted:
-        found.append(f"The {part} ({name}) forbids certain uses, listed in its licence.")
-    return found
+        conditions.append(f"The {part} ({name}) forbids certain uses, listed in its license.")
+    return conditions
 
 
 def _conflicts(parts: dict[str, tuple[str, Terms]]) -> list[str]:
@@ -153,22 +154,25 @@ def _between(one: str, other: str, parts: dict[str, tuple[str, Terms]]) -> list[
 
 
 def _same_family(one: str, other: str) -> bool:
-    """Versions of one licence: cc-by-sa-3.0 and cc-by-sa-4.0."""
+    """Versions of one license: cc-by-sa-3.0 and cc-by-sa-4.0."""
     return re.sub(r"-\d\.\d$", "", one.lower()) == re.sub(r"-\d\.\d$", "", other.lower())
 
 
 def _strictest(parts: dict[str, tuple[str, Terms]]) -> str:
     """One identifier that keeps every condition, ``other`` where no single one does."""
-    pairs = [(name.lower(), terms) for name, terms in parts.values()]
-    if unknown := {name for name, terms in pairs if not terms.known}:
+
+    def names(asks: Callable[[Terms], bool]) -> set[str]:
+        return {name.lower() for name, terms in parts.values() if asks(terms)}
+
+    if unknown := names(lambda terms: not terms.known):
         return "unknown" if unknown == {"unknown"} else "other"
-    strict = {name for name, terms in pairs if terms.share_alike or not terms.commercial}
-    limited = {name for name, terms in pairs if terms.restricted}
+    strict = names(lambda terms: terms.share_alike or not terms.commercial)
+    limited = names(lambda terms: terms.restricted)
     if (strict and limited) or len(limited) > 1:
         return "other"
     if strict or limited:
         return _one_of(strict or limited)
-    return max((name for name, terms in pairs if terms.attribution), default="apache-2.0")
+    return max(names(lambda terms: terms.attribution), default="apache-2.0")
 
 
 def _one_of(strict: set[str]) -> str:

@@ -130,6 +130,11 @@ def kind_of(name: str) -> Kind:
     if colon and (offers.find("source", scheme) or scheme in registry().plugins):
         find("source", name)
         return "source"
+    return _unregistered(name)
+
+
+def _unregistered(name: str) -> Kind:
+    """An adapter on the hub; anything else is refused with what it may be."""
     if _exists(name):
         raise UserError(
             f"{name} is not an adapter: it has no {RECORD}",
@@ -137,11 +142,12 @@ def kind_of(name: str) -> Kind:
         )
     if HUB_NAME.match(name) and ".." not in name:
         return "adapter"
+    schemes = catalogue().names("source", scheme=True)
     known = [n for kind in ("source", "target", "adapter") for n in known_names(kind)]
     raise UnknownName(
         f"no source, target or adapter is called '{name}'{did_you_mean(name, known)}",
         "see `m2m list`, or give the folder of an adapter, ORG/NAME of the hub, or "
-        f"{' or '.join(f'{s}:MODEL' for s in offers.names('source', scheme=True)) or 'st:MODEL'}",
+        f"{' or '.join(f'{s}:MODEL' for s in schemes) or 'st:MODEL'}",
     )
 
 

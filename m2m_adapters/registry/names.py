@@ -62,37 +62,40 @@ class Resolved:
 
 
 def find(kind: str, name: str, **options: Any) -> Resolved:
-    """What ``name`` stands for, without loading it; unknown names raise."""
+    """The factory behind ``name``, without calling it; unknown names raise."""
     if not name or not isinstance(name, str):
-        raise UserError(f"a {kind} is given by its name, not {name!r}", f"e.g. m2m list --{kind}s")
-    known = catalogue()
-    scheme, colon, rest = name.partition(":")
-    offer: Offer | None
-    if colon:
-        offer = known.find(kind, scheme)
-        if offer is not None and offer.scheme:
-            if not rest:
-                raise UserError(f"'{name}' lacks a model", f"write {scheme}:ORG/MODEL or a folder")
-            return Resolved(offer, (rest,), options)
-        if scheme in registry().plugins:
-            line = registry().plugins[scheme].install
-            raise UserError(f"the plugin for '{scheme}:' is not installed", line)
-        raise unknown(kind, name)
-    offer = known.find(kind, name)
+        raise UserError(f"a {kind} is loaded by its name, not {name!r}", f"e.g. m2m list --{kind}s")
+    if ":" in name:
+        return _by_scheme(kind, name, options)
+    offer = catalogue().find(kind, name)
     if offer is not None and not offer.scheme:
         return Resolved(offer, (), options)
     entry = registry().find(kind, name)
-    if entry is not None:
-        offer = known.find(kind, entry.plugin)
-        if offer is None or not offer.scheme:
-            raise UserError(
-                f"the {kind} '{name}' needs a plugin that is not installed",
-                registry().install_line(entry),
-            )
-        given = {**entry.options, **{k: v for k, v in options.items() if v is not None}}
-        if entry.revision is not None:
-            given.setdefault("revision", entry.revision)
-        return Resolved(offer, (entry.model,), given)
+    if entry is None:
+        raise unknown(kind, name)
+    offer = catalogue().find(kind, entry.plugin)
+    if offer is None or not offer.scheme:
+        raise UserError(
+            f"the {kind} '{name}' needs a plugin that is not installed",
+            registry().install_line(entry),
+        )
+    merged = {**entry.options, **{k: v for k, v in options.items() if v is not None}}
+    if entry.revision is not None:
+        merged.setdefault("revision", entry.revision)
+    return Resolved(offer, (entry.model,), merged)
+
+
+def _by_scheme(kind: str, name: str, options: dict[str, Any]) -> Resolved:
+    """``SCHEME:MODEL``, with a plugin that takes any model of its kind."""
+    scheme, _, model = name.partition(":")
+    offer = catalogue().find(kind, scheme)
+    if offer is not None and offer.scheme:
+        if not model:
+            raise UserError(f"'{name}' lacks a model", f"write {scheme}:ORG/MODEL or a folder")
+        return Resolved(offer, (model,), options)
+    if scheme in registry().plugins:
+        line = registry().plugins[scheme].install
+        raise UserError(f"the plugin for '{scheme}:' is not installed", line)
     raise unknown(kind, name)
 
 

@@ -80,14 +80,7 @@ def discover(unreadable: list[str] | None = None) -> list[tuple[EntryPoint, Dist
     chosen = None if wanted is None else {n.strip() for n in wanted.split(",") if n.strip()}
     known: dict[tuple[str, str], tuple[EntryPoint, Distribution]] = {}
     for dist in distributions():
-        try:
-            points = [ep for ep in dist.entry_points if ep.group == hookspecs.GROUP]
-            name = str(dist.metadata["Name"])
-        except Exception as error:  # malformed metadata of any project
-            if unreadable is not None:
-                place = getattr(dist, "_path", "a distribution")
-                unreadable.append(f"{place}: {type(error).__name__}: {error}")
-            continue
+        name, points = _entry_points(dist, unreadable)
         for ep in points:
             if chosen is None or ep.name in chosen:
                 # A distribution is listed twice when sys.path names its folder twice.
@@ -98,6 +91,18 @@ def discover(unreadable: list[str] | None = None) -> list[tuple[EntryPoint, Dist
             "see the names with `M2M_PLUGINS= m2m plugins`, or unset M2M_PLUGINS",
         )
     return [known[key] for key in sorted(known)]
+
+
+def _entry_points(dist: Distribution, unreadable: list[str] | None) -> tuple[str, list[EntryPoint]]:
+    """Name of a distribution and its entry points of our group; none if they cannot be read."""
+    try:
+        points = [ep for ep in dist.entry_points if ep.group == hookspecs.GROUP]
+        return str(dist.metadata["Name"]), points
+    except Exception as error:  # malformed metadata of any project
+        if unreadable is not None:
+            place = getattr(dist, "_path", "a distribution")
+            unreadable.append(f"{place}: {type(error).__name__}: {error}")
+        return "", []
 
 
 @contextlib.contextmanager
