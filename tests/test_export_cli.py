@@ -142,7 +142,7 @@ def test_import(toys: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     loaded = m2m.load_adapter(tmp_path / "adapter")
     readme = (tmp_path / "adapter" / "README.md").read_text()
     assert "license: unknown" in readme  # whoever published the file said nothing
-    assert "The licence of the published checkpoint is not recorded" in readme
+    assert "The license of the published checkpoint is not recorded" in readme
     x = loaded.source.encode(["a dog barks"])
     wanted = torch.nn.functional.normalize(torch.from_numpy(x) @ weight.T + bias, dim=1)
     np.testing.assert_allclose(loaded.encode(["a dog barks"]), wanted.numpy(), atol=1e-6)

@@ -69,6 +69,7 @@ from m2m_adapters.embeddings import stored
 from m2m_adapters.alignment import anytime
 from m2m_adapters.alignment import train
 from m2m_adapters._internal.processes import is_first
+from m2m_adapters._internal.progress import Progress
 from m2m_adapters.testing import AffineTarget, ToySource
 stored.WINDOW = anytime.WINDOW = 100
 train.Checkpoint = functools.partial(train.Checkpoint, every=0)
@@ -80,7 +81,7 @@ class Counted(ToySource):
             log.writelines(text + chr(10) for text in texts)
         return super().encode(texts)
 
-class Impatient(m2m.progress.Progress):
+class Impatient(Progress):
     def note(self, text):
         if sys.argv[2] == "stop" and len(os.listdir("cache/training")) and os.environ["RANK"] == "1":
             os._exit(3)

@@ -119,14 +119,6 @@ def recipe(name: str, **changes: Any) -> Recipe:
                 f"it has {', '.join(sorted(known))}",
             )
     changed = {k: v for k, v in changes.items() if v is not None}
-    if RECIPES[name].fit == "closed-form":
-        for key in OF_TRAINING:
-            if key in changed and changed[key] != getattr(RECIPES[name], key):
-                warnings.warn(
-                    f"the recipe '{name}' takes no gradient steps: '{key}' means nothing to it "
-                    "(--recipe refined and paper do)",
-                    stacklevel=3,
-                )
     chosen = replace(RECIPES[name], **changed)
     for key in ("lr", "batch_size", "epochs", "layers"):
         if not getattr(chosen, key) > 0:
@@ -145,4 +137,18 @@ def recipe(name: str, **changes: Any) -> Recipe:
         raise UserError(f"there is no prior '{chosen.prior}'", f"use {' or '.join(PRIORS)}")
     if chosen.procrustes and chosen.fit == "gradient":
         raise UserError("Procrustes is a closed form", "use it with --recipe closed-form or auto")
+    _warn_of_unused(RECIPES[name], changed)
     return chosen
+
+
+def _warn_of_unused(named: Recipe, changed: dict[str, Any]) -> None:
+    """Say which changes a recipe without gradient steps has no use for."""
+    if named.fit != "closed-form":
+        return
+    for key in OF_TRAINING:
+        if key in changed and changed[key] != getattr(named, key):
+            warnings.warn(
+                f"the recipe '{named.name}' takes no gradient steps: '{key}' means nothing to it "
+                "(--recipe refined and paper do)",
+                stacklevel=4,
+            )

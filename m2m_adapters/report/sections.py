@@ -61,10 +61,13 @@ def language_bars(found: Evaluation) -> str:
 def loss_curve(record: Record) -> str:
     """Held-out loss while the projector was learned."""
     points = [(p.epoch, p.held_out_loss) for p in record.curve if p.held_out_loss is not None]
+    title, unit = "Held-out loss; epoch 0 is the closed form", "epochs"
+    if len(points) < 2:  # a closed form has no epochs: how the loss fell with more sentences
+        points = [(p.sentences, p.held_out_loss) for p in record.growth]
+        title, unit = "Held-out loss with more English sentences", "sentences"
     if len(points) < 2:
         return ""
-    title = "Held-out loss; epoch 0 is the closed form"
-    drawn = charts.curve(points, title=title, x_name="epochs", y_name="held-out loss")
+    drawn = charts.curve(points, title=title, x_name=unit, y_name="held-out loss")
     return f"<figure>{drawn}<figcaption>{title}.</figcaption></figure>"
 
 

@@ -63,7 +63,14 @@ def test_the_folder_holds_adapters_results_and_one_page(demo: tuple[Path, dict[s
         assert m2m.load_adapter(demo[0] / f"adapter-{target}").encode(["ein Kreis"]).shape[0] == 1
         results = json.loads((demo[0] / f"results-{target}.json").read_text(encoding="utf-8"))
         assert len(results["systems"]["adapter"]["languages"]) == 13
-        assert set(results["systems"]) == {"adapter", "native", "unaligned", "procrustes", "ridge"}
+        assert set(results["systems"]) == {
+            "adapter",
+            "bank",
+            "native",
+            "unaligned",
+            "procrustes",
+            "ridge",
+        }
     page = (demo[0] / "index.html").read_text(encoding="utf-8")
     assert not re.findall(r"(?:src|href)=[\"'](?!data:)", page), "the page fetches something"
 
