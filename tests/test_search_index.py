@@ -229,3 +229,48 @@ def test_hits_and_pages_are_escaped(photos: Path, tmp_path: Path) -> None:
         and "http" not in page.replace("http-equiv", "")
     )
     assert "&lt;script&gt;" in hits._repr_html_()
+
+
+def test_lists_reach_the_recall_they_record_also_under_a_filter() -> None:
+    """Clustered rows through the approximate index: measured against an exact scan."""
+    from m2m_adapters.search import faiss_files, lists
+    from m2m_adapters.search.engine import FaissEngine
+
+    random = np.random.default_rng(0)
+    centers = random.normal(size=(60, 32))
+    rows = centers[random.integers(0, 60, 6000)] + 0.4 * random.normal(size=(6000, 32))
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    flat = faiss_files.flat(32)
+    flat.add(rows)
+    ivf = lists.build_lists(flat)
+    record = lists.measured(flat, ivf)
+    assert record.kind == "ivf" and record.lists > 1
+    engine, exact = FaissEngine(flat, ivf), FaissEngine(flat)
+    engine.nprobe = record.nprobe
+    queries = rows[:200] + 0.05 * random.normal(size=(200, 32)).astype(np.float32)
+    assert lists.recall(engine.search(queries, 10)[1], exact.search(queries, 10)[1]) >= 0.97
+    for share in (0.01, 0.3):
+        kept = np.flatnonzero(random.random(6000) < share)
+        found = engine.search(queries, 10, kept)[1]
+        assert set(np.unique(found)) <= {*kept.tolist(), -1}
+        assert lists.recall(found, exact.search(queries, 10, kept)[1]) >= 0.97
+
+
+def test_several_indexes_are_asked_at_once(photos: Path, tmp_path: Path) -> None:
+    from m2m_adapters.search.several import search_several
+
+    first = m2m.build_index(Colors(), photos / "a", tmp_path / "first")
+    second = m2m.build_index(Colors(), photos / "b", tmp_path / "second")
+    answers = search_several([first, second], [parse("blue"), parse("red")], 3, adapters=["native"])
+    assert names(answers[0])[0] == "blue.png"
+    assert all("red" in name for name in names(answers[1]))
+
+
+def test_a_bias_of_items_changes_their_order(photos: Path, tmp_path: Path) -> None:
+    from m2m_adapters.search.update import ItemBias
+
+    plain = m2m.build_index(Colors(), photos, tmp_path / "plain")
+    assert names(plain.search("blue", 1)) == ["blue.png"]
+    against = ItemBias("no-blue", lambda rows: -2 * rows[:, 2])
+    biased = m2m.build_index(Colors(), photos, tmp_path / "biased", bias=against)
+    assert "blue.png" not in names(biased.search("blue", 5))
