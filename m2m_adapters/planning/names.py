@@ -31,7 +31,7 @@ def check_languages(languages: Iterable[str]) -> list[str]:
     import langcodes
 
     if isinstance(languages, str):
-        languages = languages.split(",")
+        languages = [part for part in languages.split(",") if part.strip()]
     tags: dict[str, None] = {}
     for written in languages:
         tag = normalize_tag(written) if written.strip() else ""
