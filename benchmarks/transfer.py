@@ -112,13 +112,6 @@ def read_vectors(path: Path) -> tuple[Pairs, dict[str, Asked]]:
     return in_memory(x[rest], y[rest], x[held], y[held]), tests
 
 
-def project(projector: Any, rows: Vectors) -> Vectors:
-    import torch
-
-    with torch.inference_mode():
-        return np.asarray(projector(torch.from_numpy(rows)).numpy(), np.float32)
-
-
 def cells(tests: dict[str, Asked], map_: Any, bank: Any = None) -> list[str]:
     """R@1 and R@10 of the unseen languages of both sets, and English R@1 of XTD10."""
     row = []
@@ -130,7 +123,7 @@ def cells(tests: dict[str, Asked], map_: Any, bank: Any = None) -> list[str]:
         if name == "xtd10":
             english = asked.ranks(map_(asked.queries["en"]), bias)
             row.append(f"{100 * float((english < 1).mean()):.1f}")
-    return [row[0], row[1], row[2], row[3], row[4]]
+    return row
 
 
 def encode(out: Path, multi30k: Path, xtd10: Path) -> None:
@@ -210,12 +203,12 @@ def main() -> None:
         began = time.perf_counter()
         fitted = fit(pairs, recipe(**parameters), True, seed=0, progress=Progress())
         seconds = f"{time.perf_counter() - began:.2f}"
-        report.add(title, *cells(tests, lambda rows, f=fitted: project(f.projector, rows)), seconds)
+        report.add(title, *cells(tests, fitted.projector.encode), seconds)
         if parameters["name"] == "auto":
             bank = bank_of(pairs, fitted.projector)
             report.add(
                 "... and the English bank on the items",
-                *cells(tests, lambda rows, f=fitted: project(f.projector, rows), bank), "",
+                *cells(tests, fitted.projector.encode, bank), "",
             )  # fmt: skip
     ceiling = []
     for name, test in tests.items():
@@ -234,9 +227,9 @@ def main() -> None:
 
 def bank_of(pairs: Pairs, projector: Any) -> Any:
     """Items -> bias per item, from the bank that alignment would keep with the adapter."""
-    from m2m_adapters.artifact.bank import centroids, item_bias
+    from m2m_adapters.artifact.bank import ROWS, centroids, item_bias
 
-    bank = centroids(project(projector, pairs.read(0, pairs.n)[0]))
+    bank = centroids(projector.encode(pairs.read(0, min(pairs.n, ROWS))[0]))
     return lambda items: item_bias(items, bank)
 
 

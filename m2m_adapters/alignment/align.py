@@ -50,8 +50,8 @@ def align(
 
     source, target: names (see ``m2m list``) or objects of your own.
     texts: sentences, a path, a folder, a glob, a corpus name, or several of these.
-    recipe: ``auto``, ``closed-form``, ``paper`` or ``paper-generation``; further keyword
-    arguments change its parameters (``loss``, ``layers``, ``ridge``, ``epochs``, ...).
+    recipe: ``auto``, ``refined``, ``closed-form``, ``paper`` or ``paper-generation``; further
+    keyword arguments change its parameters (``loss``, ``layers``, ``ridge``, ``epochs``, ...).
     level: ``sentence``, or ``token`` for targets whose space holds a token sequence.
     stopping: when to stop encoding; by default as soon as more text no longer helps.
     store: where vectors are kept for other alignments; False keeps none.
