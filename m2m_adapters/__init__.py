@@ -25,6 +25,7 @@ _HOMES = {
     "ItemTarget": "models.items",
     "M2MError": "errors",
     "ModalityModel": "interfaces",
+    "Parallel": "analysis.parallel",
     "PluginError": "errors",
     "Prompts": "evaluation.prompts",
     "Recipe": "alignment.recipes",
@@ -32,11 +33,13 @@ _HOMES = {
     "Space": "interfaces",
     "Stopping": "alignment.anytime",
     "Store": "embeddings.store",
+    "Study": "analysis.study",
     "TextEncoder": "interfaces",
     "TokenEncoder": "models.text_encoder",
     "UserError": "errors",
     "Vectors": "interfaces",
     "align": "alignment.align",
+    "analyze": "analysis.analyze",
     "build_index": "search.build",
     "embed_dataset": "embeddings.bulk",
     "evaluate": "evaluation.scoring",
@@ -51,12 +54,14 @@ _HOMES = {
     "load_index": "search.index",
     "load_source": "registry.names",
     "load_target": "registry.names",
+    "parallel_texts": "analysis.parallel",
     "pull": "artifact.publish",
     "push": "artifact.publish",
     "read_corpus": "corpus.sentences",
     "recommend": "planning.recommend",
     "sweep": "alignment.sweep",
     "write_report": "report.evaluation_page",
+    "write_study": "report.analysis_page",
 }
 
 if TYPE_CHECKING:
@@ -64,6 +69,9 @@ if TYPE_CHECKING:
     from m2m_adapters.alignment.anytime import Stopping
     from m2m_adapters.alignment.recipes import Recipe
     from m2m_adapters.alignment.sweep import sweep
+    from m2m_adapters.analysis.analyze import analyze
+    from m2m_adapters.analysis.parallel import Parallel, parallel_texts
+    from m2m_adapters.analysis.study import Study
     from m2m_adapters.artifact.adapter import AdaptedEncoder, Adapter
     from m2m_adapters.artifact.import_m2m import import_checkpoint
     from m2m_adapters.artifact.load import load_adapter
@@ -89,6 +97,7 @@ if TYPE_CHECKING:
     from m2m_adapters.planning.forecast import forecast
     from m2m_adapters.planning.recommend import recommend
     from m2m_adapters.registry.names import load_source, load_target
+    from m2m_adapters.report.analysis_page import write_study
     from m2m_adapters.report.evaluation_page import write_report
     from m2m_adapters.search.build import build_index
     from m2m_adapters.search.index import load_index
@@ -105,6 +114,7 @@ __all__ = [
     "ItemTarget",
     "M2MError",
     "ModalityModel",
+    "Parallel",
     "PluginError",
     "Prompts",
     "Recipe",
@@ -112,11 +122,13 @@ __all__ = [
     "Space",
     "Stopping",
     "Store",
+    "Study",
     "TextEncoder",
     "TokenEncoder",
     "UserError",
     "Vectors",
     "align",
+    "analyze",
     "build_index",
     "embed_dataset",
     "evaluate",
@@ -131,12 +143,14 @@ __all__ = [
     "load_index",
     "load_source",
     "load_target",
+    "parallel_texts",
     "pull",
     "push",
     "read_corpus",
     "recommend",
     "sweep",
     "write_report",
+    "write_study",
 ]
 
 

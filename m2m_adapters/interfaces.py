@@ -91,6 +91,17 @@ class TextEncoder(ABC):
             "choose a sentence-transformers source, or align at the level of sentences",
         )
 
+    def encode_layers(self, texts: Sequence[str], *, pooling: str = "mean") -> list[Vectors]:
+        """What each layer makes of the texts: float32 ``[len(texts), width]`` for each layer.
+
+        Optional; ``m2m analyze`` needs it. The embedding layer comes first. pooling: ``mean``
+        over tokens, ``first`` or ``last`` token.
+        """
+        raise AbilityMissing(
+            f"{type(self).__name__} does not show its layers",
+            "choose a model of sentence-transformers or transformers",
+        )
+
     def compile(self) -> None:  # noqa: B027  optional: most encoders have nothing to compile
         """Run the model through ``torch.compile`` from now on, where it has one."""
 
@@ -162,8 +173,8 @@ class ModalityModel(ABC):
         return self.text.space
 
     def can(self, ability: str) -> bool:
-        """Whether ``"encode_items"`` or ``"generate"`` is there."""
-        if ability not in ("encode_items", "generate"):
+        """Whether ``"encode_items"``, ``"encode_item_layers"`` or ``"generate"`` is there."""
+        if ability not in ("encode_items", "encode_item_layers", "generate"):
             return False
         return getattr(type(self), ability) is not getattr(ModalityModel, ability)
 
@@ -172,6 +183,15 @@ class ModalityModel(ABC):
         raise AbilityMissing(
             f"{type(self).__name__} does not encode {self.modality} items",
             "choose a target that does (m2m list --targets)",
+        )
+
+    def encode_item_layers(
+        self, items: Sequence[Any], *, pooling: str = "mean", **options: Any
+    ) -> list[Vectors]:
+        """What each layer makes of the items: float32 ``[len(items), width]`` for each layer."""
+        raise AbilityMissing(
+            f"{type(self).__name__} does not show the layers of its {self.modality} tower",
+            "choose a target of transformers",
         )
 
     def generate(self, vectors: Vectors, **options: Any) -> list[Any]:

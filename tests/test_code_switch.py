@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from m2m_adapters.evaluation.code_switch import mixed, positions
+from m2m_adapters.corpus.code_switch import mixed, positions
 
 ENGLISH = "a red car in the street"
 CAPTIONS = {

@@ -13,9 +13,9 @@ import pytest
 from fake_dist import run_m2m
 
 import m2m_adapters as m2m
+from m2m_adapters.corpus.code_switch import mixed
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation import Benchmark, Evaluation, LazyItems, evaluate
-from m2m_adapters.evaluation.code_switch import mixed
 from m2m_adapters.evaluation.false_friends import (
     check_languages,
     chosen_pairs,

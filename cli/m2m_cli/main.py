@@ -39,6 +39,7 @@ COMMANDS = {
     "encode": ("encode", "encode"),
     "embed": ("embed", "embed"),
     "evaluate": ("evaluate", "evaluate"),
+    "analyze": ("analyze", "analyze"),
     "index": ("index", "index"),
     "search": ("search", "search"),
     "generate": ("generate", "generate"),

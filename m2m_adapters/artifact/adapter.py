@@ -277,6 +277,9 @@ class AdaptedEncoder(TextEncoder):
     def encode(self, texts: Sequence[str], **options: Any) -> Vectors:
         return self.adapter.encode(list(texts), **options)
 
+    def encode_layers(self, texts: Sequence[str], *, pooling: str = "mean") -> list[Vectors]:
+        return self.adapter.source.encode_layers(texts, pooling=pooling)
+
     @cached_property
     def fingerprint(self) -> str:
         told = f"{self.adapter.source.fingerprint}|{self.adapter.digest}"

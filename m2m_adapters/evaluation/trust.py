@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from m2m_adapters.corpus.code_switch import RULE, mixed
 from m2m_adapters.evaluation.agreement import RANK_VARIANCE_SOURCE, agreement
 from m2m_adapters.evaluation.benchmark import Benchmark, Owners
-from m2m_adapters.evaluation.code_switch import RULE, mixed
 from m2m_adapters.evaluation.false_friends import false_friends
 from m2m_adapters.evaluation.intervals import Figures, difference, interval
 from m2m_adapters.evaluation.metrics import Floats

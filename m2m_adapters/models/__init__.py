@@ -36,6 +36,7 @@ _MODULES = {
         "encode_prepared",
         "generate_items",
     ),
+    "m2m_adapters.models.layers": ("POOLINGS", "pooled"),
     "m2m_adapters.models.sounds": ("Samples", "mono_samples", "resampled", "window_starts"),
     "m2m_adapters.models.text_encoder": (
         "TOKENS_PER_BATCH",
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
         encode_prepared,
         generate_items,
     )
+    from m2m_adapters.models.layers import POOLINGS, pooled
     from m2m_adapters.models.sounds import Samples, mono_samples, resampled, window_starts
     from m2m_adapters.models.text_encoder import (
         TOKENS_PER_BATCH,
@@ -91,6 +93,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ITEMS",
+    "POOLINGS",
     "PRECISIONS",
     "TEXT",
     "TOKENS_PER_BATCH",
@@ -123,6 +126,7 @@ __all__ = [
     "no_progress_bars",
     "offline",
     "pad_tokens",
+    "pooled",
     "read_config",
     "resampled",
     "rgb_image",

@@ -220,6 +220,10 @@ class DualText(TokenEncoder):
         found = self.model.get_text_features(**batch)
         return getattr(found, "pooler_output", found)  # type: ignore[no-any-return]
 
+    def layer_states(self, batch: dict[str, torch.Tensor]) -> Sequence[torch.Tensor]:
+        found = self.model.text_model(**batch, output_hidden_states=True)
+        return found.hidden_states  # type: ignore[no-any-return]
+
     @cached_property
     def fingerprint(self) -> str:
         return self._told

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from m2m_adapters._internal.plugin_calls import distribution_of, failure, plugin_code
-from m2m_adapters.errors import PluginError, UserError
+from m2m_adapters.errors import AbilityMissing, PluginError, UserError
 from m2m_adapters.interfaces import ModalityModel, Vectors, normalize
 from m2m_adapters.models.text_encoder import as_float32, described
 
@@ -99,6 +99,35 @@ class ItemTarget(ModalityModel):
             progress=progress,
         )
         return normalize(vectors) if self.space.normalized else vectors
+
+    def layer_states(self, batch: list[Any]) -> list[Sequence[Any]]:
+        """Prepared items -> for each item its states ``[parts, tokens, width]`` by layer.
+
+        A part is a window of a long sound; other items have one.
+        """
+        raise AbilityMissing(
+            f"{type(self).__name__} does not show the layers of its {self.modality} tower",
+            "choose a target of transformers",
+        )
+
+    def encode_item_layers(
+        self, items: Sequence[Any], *, pooling: str = "mean", workers: int = 4, **options: Any
+    ) -> list[Vectors]:
+        import torch
+
+        from m2m_adapters.models.layers import as_layers, check_pooling, pooled
+
+        check_pooling(pooling)
+        self.load_items()
+        parts: list[list[Any]] = []
+        items = items if isinstance(items, (list, tuple)) else list(items)
+        prepare = partial(self.prepare, **options)
+        with torch.inference_mode():
+            for batch in prepare_ahead(items, prepare, batch_size=8, workers=workers):
+                for states in self.layer_states([item for _, item in batch]):
+                    vectors = pooled(states, None, pooling)
+                    parts.append([layer.mean(0, keepdim=True) for layer in vectors])
+        return as_layers(parts, range(len(parts)))
 
 
 def encode_items(model: ModalityModel, items: Sequence[Any], **options: Any) -> Vectors:

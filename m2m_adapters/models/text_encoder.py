@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from m2m_adapters._internal.plugin_calls import distribution_of, plugin_code
-from m2m_adapters.errors import UserError
+from m2m_adapters.errors import AbilityMissing, UserError
 from m2m_adapters.interfaces import TextEncoder, Vectors, normalize
 
 if TYPE_CHECKING:
@@ -56,6 +56,34 @@ class TokenEncoder(TextEncoder):
     @abstractmethod
     def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """The batch on ``device`` -> float ``[b, dim]`` (need not be normalised)."""
+
+    def layer_states(self, batch: dict[str, torch.Tensor]) -> Sequence[torch.Tensor]:
+        """The batch -> states ``[b, tokens, width]`` after the embeddings and after each layer."""
+        raise AbilityMissing(
+            f"{type(self).__name__} does not show its layers",
+            "choose a model of sentence-transformers or transformers",
+        )
+
+    def encode_layers(self, texts: Sequence[str], *, pooling: str = "mean") -> list[Vectors]:
+        import torch
+
+        from m2m_adapters.models.layers import as_layers, check_pooling, pooled
+
+        check_pooling(pooling)
+        parts: list[list[torch.Tensor]] = []
+        order: list[int] = []
+        with torch.inference_mode():
+            for rows, tokens in self._ahead(list(texts), token_budget(self.device), None):
+                batch = self._moved(self.collate(tokens))
+                states = self.layer_states(batch)
+                mask = batch.get("attention_mask")
+                if mask is None:
+                    width = states[0].shape[1]
+                    lengths = torch.tensor([len(some) for some in tokens], device=self.device)
+                    mask = torch.arange(width, device=self.device)[None] < lengths[:, None]
+                parts.append(pooled(states, mask, pooling))
+                order += rows
+        return as_layers(parts, order)
 
     def compile(self) -> None:
         """Run the model through ``torch.compile`` from now on; the first batches wait for it."""

@@ -151,6 +151,20 @@ class Clap(ItemTarget):
         vectors = self._forward(torch.cat(batch), len(batch))
         return torch.stack([v.mean(0) for v in vectors.split([len(one) for one in batch])])
 
+    def layer_states(self, batch: list[Any]) -> list[Any]:
+        import torch
+
+        found = []
+        for windows in batch:
+            longer = torch.zeros(len(windows), 1, dtype=torch.bool, device=self.device)
+            out = self._sounds.audio_model(
+                input_features=windows.to(self.device, self.dtype),
+                is_longer=longer,
+                output_hidden_states=True,
+            )
+            found.append(list(out.hidden_states))
+        return found
+
     def encode_windows(self, item: Any, *, batch_size: int = 16) -> Windows:
         """Each window of one sound by itself, with its times: where in it something is heard."""
         rate = int(self.extractor.sampling_rate)

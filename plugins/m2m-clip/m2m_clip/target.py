@@ -109,14 +109,24 @@ class DualImages(ItemTarget):
         image = rgb_image(item, allow_urls=allow_urls)
         return self._images[1](images=[image], return_tensors="pt")
 
-    def forward(self, batch: list[Any]) -> Any:
+    def _batch(self, batch: list[Any]) -> dict[str, Any]:
         import torch
 
         inputs = {key: torch.cat([one[key] for one in batch]) for key in batch[0]}
-        inputs = {
+        return {
             key: value.to(self.device, self.dtype if value.is_floating_point() else None)
             for key, value in inputs.items()
         }
+
+    def forward(self, batch: list[Any]) -> Any:
+        import torch
+
         with torch.inference_mode():
-            found = self._images[0].get_image_features(**inputs)
+            found = self._images[0].get_image_features(**self._batch(batch))
         return getattr(found, "pooler_output", found)
+
+    def layer_states(self, batch: list[Any]) -> list[Any]:
+        inputs = self._batch(batch)
+        found = self._images[0].vision_model(**inputs, output_hidden_states=True)
+        states = found.hidden_states
+        return [[layer[i : i + 1] for layer in states] for i in range(len(batch))]

@@ -250,6 +250,12 @@ class TokenSource(_Source, TokenEncoder):
             features["prompt_length"] = self._prompt_length
         return self.model(features)
 
+    def layer_states(self, batch: dict[str, Any]) -> Sequence[Any]:
+        model = self.model[0].auto_model
+        if getattr(model.config, "is_encoder_decoder", False) and hasattr(model, "get_encoder"):
+            model = model.get_encoder()
+        return model(**batch, output_hidden_states=True).hidden_states  # type: ignore[no-any-return]
+
     def encode_tokens(self, texts: Sequence[str]) -> list[Vectors]:
         import torch
 

@@ -1,0 +1,89 @@
+"""``m2m analyze``: how languages and modalities meet inside an encoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from m2m_cli.options import DEVICE, JSON, TRUST
+from m2m_cli.output import print_json, table
+
+
+def analyze(
+    model: str = typer.Argument(..., help="A source, a target or an adapter."),
+    study: str = typer.Option(
+        "layers", "--study", help="layers, gaps, length, families, codeswitch or map."
+    ),
+    benchmark: str | None = typer.Option(
+        None, "--benchmark", "-b", help="A benchmark whose captions are read as translations."
+    ),
+    data: str | None = typer.Option(None, "--data", help="Folder of the benchmark's files."),
+    parallel: str | None = typer.Option(
+        None, "--parallel", help="A .tsv or .csv table with a column for each language instead."
+    ),
+    langs: str | None = typer.Option(None, "--langs", help="Languages, e.g. de,ja; default all."),
+    limit: int = typer.Option(1_000, "--limit", help="At most so many items or sentences."),
+    measures: str = typer.Option(
+        "svcca,cka,retrieval",
+        "--measures",
+        help="Of svcca, pwcca, cka, rbf-cka, rsa, neighbors, procrustes, retrieval.",
+    ),
+    pooling: str = typer.Option(
+        "mean", "--pooling", help="One vector from a layer's tokens: mean, first or last."
+    ),
+    shuffles: int = typer.Option(3, "--shuffles", help="Shuffled copies for the chance level."),
+    halves: int = typer.Option(10, "--halves", help="Half samples for the intervals; 0 for none."),
+    seed: int = typer.Option(0, "--seed", help="For drawing items, shuffles and half samples."),
+    report: list[Path] | None = typer.Option(
+        None, "--report", help="Write the study as .html, .json or .csv; repeatable."
+    ),
+    device: str = DEVICE,
+    trust_remote_code: bool = TRUST,
+    json: bool = JSON,
+) -> None:
+    """Compare an encoder's languages and modalities layer by layer, or look inside an adapter.
+
+    [dim]m2m analyze tiny-text --benchmark tiny-scenes --report layers.html[/dim]
+
+    [dim]m2m analyze clip-b32 --study gaps --benchmark xtd10 --data xtd10/[/dim]
+
+    [dim]m2m analyze mpnet-clip --study map --parallel sentences.tsv[/dim]
+    """
+    from m2m_adapters._internal.progress import progress_for
+    from m2m_adapters.analysis.analyze import analyze as run
+    from m2m_adapters.analysis.analyze import check
+    from m2m_adapters.analysis.cross_lingual import Precision
+    from m2m_adapters.analysis.parallel import parallel_data
+    from m2m_adapters.artifact.resolve import resolve_encoder
+    from m2m_adapters.evaluation.find import load_benchmark
+    from m2m_adapters.report.analysis_page import check_format, write_study
+
+    for path in report or ():
+        check_format(path)
+    chosen = [name.strip() for name in measures.split(",") if name.strip()]
+    named = resolve_encoder(model, device=device, trust_remote_code=trust_remote_code or None)
+    check(named, study, chosen, pooling)
+    texts = parallel_data(
+        None if benchmark is None else load_benchmark(benchmark, data=data),
+        parallel,
+        languages=[tag.strip() for tag in langs.split(",")] if langs else None,
+        limit=limit,
+        seed=seed,
+    )
+    found = run(
+        named, study, texts, measures=chosen, pooling=pooling,
+        precision=Precision(shuffles, halves, seed), progress=progress_for(),
+    )  # fmt: skip
+    for path in report or ():
+        write_study(found, path)
+    if json:
+        print_json(found.to_dict())
+        return
+    header = list(found.rows[0])
+    lines = [f"{found.model} on {found.data}: {found.question}", ""]
+    lines += [table([[row[key] for key in header] for row in found.rows], header), ""]
+    lines += [*found.findings, *(f"note: {warning}" for warning in found.warnings)]
+    typer.echo("\n".join(lines))
+    for path in report or ():
+        typer.echo(f"{path} written", err=True)

@@ -1,0 +1,146 @@
+"""One question of one model: reads the vectors and runs the study."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from m2m_adapters._internal.progress import Progress
+from m2m_adapters.analysis.cross_lingual import MEASURES, Precision, layers_study
+from m2m_adapters.analysis.layers import item_layers, text_layers
+from m2m_adapters.analysis.measures import measure
+from m2m_adapters.analysis.parallel import Parallel
+from m2m_adapters.analysis.study import Study
+from m2m_adapters.artifact.resolve import NamedEncoder, resolve_encoder
+from m2m_adapters.embeddings.store import Store
+from m2m_adapters.embeddings.stored import StoredEncoder
+from m2m_adapters.errors import UserError
+from m2m_adapters.models.layers import check_pooling
+
+if TYPE_CHECKING:
+    from m2m_adapters.interfaces import Vectors
+
+STUDIES = {
+    "layers": "similarity of translations at each layer",
+    "gaps": "the gap between modalities beside the gap between languages",
+    "length": "similarity of long, short and cut sentences",
+    "families": "similarity by language family, script and resources",
+    "codeswitch": "sentences half in English, layer by layer",
+    "map": "an adapter's map: rank, rotation, what it stretches and drops",
+}
+
+
+def analyze(
+    model: NamedEncoder | str,
+    study: str,
+    texts: Parallel,
+    *,
+    measures: Sequence[str] = MEASURES,
+    pooling: str = "mean",
+    precision: Precision | None = None,
+    store: Store | None = None,
+    progress: Progress | None = None,
+) -> Study:
+    """Run ``study`` on ``model`` with parallel texts (see :data:`STUDIES`).
+
+    model: a source, a target or an adapter by name. texts: from :func:`parallel_texts`.
+    precision: how much is spent on chance levels and intervals.
+    """
+    if isinstance(model, str):
+        model = resolve_encoder(model)
+    check(model, study, measures, pooling)
+    reading = _Reading(model, texts, pooling, store or Store(), progress or Progress())
+    common = {"model": model.name, "measures": tuple(measures), "precision": precision}
+    if study == "map":
+        return _map(reading)
+    if study == "length":
+        from m2m_adapters.analysis.length import length_study
+
+        return length_study(reading.output, texts, **common)  # type: ignore[arg-type]
+    vectors = {code: reading.layers(some, code) for code, some in texts.texts.items()}
+    if study == "codeswitch":
+        from m2m_adapters.analysis.switching import switching_study
+
+        return switching_study(vectors, reading.mixtures(), data=texts.name, **common)  # type: ignore[arg-type]
+    if study == "gaps":
+        from m2m_adapters.analysis.gaps import gaps_study
+
+        items = item_layers(model.model, texts.items or [], pooling=pooling)
+        return gaps_study(
+            vectors, items, data=texts.name, modality=model.modality or "item", **common  # type: ignore[arg-type]
+        )  # fmt: skip
+    if study == "families":
+        from m2m_adapters.analysis.families import families_study
+
+        return families_study(vectors, data=texts.name, **common)  # type: ignore[arg-type]
+    return layers_study(vectors, data=texts.name, **common)  # type: ignore[arg-type]
+
+
+def check(model: NamedEncoder, study: str, measures: Sequence[str], pooling: str) -> None:
+    """Refuse what cannot be answered, before any vector is computed."""
+    if study not in STUDIES:
+        raise UserError(f"unknown study '{study}'", f"use {', '.join(STUDIES)}")
+    for name in measures:
+        measure(name)
+    check_pooling(pooling)
+    if study == "map" and model.kind != "adapter":
+        raise UserError(f"'{model.name}' is not an adapter", "the study 'map' needs one")
+    if study == "gaps":
+        if model.kind != "target":
+            raise UserError(
+                f"'{model.name}' is a {model.kind}",
+                "the study 'gaps' reads the layers of both towers: give a target",
+            )
+        if not model.model.can("encode_item_layers"):
+            raise UserError(
+                f"'{model.name}' does not show the layers of its items",
+                "choose a target of transformers (clip:..., clap:...)",
+            )
+
+
+class _Reading:
+    """The vectors that studies ask for, each through the store."""
+
+    def __init__(
+        self, model: NamedEncoder, texts: Parallel, pooling: str, store: Store, progress: Progress
+    ) -> None:
+        self.model, self.texts, self.pooling = model, texts, pooling
+        self.store, self.progress = store, progress
+
+    def layers(self, texts: list[str], what: str) -> list[Vectors]:
+        with self.progress.stage(f"layers, {what}", len(texts), "texts") as update:
+            return text_layers(
+                self.model.text, texts, pooling=self.pooling, store=self.store,
+                progress=lambda done, _: update(done),
+            )  # fmt: skip
+
+    def output(self, texts: list[str]) -> Vectors:
+        return StoredEncoder(self.model.text, self.store, self.model.kind).embed(texts)
+
+    def mixtures(self) -> dict[str, list[Vectors]]:
+        from m2m_adapters.corpus.code_switch import mixed
+
+        english = self.texts.texts["en"]
+        return {
+            code: self.layers(
+                [mixed(a, b) for a, b in zip(self.texts.texts[code], english, strict=True)],
+                f"{code} and en",
+            )
+            for code in self.texts.others
+        }
+
+
+def _map(reading: _Reading) -> Study:
+    from m2m_adapters.analysis.maps import map_study
+
+    adapter = reading.model.adapter
+    weight, _ = adapter.projector.fold()
+    english = reading.texts.texts["en"]
+    source = StoredEncoder(adapter.source, reading.store, "source").embed(english)
+    target = StoredEncoder(adapter.target.text, reading.store, "target").embed(english)
+    return map_study(
+        np.asarray(weight.numpy()), source, target, english,
+        model=reading.model.name, data=reading.texts.name,
+    )  # fmt: skip

@@ -1,0 +1,47 @@
+"""What a study returns: rows of figures, charts to look at, and what they show in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+Cell: TypeAlias = str | float | int | None
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Named lines over a common x. series: (name, points); points: (x, y from 0 to 1)."""
+
+    title: str
+    x_name: str
+    series: list[tuple[str, list[tuple[float, float]]]]
+
+
+@dataclass(frozen=True)
+class Study:
+    """One question, asked of one model.
+
+    rows: all with the same keys, which head the table. findings: sentences computed from the rows.
+    warnings: where figures are weak, such as too few rows for CCA.
+    """
+
+    name: str
+    question: str
+    model: str
+    data: str
+    rows: list[dict[str, Cell]]
+    charts: list[Chart] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, object]:
+        """For JSON; numbers that do not exist are null."""
+        return {
+            "study": self.name,
+            "question": self.question,
+            "model": self.model,
+            "data": self.data,
+            "rows": self.rows,
+            "findings": self.findings,
+            "warnings": self.warnings,
+        }

@@ -1,0 +1,77 @@
+"""A study as a page, and as files by their suffix."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from html import escape
+from pathlib import Path
+
+from m2m_adapters._internal.files import whole_file
+from m2m_adapters.analysis.study import Cell, Study
+from m2m_adapters.errors import UserError
+from m2m_adapters.report.charts import lines
+from m2m_adapters.report.page import document, html_table
+
+FORMATS = (".html", ".json", ".csv")
+
+
+def check_format(path: Path) -> None:
+    """Say so before the long work if a study cannot be written in that form."""
+    if path.suffix not in FORMATS:
+        raise UserError(f"cannot write a study as '{path.name}'", f"use {', '.join(FORMATS)}")
+
+
+def write_study(study: Study, path: Path) -> None:
+    """The study in the form that the suffix of ``path`` asks for."""
+    check_format(path)
+    if path.suffix == ".json":
+        text = json.dumps(study.to_dict(), indent=2, ensure_ascii=False) + "\n"
+    else:
+        text = study_page(study) if path.suffix == ".html" else study_csv(study)
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def study_page(study: Study) -> str:
+    """What it shows, the charts, and every figure in a table that sorts."""
+    findings = "".join(f"<li>{escape(line)}</li>" for line in study.findings)
+    warnings = "".join(f"<p class='note'>{escape(line)}</p>" for line in study.warnings)
+    charts = "".join(
+        f"<figure>{lines(_percent(chart.series), title=chart.title, x_name=chart.x_name)}"
+        f"<figcaption>{escape(chart.title)} (percent)</figcaption></figure>"
+        for chart in study.charts
+    )
+    header = list(study.rows[0]) if study.rows else []
+    rows = [[_shown(row[key]) for key in header] for row in study.rows]
+    return document(
+        f"{study.model}: {study.name}",
+        f"<p>{escape(study.question)} Data: {escape(study.data)}.</p><ul>{findings}</ul>{warnings}"
+        f"<h2>Charts</h2><div class='pair'>{charts}</div><h2>Figures</h2>{html_table(header, rows)}"
+        "<p class='note'>chance: the same measure with the rows of one side shuffled. low and "
+        "high: 95 % interval from half samples.</p>",
+    )
+
+
+def study_csv(study: Study) -> str:
+    """The rows, with a header."""
+    page = io.StringIO()
+    if study.rows:
+        writer = csv.DictWriter(page, list(study.rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(study.rows)
+    return page.getvalue()
+
+
+Series = list[tuple[str, list[tuple[float, float]]]]
+
+
+def _percent(series: Series) -> Series:
+    return [(name, [(x, min(max(100 * y, 0), 100)) for x, y in points]) for name, points in series]
+
+
+def _shown(value: Cell) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
