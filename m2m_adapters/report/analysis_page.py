@@ -23,8 +23,9 @@ def check_format(path: Path) -> None:
         raise UserError(f"cannot write a study as '{path.name}'", f"use {', '.join(FORMATS)}")
 
 
-def write_study(study: Study, path: Path) -> None:
+def write_study(study: Study, path: str | Path) -> None:
     """The study in the form that the suffix of ``path`` asks for."""
+    path = Path(path)
     check_format(path)
     if path.suffix == ".json":
         text = json.dumps(study.to_dict(), indent=2, ensure_ascii=False) + "\n"

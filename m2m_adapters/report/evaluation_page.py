@@ -24,8 +24,9 @@ def check_format(path: Path) -> None:
         raise UserError(f"cannot write a report as '{path.name}'", f"use {', '.join(FORMATS)}")
 
 
-def write_report(found: Evaluation | GeneratorEvaluation, path: Path) -> None:
+def write_report(found: Evaluation | GeneratorEvaluation, path: str | Path) -> None:
     """The evaluation in the form that the suffix of ``path`` asks for."""
+    path = Path(path)
     check_format(path)
     if path.suffix == ".json":
         text = json.dumps(found.to_dict(), indent=2, ensure_ascii=False) + "\n"
