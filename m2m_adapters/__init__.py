@@ -39,6 +39,7 @@ _HOMES = {
     "UserError": "errors",
     "Vectors": "interfaces",
     "align": "alignment.align",
+    "align_vectors": "alignment.vectors",
     "analyze": "analysis.analyze",
     "build_index": "search.build",
     "embed_dataset": "embeddings.bulk",
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from m2m_adapters.alignment.anytime import Stopping
     from m2m_adapters.alignment.recipes import Recipe
     from m2m_adapters.alignment.sweep import sweep
+    from m2m_adapters.alignment.vectors import align_vectors
     from m2m_adapters.analysis.analyze import analyze
     from m2m_adapters.analysis.parallel import Parallel, parallel_texts
     from m2m_adapters.analysis.study import Study
@@ -128,6 +130,7 @@ __all__ = [
     "UserError",
     "Vectors",
     "align",
+    "align_vectors",
     "analyze",
     "build_index",
     "embed_dataset",

@@ -1,4 +1,4 @@
-"""``m2m align``: learn a projector from English sentences alone."""
+"""``m2m align``: learn a projector from English sentences, or from pairs of vectors."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from m2m_cli.align_pairs import FILES, PAIRS, SOURCE_NAME, TARGET_NAME, align_pairs, required
 from m2m_cli.failures import StoppedEarly
 from m2m_cli.options import COMPILE, DEVICE, FETCH, JSON, PRECISION, TRUST
 from m2m_cli.output import counted, print_json, table
@@ -16,12 +17,14 @@ if TYPE_CHECKING:
     from m2m_adapters.alignment.sweep import Tried
     from m2m_adapters.artifact.adapter import Adapter
 
-SOURCE = typer.Option(..., "--source", "-s", help="A multilingual text encoder.")
+SOURCE = typer.Option(None, "--source", "-s", help="A multilingual text encoder.")
 TARGET = typer.Option(
-    ..., "--target", "-t", help="The frozen multimodal model whose text space to map into."
+    None, "--target", "-t", help="The frozen multimodal model whose text space to map into."
 )
 TEXTS = typer.Option(
-    ..., "--texts", help="English text: file, folder, glob, corpus name or - for stdin; repeatable."
+    None,
+    "--texts",
+    help="English text: file, folder, glob, corpus name or - for stdin; repeatable.",
 )
 OUT = typer.Option(..., "--out", "-o", help="Folder to write the adapter to.")
 RECIPE = typer.Option("auto", "--recipe", help="auto, closed-form, paper or paper-generation.")
@@ -64,9 +67,13 @@ SEED = typer.Option(0, "--seed", help="Seed of sampling and training.", min=0)
 
 
 def align(
-    source: str = SOURCE,
-    target: str = TARGET,
-    texts: list[str] = TEXTS,
+    files: list[Path] | None = FILES,
+    source: str | None = SOURCE,
+    target: str | None = TARGET,
+    texts: list[str] | None = TEXTS,
+    pairs: list[Path] | None = PAIRS,
+    source_name: str | None = SOURCE_NAME,
+    target_name: str | None = TARGET_NAME,
     out: Path = OUT,
     recipe: str = RECIPE,
     level: str = LEVEL,
@@ -101,6 +108,8 @@ def align(
     """Learn the map from a source to a target from English sentences alone.
 
     [dim]m2m align --source mpnet --target clap --texts captions.txt --out mpnet-clap[/dim]
+
+    From vectors alone, row by row: [dim]m2m align --pairs new.npy old.npy --out new-to-old[/dim]
     """
     from m2m_adapters.alignment.anytime import Stopping
 
@@ -110,6 +119,14 @@ def align(
         "procrustes": procrustes or None, "epochs": epochs, "lr": lr, "batch_size": batch_size,
         "precision": None if train_precision == "fp32" else train_precision,
     }  # fmt: skip
+    if any((pairs, files, source_name, target_name)):
+        align_pairs(
+            pairs, files, out, (source_name, target_name), seed, changes, json,
+            {"--source": source, "--target": target, "--texts": texts, "--grid": grid,
+             "--track": track, "--column": column, "--max-sentences": max_sentences},
+        )  # fmt: skip
+        return
+    source, target, texts = required(source, target, texts)
     common = {
         "seed": seed, "column": column, "max_sentences": max_sentences,
         "stopping": Stopping(tolerance, patience, use_all), "store": not no_cache, "track": track,

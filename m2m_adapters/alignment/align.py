@@ -25,7 +25,7 @@ from m2m_adapters.registry.names import check_name, load_source, load_target
 if TYPE_CHECKING:
     from m2m_adapters.artifact.adapter import Adapter
     from m2m_adapters.artifact.bank import Bank
-    from m2m_adapters.artifact.record import CorpusRecord, HeldOut
+    from m2m_adapters.artifact.record import CorpusRecord, HeldOut, PullRecord, RecipeRecord
 
 
 def align(
@@ -181,35 +181,17 @@ def _assemble(
 ) -> Adapter:
     from m2m_adapters.artifact.adapter import Adapter
     from m2m_adapters.artifact.describe import describe_source, describe_target
-    from m2m_adapters.artifact.record import CurvePoint, GrowthPoint, PullRecord, RecipeRecord
+    from m2m_adapters.artifact.record import CurvePoint, GrowthPoint
     from m2m_adapters.artifact.weights import new_record
 
-    recipe = RecipeRecord(
-        **{
-            **chosen.to_dict(),
-            "loss": chosen.loss_for(model.space.normalized),
-            "head": chosen.head_for(model.space.normalized),
-            "ridge": fitted.ridge,
-        },
-        level="sentence",
-        left_out=None,
-        seed=seed,
-    )
     record = new_record(
         fitted.projector,
         source=describe_source(encoder, names[0], model.space.normalized, options),
         target=describe_target(model, names[1], options),
-        recipe=recipe,
+        recipe=recipe_record(chosen, fitted, model.space.normalized, seed),
         corpus=corpus_record(corpus, grown.pairs.n + len(grown.pairs.x_held), grown.stopped),
         held_out=held_out_results(grown.pairs, fitted, chosen, model.space.normalized),
-        pull=None
-        if fitted.choice is None
-        else PullRecord(
-            strength=fitted.choice.strength,
-            floor=fitted.choice.floor,
-            best=fitted.choice.best,
-            given_up=fitted.choice.given_up,
-        ),
+        pull=pull_record(fitted),
         curve=[
             CurvePoint(epoch=int(point["epoch"]), held_out_loss=finite(point["held_out_loss"]))
             for point in fitted.curve
@@ -227,6 +209,35 @@ def _assemble(
     if model.space.normalized:
         adapter.bank = _english_bank(adapter, grown.pairs)
     return adapter
+
+
+def recipe_record(chosen: Recipe, fitted: Fitted, normalized: bool, seed: int) -> RecipeRecord:
+    """Every parameter of the fit, as it was used."""
+    from m2m_adapters.artifact.record import RecipeRecord
+
+    return RecipeRecord(
+        **{
+            **chosen.to_dict(),
+            "loss": chosen.loss_for(normalized),
+            "head": chosen.head_for(normalized),
+            "ridge": fitted.ridge,
+        },
+        level="sentence",
+        left_out=None,
+        seed=seed,
+    )
+
+
+def pull_record(fitted: Fitted) -> PullRecord | None:
+    """How the strength of the pull towards a rotation was chosen, where there was one."""
+    from m2m_adapters.artifact.record import PullRecord
+
+    choice = fitted.choice
+    if choice is None:
+        return None
+    return PullRecord(
+        strength=choice.strength, floor=choice.floor, best=choice.best, given_up=choice.given_up
+    )
 
 
 def _english_bank(adapter: Adapter, pairs: Pairs) -> Bank:

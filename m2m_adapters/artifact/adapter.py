@@ -25,6 +25,7 @@ from m2m_adapters.artifact.record import (
     CARD,
     FILES,
     RECORD,
+    VECTORS,
     WEIGHTS,
     ModelOptions,
     Record,
@@ -64,6 +65,7 @@ class Adapter:
     projector: the learned map. record: the content of ``adapter.json``, immutable.
     seconds: time per stage, right after ``align``; encoding: what each tower encoded, and how
     fast. Neither is part of the artifact: the same inputs give the same files.
+    skipped: pairs of vectors that ``align_vectors`` left out.
     when_saved: called once after the next ``save``, to delete what a lost adapter would need.
     """
 
@@ -81,6 +83,7 @@ class Adapter:
         self.bank = bank
         self.record = record
         self.seconds: dict[str, float] = {}
+        self.skipped = 0
         self.encoding: dict[str, dict[str, float]] = {}
         self.when_saved: list[Callable[[], None]] = []
         self._source, self._target = source, target
@@ -113,6 +116,12 @@ class Adapter:
         recorded, encoder = self.record.source, self._source
         if not isinstance(encoder, TextEncoder):
             name = encoder or self._name(recorded, "source")
+            if not name and recorded.class_name == VECTORS:
+                raise UserError(
+                    "this adapter was learned from vectors alone and knows no encoder of texts",
+                    "map vectors with project(), or pass the encoder: load_adapter(folder, "
+                    "source=encoder)",
+                )
             if not name:
                 raise UserError(
                     "this adapter was made with a source object that has no name",

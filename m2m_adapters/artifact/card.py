@@ -11,7 +11,14 @@ from collections.abc import Iterator
 
 from m2m_adapters.artifact.card_data import card_data, license_of
 from m2m_adapters.artifact.markdown import code, words
-from m2m_adapters.artifact.record import CorpusRecord, HeldOut, PullRecord, RecipeRecord, Record
+from m2m_adapters.artifact.record import (
+    VECTORS,
+    CorpusRecord,
+    HeldOut,
+    PullRecord,
+    RecipeRecord,
+    Record,
+)
 from m2m_adapters.artifact.results import RETRIEVAL, results
 
 ORIGINS_SHOWN = 8
@@ -31,14 +38,16 @@ def _lines(record: Record, repo: str) -> Iterator[str]:
     source, target = record.source, record.target
     yield from ["---", front.rstrip(), "---", ""]
     yield from [f"# {words(_short(source.title))} -> {words(_short(target.title))}", ""]
-    yield (
-        f"Maps text in any language that {code(_short(source.title))} understands into the text "
-        f"space of {code(_short(target.title))} ({words(target.modality)}). Learned from English "
-        "sentences only."
-    )
-    yield from ["", "```python", "import m2m_adapters as m2m", ""]
-    yield f'adapter = m2m.load_adapter("{repo or "path/to/this/folder"}")'
-    yield from ['vectors = adapter.encode(["ein Hund bellt"])', "```", ""]
+    if source.class_name == VECTORS:
+        yield (
+            f"Maps vectors of {code(_short(source.title))} into the space of "
+            f"{code(_short(target.title))}. Learned from pairs of vectors."
+        )
+        yield from ["", "```python", "import m2m_adapters as m2m", ""]
+        yield f'adapter = m2m.load_adapter("{repo or "path/to/this/folder"}")'
+        yield from [f"mapped = adapter.project(vectors)  # [n, {source.dim}]", "```", ""]
+    else:
+        yield from _example(record, repo)
     yield from ["| | source | target |", "|---|---|---|"]
     for key in ("name", "dim", "fingerprint", "provenance"):
         label = "dimension" if key == "dim" else key
@@ -61,8 +70,20 @@ def _lines(record: Record, repo: str) -> Iterator[str]:
     if record.pull is not None:
         yield from _pull(record.pull)
     if record.held_out is not None:
-        yield from _held_out(record.held_out)
+        yield from _held_out(record.held_out, source.class_name == VECTORS)
     yield from _results(record)
+
+
+def _example(record: Record, repo: str) -> Iterator[str]:
+    source, target = record.source, record.target
+    yield (
+        f"Maps text in any language that {code(_short(source.title))} understands into the text "
+        f"space of {code(_short(target.title))} ({words(target.modality)}). Learned from English "
+        "sentences only."
+    )
+    yield from ["", "```python", "import m2m_adapters as m2m", ""]
+    yield f'adapter = m2m.load_adapter("{repo or "path/to/this/folder"}")'
+    yield from ['vectors = adapter.encode(["ein Hund bellt"])', "```", ""]
 
 
 def _corpus(corpus: CorpusRecord) -> Iterator[str]:
@@ -95,8 +116,13 @@ def _pull(pull: PullRecord) -> Iterator[str]:
     yield from [text + ".", ""]
 
 
-def _held_out(held: HeldOut) -> Iterator[str]:
-    yield from ["## Held-out English pairs", "", "| | |", "|---|---|"]
+def _held_out(held: HeldOut, vectors: bool) -> Iterator[str]:
+    yield from [
+        "## Held-out pairs" if vectors else "## Held-out English pairs",
+        "",
+        "| | |",
+        "|---|---|",
+    ]
     for name in held.__struct_fields__:
         yield f"| {name.replace('_', ' ')} | {_cell(getattr(held, name))} |"
     yield ""

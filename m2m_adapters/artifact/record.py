@@ -18,6 +18,9 @@ WEIGHTS, RECORD, CARD = "adapter.safetensors", "adapter.json", "README.md"
 BANK = "bank.safetensors"
 FILES = (WEIGHTS, RECORD, CARD, BANK)
 WEIGHTS_LIMIT = 4 << 30
+VECTORS = "vectors"
+"""Class of source and target of an adapter that was learned from vectors alone."""
+
 MODEL_OPTIONS = ("precision", "revision", "prompt", "normalize")
 ORIGINS_LIMIT = 24
 """Origins of a corpus that are listed one by one; ``origins_total`` counts all of them."""

@@ -1,0 +1,89 @@
+"""``m2m align --pairs``: learn the map from vectors alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+from click import UsageError
+
+from m2m_cli.output import print_json, table
+
+FILES = typer.Argument(None, help="With --pairs: the file of target vectors.", show_default=False)
+PAIRS = typer.Option(
+    None,
+    "--pairs",
+    help="Learn from vectors alone: SOURCE.npy TARGET.npy (also safetensors, parquet, npz), or one "
+    "file with the arrays 'source' and 'target'.",
+)
+SOURCE_NAME = typer.Option(
+    None, "--source-name", help="With --pairs: the model that made the source vectors."
+)
+TARGET_NAME = typer.Option(
+    None, "--target-name", help="With --pairs: the model that made the target vectors."
+)
+
+
+def check_alone(pairs: Sequence[Path] | None, others: Mapping[str, object]) -> None:
+    """Refuse what means nothing beside ``--pairs``, and files without it."""
+    from m2m_adapters.errors import UserError
+
+    if not pairs:
+        raise UserError(
+            "files of vectors and their names belong to --pairs",
+            "write m2m align --pairs SOURCE.npy TARGET.npy --out FOLDER",
+        )
+    if odd := [name for name, value in others.items() if value]:
+        raise UserError(f"{odd[0]} means nothing beside --pairs", "leave it out")
+
+
+def required(
+    source: str | None, target: str | None, texts: list[str] | None
+) -> tuple[str, str, list[str]]:
+    """What an alignment without ``--pairs`` needs."""
+    if source and target and texts:
+        return source, target, texts
+    missing = "--source" if not source else "--texts" if target else "--target"
+    raise UsageError(f"Missing option '{missing}'.")
+
+
+def align_pairs(
+    pairs: list[Path] | None,
+    more: list[Path] | None,
+    out: Path,
+    names: tuple[str | None, str | None],
+    seed: int,
+    changes: dict[str, Any],
+    json: bool,
+    others: Mapping[str, object],
+) -> None:
+    """Learn, save, and print the figures. others: options that must not be there."""
+    import m2m_adapters as m2m
+    from m2m_adapters.artifact.adapter import check_place
+    from m2m_adapters.embeddings.vector_pairs import open_pair
+    from m2m_adapters.errors import UserError
+
+    check_alone(pairs, others)
+    if changes.pop("level") != "sentence":
+        raise UserError("pairs of vectors are aligned at sentence level", "leave --level out")
+    check_place(out)
+    x, y = open_pair([*(pairs or []), *(more or [])])
+    adapter = m2m.align_vectors(
+        x, y, source_name=names[0], target_name=names[1], seed=seed, **changes
+    )
+    adapter.save(out)
+    if json:
+        print_json({"adapter": str(out), "skipped": adapter.skipped, **adapter.record.to_dict()})
+        return
+    held = adapter.record.held_out
+    assert held is not None
+    rows = [
+        ("pairs", f"{len(x) - adapter.skipped:,}"),
+        ("of them held out", f"{held.sentences:,}"),
+        ("left out (NaN, infinity or zero)", f"{adapter.skipped:,}"),
+        ("held-out loss", f"{held.loss:.5f}"),
+        ("held-out top-1", f"{100 * held.top1:.1f} %"),
+    ]
+    typer.echo(table(rows, (adapter.name, str(out))))
