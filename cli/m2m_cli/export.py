@@ -17,11 +17,14 @@ def export(
         ...,
         "--to",
         help="sentence-transformers, sentence-transformers-router (router), onnx, "
-        "onnx-projector or numpy.",
+        "onnx-projector, immich or numpy.",
     ),
     out: Path = typer.Option(..., "--out", "-o", help="File or folder to write."),
     precision: str | None = typer.Option(
         None, "--precision", help="Of the ONNX formats: fp32, fp16 or int8."
+    ),
+    name: str | None = typer.Option(
+        None, "--name", help="With immich: the model it is set to, e.g. ViT-B-32__openai."
     ),
     device: str = DEVICE,
     trust_remote_code: bool = TRUST,
@@ -36,7 +39,9 @@ def export(
     from m2m_adapters.artifact.load import load_adapter
     from m2m_adapters.exporters import export as write
 
-    options: dict[str, Any] = {} if precision is None else {"precision": precision}
+    options: dict[str, Any] = {
+        key: value for key, value in (("precision", precision), ("name", name)) if value
+    }
     loaded = load_adapter(adapter, device=device, trust_remote_code=trust_remote_code)
     made = write(loaded, to, out, **options)
     if json:

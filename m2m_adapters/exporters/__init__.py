@@ -31,6 +31,7 @@ FORMATS = {
         "export_projector",
         "one file: source vectors in, target vectors out",
     ),
+    "immich": ("immich", "export", "a folder: the text tower of a CLIP model for Immich"),
     "numpy": ("numpy", "export", "one .npz file: the folded W and b"),
 }
 
@@ -41,7 +42,7 @@ SHORT = {"router": "sentence-transformers-router"}
 def export(adapter: Adapter, to: str, out: str | Path, **options: Any) -> Exported:
     """Write ``adapter`` as ``to`` at ``out``, whole or not at all, checked before it appears.
 
-    options: ``precision`` (fp32, fp16, int8) for the ONNX formats.
+    options: ``precision`` (fp32, fp16, int8) for the ONNX formats; ``name`` for ``immich``.
     """
     from m2m_adapters._internal.spelling import did_you_mean
 

@@ -52,8 +52,8 @@ def export(adapter: Adapter, out: Path, precision: str = "fp32") -> Exported:
     """
     onnx = library()
     check_precision(precision)
-    model, tokenizer = _source(adapter)
-    graph = _token_graph(adapter, model, tokenizer)
+    model, tokenizer = source_and_tokenizer(adapter)
+    graph = token_graph(adapter, model, tokenizer)
     limit = int(model.max_seq_length or tokenizer.model_max_length)
     told = {
         "inputs": {"input_ids": "int64 [n, tokens]", "attention_mask": "int64 [n, tokens]"},
@@ -171,7 +171,7 @@ def projector_graph(adapter: Adapter) -> Any:
     return helper.make_model(graph, opset_imports=opset, ir_version=9, producer_name="m2m-adapters")
 
 
-def _source(adapter: Adapter) -> tuple[Any, Any]:
+def source_and_tokenizer(adapter: Adapter) -> tuple[Any, Any]:
     """(the source as a SentenceTransformer of our own to change, its tokenizer)."""
     model = copy.deepcopy(source_model(adapter))
     encoder = getattr(model[0], "model", None) or getattr(model[0], "auto_model", None)
@@ -180,7 +180,7 @@ def _source(adapter: Adapter) -> tuple[Any, Any]:
     return model, model.tokenizer
 
 
-def _token_graph(adapter: Adapter, model: Any, tokenizer: Any) -> Any:
+def token_graph(adapter: Adapter, model: Any, tokenizer: Any) -> Any:
     """input_ids, attention_mask -> vectors, as torch's exporter sees it."""
     import logging
     import warnings
