@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from m2m_cli.align_pairs import FILES, PAIRS, SOURCE_NAME, TARGET_NAME, align_pairs, required
+from m2m_cli.align_pairs import FILES, PAIRS, SOURCE_NAME, TARGET_NAME, align_pairs, require
 from m2m_cli.failures import StoppedEarly
 from m2m_cli.options import COMPILE, DEVICE, FETCH, JSON, PRECISION, TRUST
 from m2m_cli.output import counted, print_json, table
@@ -26,7 +26,7 @@ TEXTS = typer.Option(
     "--texts",
     help="English text: file, folder, glob, corpus name or - for stdin; repeatable.",
 )
-OUT = typer.Option(..., "--out", "-o", help="Folder to write the adapter to.")
+OUT = typer.Option(None, "--out", "-o", help="Folder to write the adapter to.")
 RECIPE = typer.Option("auto", "--recipe", help="auto, closed-form, paper or paper-generation.")
 LEVEL = typer.Option(
     "sentence", "--level", help="sentence, or token for targets that take a sequence of tokens."
@@ -74,7 +74,7 @@ def align(
     pairs: list[Path] | None = PAIRS,
     source_name: str | None = SOURCE_NAME,
     target_name: str | None = TARGET_NAME,
-    out: Path = OUT,
+    out: Path | None = OUT,
     recipe: str = RECIPE,
     level: str = LEVEL,
     loss: str | None = LOSS,
@@ -120,13 +120,16 @@ def align(
         "precision": None if train_precision == "fp32" else train_precision,
     }  # fmt: skip
     if any((pairs, files, source_name, target_name)):
+        require(out=out)
+        assert out is not None
         align_pairs(
             pairs, files, out, (source_name, target_name), seed, changes, json,
             {"--source": source, "--target": target, "--texts": texts, "--grid": grid,
              "--track": track, "--column": column, "--max-sentences": max_sentences},
         )  # fmt: skip
         return
-    source, target, texts = required(source, target, texts)
+    require(source=source, target=target, texts=texts, out=out)
+    assert source and target and texts and out
     common = {
         "seed": seed, "column": column, "max_sentences": max_sentences,
         "stopping": Stopping(tolerance, patience, use_all), "store": not no_cache, "track": track,

@@ -39,14 +39,11 @@ def check_alone(pairs: Sequence[Path] | None, others: Mapping[str, object]) -> N
         raise UserError(f"{odd[0]} means nothing beside --pairs", "leave it out")
 
 
-def required(
-    source: str | None, target: str | None, texts: list[str] | None
-) -> tuple[str, str, list[str]]:
-    """What an alignment without ``--pairs`` needs."""
-    if source and target and texts:
-        return source, target, texts
-    missing = "--source" if not source else "--texts" if target else "--target"
-    raise UsageError(f"Missing option '{missing}'.")
+def require(**options: object) -> None:
+    """Name every required option that is absent, in one line."""
+    missing = [f"'--{name}'" for name, value in options.items() if not value]
+    if missing:
+        raise UsageError(f"Missing option{'s' * (len(missing) > 1)} {', '.join(missing)}.")
 
 
 def align_pairs(
