@@ -19,7 +19,8 @@ class Hit:
     """One answer.
 
     score: cosine to the query (plus the item's bias where the index has one). start, end: seconds
-    of the window of a long sound; None for a whole item. index: the folder of its index.
+    of the window of a long sound; None for a whole item. index: the folder of its index. number:
+    of the item in this generation of the index.
     """
 
     score: float
@@ -28,6 +29,7 @@ class Hit:
     start: float | None
     end: float | None
     index: str
+    number: int
 
     @property
     def path(self) -> str:

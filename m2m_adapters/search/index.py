@@ -218,7 +218,9 @@ class Index:
                 continue
             part, item = about[row]
             if part.item not in hits:
-                hits[part.item] = Hit(score, item, row, part.start, part.end, str(self.folder))
+                hits[part.item] = Hit(
+                    score, item, row, part.start, part.end, str(self.folder), part.item
+                )
             if len(hits) == k:
                 break
         return Hits(name, list(hits.values()), {str(self.folder): self})

@@ -139,6 +139,24 @@ class Metadata:
         query = "SELECT p.row FROM parts p JOIN items i ON i.id = p.item WHERE i.path = ?"
         return [row for (row,) in self._ask(query + " ORDER BY p.row", [path])]
 
+    def rows_of_item(self, number: int) -> list[int]:
+        """Rows of the item with this number."""
+        query = "SELECT row FROM parts WHERE item = ? ORDER BY row"
+        return [row for (row,) in self._ask(query, [number])]
+
+    def counts(self, column: str, most: int = -1) -> dict[str, int]:
+        """Items for each value of a column, the most frequent first."""
+        if column not in COLUMNS:
+            raise ValueError(column)
+        query = f"SELECT {column}, count(*) FROM items GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?"
+        return dict(self._ask(query, [most]))
+
+    def dates(self) -> tuple[str, str] | None:
+        """The first and the last date of the items."""
+        query = "SELECT min(date), max(date) FROM items WHERE date != ''"
+        first, last = next(self._ask(query))
+        return (first, last) if first else None
+
     def item(self, number: int) -> Item | None:
         query = f"SELECT {', '.join(COLUMNS)} FROM items WHERE id = ?"
         return next((Item(*values) for values in self._ask(query, [number])), None)

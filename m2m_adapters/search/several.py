@@ -7,6 +7,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from m2m_adapters.errors import UserError
+from m2m_adapters.interfaces import Vectors
 from m2m_adapters.search.hits import Hit, Hits
 from m2m_adapters.search.index import Index
 from m2m_adapters.search.query import Query
@@ -32,20 +33,34 @@ def search_several(
     different targets take turns.
     """
     chosen = _served(indexes, adapters, options)
+    vectors = [index.encode(queries, adapter, **options) for index, adapter in zip(indexes, chosen)]
+    return nearest_in(indexes, vectors, k, [query.name for query in queries], where=where)
+
+
+def nearest_in(
+    indexes: Sequence[Index],
+    vectors: Sequence[Vectors],
+    k: int,
+    names: Sequence[str],
+    *,
+    where: str | None = None,
+) -> list[Hits]:
+    """The ``k`` best items over all indexes for queries that are vectors already.
+
+    vectors: for each index, float32 ``[len(names), dim]`` in the space of its target.
+    """
     groups: dict[str, list[list[Hits]]] = {}
-    for index, adapter in zip(indexes, chosen):
-        kept = index.rows_where(where)
-        vectors = index.encode(queries, adapter, **options)
-        found = index.nearest(vectors, k, kept, [query.name for query in queries])
+    for index, rows in zip(indexes, vectors):
+        found = index.nearest(rows, k, index.rows_where(where), names)
         groups.setdefault(index.record.target.fingerprint, []).append(found)
     by_folder = {str(index.folder): index for index in indexes}
     answers = []
-    for at, query in enumerate(queries):
+    for at, name in enumerate(names):
         ranked = [
             sorted((hit for found in group for hit in found[at]), key=lambda hit: -hit.score)[:k]
             for group in groups.values()
         ]
-        answers.append(Hits(query.name, _in_turns(ranked)[:k], by_folder))
+        answers.append(Hits(name, _in_turns(ranked)[:k], by_folder))
     return answers
 
 
