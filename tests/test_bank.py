@@ -90,11 +90,32 @@ def test_an_adapter_without_a_bank_does_not_use_an_older_one(
 
 def test_evaluation_reports_with_and_without(adapter: m2m.Adapter) -> None:
     benchmark = m2m.Benchmark("words", "words", SENTENCES[:60], {"en": SENTENCES[:60]})
-    result = m2m.evaluate(adapter, benchmark, corrections=["bank"])
-    assert {one.system.name for one in result.scored} >= {"adapter", "bank"}
-    with pytest.raises(UserError, match="no English bank"):
-        m2m.evaluate(
-            m2m.Adapter(adapter.projector, adapter.record, source=adapter.source,
-                        target=adapter.target),
-            benchmark, corrections=["bank"],
-        )  # fmt: skip
+    result = m2m.evaluate(adapter, benchmark, corrections=["centred"])
+    names = [one.system.name for one in result.scored]
+    assert names == ["adapter", "adapter without bank", "centred"]
+    assert "adapter without bank" in result.to_dict()["compared with the adapter"]
+    plain = m2m.evaluate(adapter, benchmark, bank=False)
+    assert [one.system.name for one in plain.scored] == ["adapter"]
+    for way in ("text_to_item", "item_to_text"):
+        assert plain.value("adapter", "en", direction=way) == result.value(
+            "adapter without bank", "en", direction=way
+        )
+    bare = m2m.Adapter(adapter.projector, adapter.record, source=adapter.source,
+                       target=adapter.target)  # fmt: skip
+    assert [one.system.name for one in m2m.evaluate(bare, benchmark).scored] == ["adapter"]
+
+
+def test_evaluation_adds_the_bias_to_the_scores_of_items(adapter: m2m.Adapter) -> None:
+    benchmark = m2m.Benchmark("words", "words", SENTENCES[:60], {"en": SENTENCES[:60]})
+    scored = m2m.evaluate(adapter, benchmark).scored[0]
+    items = adapter.encode_items(SENTENCES[:60])
+    scores = adapter.similarity(adapter.encode(SENTENCES[:60]), items) + adapter.item_bias(items)
+    assert np.array_equal(scored.top["en"][:, 0], scores.argmax(1))
+
+
+def test_kept_results_hold_both(adapter: m2m.Adapter) -> None:
+    from m2m_adapters.artifact.results import keep_results
+
+    benchmark = m2m.Benchmark("words", "words", SENTENCES[:60], {"en": SENTENCES[:60]})
+    kept = keep_results(adapter.record, m2m.evaluate(adapter, benchmark).to_dict())
+    assert set(kept.evaluation[0].systems) == {"adapter", "adapter without bank"}

@@ -11,6 +11,7 @@ import pytest
 
 import m2m_adapters as m2m
 from m2m_adapters._internal.languages import language, normalize_tag
+from m2m_adapters.artifact.results import PLAIN
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation import Benchmark, LazyItems, System, evaluate
 from m2m_adapters.evaluation.agreement import agreement, consistency
@@ -430,7 +431,7 @@ def test_evaluate_end_to_end(adapter: m2m.Adapter) -> None:
     made = words(60)
     found = evaluate(adapter, made, baselines=["native"], corrections=["centred"])
     told = found.to_dict()
-    assert set(told["systems"]) == {"adapter", "native", "centred"}
+    assert set(told["systems"]) == {"adapter", PLAIN, "native", "centred"}
     assert told["ties"] == "pessimistic" and list(told["systems"]["adapter"]["languages"]) == [
         "en", "ja"]  # fmt: skip
     texts = adapter.encode(made.captions["ja"])
@@ -455,8 +456,8 @@ def test_baselines_and_corrections_are_systems_of_their_own(adapter: m2m.Adapter
         adapter, words(40), baselines=names, corrections=corrections, texts=list(toy_sentences(400))
     )
     told = found.to_dict()
-    assert list(told["systems"]) == ["adapter", *names, *corrections]
-    assert set(told["compared with the adapter"]) == {*names, *corrections}
+    assert list(told["systems"]) == ["adapter", PLAIN, *names, *corrections]
+    assert set(told["compared with the adapter"]) == {PLAIN, *names, *corrections}
     for name in ("centred", "lir", "lsar"):
         assert "uses unlabelled foreign text" in told["systems"][name]["what"]
     # A 64-dimensional source cut to 48 has nothing to do with the target; a fitted map has.

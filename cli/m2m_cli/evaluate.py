@@ -34,6 +34,7 @@ def evaluate(
     baseline: list[str] | None = asks.BASELINE,
     against: list[str] | None = asks.AGAINST,
     correct: list[str] | None = asks.CORRECT,
+    no_bank: bool = asks.NO_BANK,
     trust: bool = asks.TRUST_REPORT,
     false_friends: bool = asks.FALSE_FRIENDS,
     protocol: str = asks.PROTOCOL,
@@ -70,7 +71,7 @@ def evaluate(
     _check_outputs(adapter, report or (), keep, benchmark)
     retrieval = Retrieval(
         data, items, split, allow_missing, skip_bad, baselines, baseline, against, correct,
-        protocol, texts,
+        no_bank, protocol, texts,
     )  # fmt: skip
     painting = Painting(scorer, reference_items, limit, steps, batch_size)
     loaded = load_adapter(adapter, device=device, trust_remote_code=trust_remote_code)

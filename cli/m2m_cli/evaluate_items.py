@@ -31,6 +31,7 @@ class Retrieval:
     baseline: Sequence[str] | None
     against: Sequence[str] | None
     correct: Sequence[str] | None
+    no_bank: bool
     protocol: str
     texts: Sequence[str] | None
 
@@ -85,6 +86,7 @@ def retrieve(
                 adapter,
                 load_adapter(name, device=device, trust_remote_code=trust_remote_code),
                 name,
+                bank=not options.no_bank,
             )
             for name in options.against or ()
         ],
@@ -92,6 +94,7 @@ def retrieve(
         texts=options.texts or None,
         skip_bad=options.skip_bad,
         trust=trust,
+        bank=not options.no_bank,
         seed=seed,
         device=device,
         progress=progress_for(),

@@ -28,6 +28,9 @@ AGAINST = typer.Option(
 CORRECT = typer.Option(
     None, "--correct", help="Also with a correction: csls, qb-norm, centred, lir, lsar; repeatable."
 )
+NO_BANK = typer.Option(
+    False, "--no-bank", help="Leave out the English bank, which corrects items near to everything."
+)
 TRUST_REPORT = typer.Option(
     True,
     "--trust/--no-trust",

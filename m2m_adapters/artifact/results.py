@@ -10,6 +10,9 @@ import msgspec
 from m2m_adapters.artifact.codec import convert
 from m2m_adapters.artifact.record import EvaluationRecord, Figure, Figures, Json, Record
 
+PLAIN = "adapter without bank"
+"""System: the adapter, its English bank left out."""
+
 RETRIEVAL = ("R@1", "R@5", "R@10")
 Row = tuple[str, str, float]
 """Language, figure, percent."""
@@ -28,13 +31,19 @@ def results(record: Record) -> dict[str, list[Row]]:
 
 
 def keep_results(record: Record, result: Json) -> Record:
-    """The record with the adapter's figures of an evaluation, in place of older ones of it."""
-    own = result["systems"]["adapter"]
+    """The record with the adapter's figures of an evaluation, in place of older ones of it.
+
+    With and without the English bank, where it has one.
+    """
     described = ("protocol", "ties", "intervals", "judges", "settings", "reference")
     content = {
         **{key: result[key] for key in described if key in result},
         "benchmark": {k: v for k, v in result["benchmark"].items() if not k.endswith(" items")},
-        "systems": {"adapter": {key: own[key] for key in ("languages", "averages")}},
+        "systems": {
+            name: {key: found[key] for key in ("languages", "averages")}
+            for name, found in result["systems"].items()
+            if name in ("adapter", PLAIN)
+        },
     }
     if "trust" in result:
         content["trust"] = result["trust"]["summary"]

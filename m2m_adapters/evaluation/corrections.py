@@ -9,16 +9,16 @@ such systems say so in their description.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.ranking import Penalty
-from m2m_adapters.evaluation.systems import Encode, System
+from m2m_adapters.evaluation.systems import System
 from m2m_adapters.interfaces import Vectors, normalize
 
 CORRECTIONS = {
-    "bank": "the adapter's own English bank corrects items that are near to everything",
     "csls": "items' mean similarity to their nearest English bank sentences is taken off (CSLS)",
     "qb-norm": "inverted softmax over an English query bank, for queries that hit a hub (QB-Norm)",
     "centred": "each language's mean vector is taken off; uses unlabelled foreign text",
@@ -34,28 +34,26 @@ Corrected = tuple[System, dict[str, Vectors], dict[str, Penalty] | None]
 
 def corrected(
     names: Sequence[str],
-    encode: Encode,
+    own: System,
     vectors: dict[str, Vectors],
     items: Vectors,
     english: Callable[[], list[str]],
-    bias: Vectors,
 ) -> Iterator[Corrected]:
     """(system, vectors by language, penalties by language) for each named correction.
 
-    encode, vectors: of the system that is corrected. english: returns the sentences of the query
-    bank; called only where a correction needs one. bias: per item, from the adapter's own bank.
+    own, vectors: the system that is corrected. english: returns the sentences of the query bank;
+    called only where a correction needs one. Corrections of items replace the bias of the system,
+    corrections of languages leave it.
     """
     for name in names:
         if name not in CORRECTIONS:
             raise UserError(f"unknown correction '{name}'", f"one of {', '.join(CORRECTIONS)}")
     bank: Vectors | None = None
     for name in names:
-        system = System(name, CORRECTIONS[name], encode)
-        if name == "bank":
-            yield system, vectors, {code: Penalty(-bias) for code in vectors}
-        elif name in BANKED:
+        system = replace(own, name=name, description=CORRECTIONS[name])
+        if name in BANKED:
             if bank is None:
-                bank = normalize(encode(english()))
+                bank = normalize(own.encode(english()))
             penalty = BANKED[name](bank, normalize(items))
             yield system, vectors, {code: penalty for code in vectors}
         else:

@@ -57,6 +57,10 @@ class Scorer:
     resample: Resampler
     device: str
 
+    def penalty(self, system: System) -> Penalty | None:
+        """What the system's own bias takes off the items' scores."""
+        return None if system.bias is None else Penalty(-system.bias(self.items))
+
     def __call__(
         self,
         system: System,
@@ -64,9 +68,10 @@ class Scorer:
         penalties: dict[str, Penalty] | None = None,
     ) -> Scored:
         figures, top, places = {}, {}, {}
+        always = self.penalty(system)
         for code, rows in vectors.items():
             owners = self.asked.owners[code]
-            penalty = penalties.get(code) if penalties else None
+            penalty = penalties.get(code) if penalties else always
             ranks = rank(rows, self.items, owners, penalty=penalty, device=self.device)
             figures[code] = {
                 "text_to_item": self.resample(text_to_item(ranks, owners)),

@@ -99,6 +99,7 @@ def evaluate(
     texts: TextsLike | None = None,
     skip_bad: bool = False,
     trust: bool = False,
+    bank: bool = True,
     seed: int = 0,
     device: str = "auto",
     progress: Progress | None = None,
@@ -110,6 +111,8 @@ def evaluate(
     texts: English corpus for fitted baselines and query banks; the adapter's own by default.
     skip_bad: leave out items that cannot be read, and name them; an error otherwise.
     trust: also the trust report; encodes every caption three times instead of once.
+    bank: the adapter's English bank, if it has one, corrects the scores of items; the figures
+        without it are then a system of their own. False leaves it out altogether.
     device: where similarities are computed; the models keep the device they were loaded on.
     """
     bar = progress or Progress()
@@ -117,7 +120,7 @@ def evaluate(
     compute = str(choose_device(device))
     asked = benchmark.only(langs).under(protocol)
     with bar.stage("load", None):
-        compared = [*systems(adapter, baselines, texts), *others]
+        compared = [*systems(adapter, baselines, texts, bank=bank), *others]
     items, asked = _encode_items(adapter, asked, skip_bad, bar)
     scorer = Scorer(asked, items, Resampler(len(asked.items), seed=seed), compute)
     scored = []
@@ -128,21 +131,18 @@ def evaluate(
                 vectors[code] = system.encode(asked.captions[code])
                 done(number + 1)
         scored.append(scorer(system, vectors))
-    if "bank" in corrections and adapter.bank is None:
-        raise UserError(
-            "this adapter has no English bank", "align again, or leave --correct bank out"
-        )
+        if system is compared[0] and system.bias is not None:
+            scored.append(scorer(system.without_bank(), vectors))
     if corrections:
         from m2m_adapters.evaluation.corrections import BANK, corrected
 
         own = scored[0]
         for system, vectors, penalties in corrected(
             corrections,
-            own.system.encode,
+            own.system,
             own.vectors,
             items,
             lambda: english_sentences(adapter, texts, limit=BANK),
-            adapter.item_bias(items),
         ):
             scored.append(scorer(system, vectors, penalties))
     report: dict[str, object] = {}

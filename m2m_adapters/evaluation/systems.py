@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from m2m_adapters.artifact.adapter import Adapter
+from m2m_adapters.artifact.results import PLAIN
 from m2m_adapters.corpus.sentences import TextsLike
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.corpus_again import english_sentences
@@ -22,12 +23,21 @@ class System:
     """One way to turn texts into vectors of the target's space.
 
     name: in tables and JSON. description: one line on what it is and what text it has seen.
+    bias: float32 ``[n, dim]`` of items -> float32 ``[n]``, added to each item's score when texts
+        look for items.
     """
 
     name: str
     description: str
     encode: Encode
+    bias: Callable[[Vectors], Vectors] | None = None
 
+    def without_bank(self) -> System:
+        """The same without its bias."""
+        return replace(self, name=PLAIN, description=PLAIN_IS, bias=None)
+
+
+PLAIN_IS = "the adapter's vectors, scores of items not corrected by its English bank"
 
 BASELINES = {
     "native": "the target's own text tower, fed each language as it is",
@@ -52,21 +62,32 @@ class SourceOnce:
 
 
 def systems(
-    adapter: Adapter, baselines: Sequence[str], texts: TextsLike | None = None
+    adapter: Adapter,
+    baselines: Sequence[str],
+    texts: TextsLike | None = None,
+    *,
+    bank: bool = True,
 ) -> list[System]:
-    """The adapter and the named baselines; ``texts`` is the English corpus for fitted ones."""
+    """The adapter and the named baselines; ``texts`` is the English corpus for fitted ones.
+
+    bank: whether the adapter's English bank, if it has one, corrects the items.
+    """
     for name in baselines:
         if name not in BASELINES:
             raise UserError(f"unknown baseline '{name}'", f"one of {', '.join(BASELINES)}")
     source = SourceOnce(adapter)
     own = adapter.encode if adapter.level == "token" else lambda t: adapter.project(source(t))
-    compared = [System("adapter", adapter.name, own)]
+    compared = [System("adapter", adapter.name, own, _bias(adapter, bank))]
     for name in baselines:
         compared.append(System(name, BASELINES[name], _baseline(name, adapter, source, texts)))
     return compared
 
 
-def beside(adapter: Adapter, other: Adapter, name: str) -> System:
+def _bias(adapter: Adapter, bank: bool) -> Callable[[Vectors], Vectors] | None:
+    return adapter.item_bias if bank and adapter.bank is not None else None
+
+
+def beside(adapter: Adapter, other: Adapter, name: str, *, bank: bool = True) -> System:
     """Another adapter to the same target, as a system to compare with."""
     mine, theirs = (a.record.target for a in (adapter, other))
     if (mine.fingerprint, mine.dim) != (theirs.fingerprint, theirs.dim):
@@ -74,7 +95,7 @@ def beside(adapter: Adapter, other: Adapter, name: str) -> System:
             f"'{name}' leads to another target ({theirs.title}) than the adapter ({mine.title})",
             "compare adapters to one target; their items are encoded once",
         )
-    return System(name, f"another adapter: {other.name}", other.encode)
+    return System(name, f"another adapter: {other.name}", other.encode, _bias(other, bank))
 
 
 def _baseline(name: str, adapter: Adapter, source: SourceOnce, texts: TextsLike | None) -> Encode:

@@ -17,7 +17,7 @@ from m2m_adapters.evaluation.benchmark import Benchmark, Owners
 from m2m_adapters.evaluation.false_friends import false_friends
 from m2m_adapters.evaluation.intervals import Figures, difference, interval
 from m2m_adapters.evaluation.metrics import Floats
-from m2m_adapters.evaluation.ranking import Ints, rank
+from m2m_adapters.evaluation.ranking import Ints, Penalty, rank
 from m2m_adapters.evaluation.scored import Scored, Scorer
 from m2m_adapters.evaluation.systems import Encode, System
 from m2m_adapters.interfaces import Vectors
@@ -54,7 +54,13 @@ def trust_report(
         "English before and after": english,
         "agreement": agreement_report(own.top, own.ranks, asked, weights),
         "code-switched": code_switched(
-            own.system.encode, own.ranks, asked, scorer.items, weights, scorer.device
+            own.system.encode,
+            own.ranks,
+            asked,
+            scorer.items,
+            weights,
+            scorer.device,
+            scorer.penalty(own.system),
         ),
         "false friends": false_friends(adapter, list(asked.captions)),
     }
@@ -117,10 +123,12 @@ def code_switched(
     items: Vectors,
     weights: Floats,
     device: str,
+    penalty: Penalty | None = None,
 ) -> dict[str, object]:
     """R@10 of queries that begin in one language and end in another, each pair with English.
 
-    Beside it, on the same items, the mean of the two languages on their own.
+    Beside it, on the same items, the mean of the two languages on their own. penalty: of the
+    items, as the system of ``ranks`` has it.
     """
     others = [code for code in benchmark.languages if code != ENGLISH]
     if ENGLISH not in benchmark.captions or not others:
@@ -136,7 +144,8 @@ def code_switched(
         pairs = list(zip(a, b, strict=True))
 
         def hits(texts: list[str], owners: Owners = owners) -> Floats:
-            return _within(rank(encode(texts), items, owners, device=device).text)
+            found = rank(encode(texts), items, owners, penalty=penalty, device=device)
+            return _within(found.text)
 
         alone = (_within(ranks[ENGLISH][english]) + _within(ranks[code][foreign])) / 2
         first, last = hits([mixed(x, y) for x, y in pairs]), hits([mixed(y, x) for x, y in pairs])

@@ -17,6 +17,7 @@ from m2m_adapters._internal.languages import language
 from m2m_adapters._internal.progress import Progress
 from m2m_adapters.alignment.align import align
 from m2m_adapters.artifact.adapter import Adapter
+from m2m_adapters.artifact.results import PLAIN
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation import Evaluation, evaluate
 from m2m_adapters.evaluation.find import load_benchmark, load_named
@@ -156,7 +157,6 @@ def _one(pairing: Pairing, sentences: int, progress: Progress) -> Shown:
         adapter,
         load_benchmark(pairing.benchmark),
         baselines=list(BASELINES),
-        corrections=["bank"],
         progress=progress,
     )
     return Shown(pairing, adapter, found)
@@ -216,8 +216,8 @@ def summary(shown: Sequence[Shown]) -> list[dict[str, Any]]:
         found = one.evaluation
         own = found.value("native", "en")
         foreign = [code for code in found["adapter"].figures if code != "en"]
-        reached = {code: found.value("bank", code) for code in foreign}
-        plain = [found.value("adapter", code) for code in foreign]
+        reached = {code: found.value("adapter", code) for code in foreign}
+        plain = [found.value(PLAIN, code) for code in foreign]
         native = [found.value("native", code) for code in foreign]
         told.append(
             {
@@ -226,14 +226,14 @@ def summary(shown: Sequence[Shown]) -> list[dict[str, Any]]:
                 "own English R@10, item to text": found.value(
                     "native", "en", direction="item_to_text"
                 ),
-                "aligned English, % of own": round(100 * found.value("bank", "en") / own, 1),
+                "aligned English, % of own": round(100 * found.value("adapter", "en") / own, 1),
                 "mean of other languages, % of own": round(
                     100 * sum(reached.values()) / len(reached) / own, 1
                 ),
                 "weakest language, % of own": round(100 * min(reached.values()) / own, 1),
                 "weakest language": min(reached, key=lambda code: reached[code]),
                 "without the English bank, % of own: English": round(
-                    100 * found.value("adapter", "en") / own, 1
+                    100 * found.value(PLAIN, "en") / own, 1
                 ),
                 "without the English bank, % of own: other languages": round(
                     100 * sum(plain) / len(plain) / own, 1

@@ -65,7 +65,7 @@ def test_the_folder_holds_adapters_results_and_one_page(demo: tuple[Path, dict[s
         assert len(results["systems"]["adapter"]["languages"]) == 13
         assert set(results["systems"]) == {
             "adapter",
-            "bank",
+            "adapter without bank",
             "native",
             "unaligned",
             "procrustes",
