@@ -50,6 +50,7 @@ _HOMES = {
     "generate_files": "generation.files",
     "hookimpl": "hookspecs",
     "import_checkpoint": "artifact.import_m2m",
+    "import_index": "search.imported",
     "load_adapter": "artifact.load",
     "load_benchmark": "evaluation.find",
     "load_index": "search.index",
@@ -102,6 +103,7 @@ if TYPE_CHECKING:
     from m2m_adapters.report.analysis_page import write_study
     from m2m_adapters.report.evaluation_page import write_report
     from m2m_adapters.search.build import build_index
+    from m2m_adapters.search.imported import import_index
     from m2m_adapters.search.index import load_index
 
 __all__ = [
@@ -141,6 +143,7 @@ __all__ = [
     "generate_files",
     "hookimpl",
     "import_checkpoint",
+    "import_index",
     "load_adapter",
     "load_benchmark",
     "load_index",

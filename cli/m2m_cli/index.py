@@ -14,9 +14,32 @@ from m2m_cli.output import print_json
 def index(
     target: str | None = typer.Argument(None, help="A target, or an adapter to it."),
     folders: list[Path] | None = typer.Argument(
-        None, help="Folders of items; none: those the index was built from."
+        None,
+        help="Folders of items; none: those the index was built from. With --from: the folder "
+        "where relative paths start.",
     ),
     out: Path = typer.Option(..., "--out", "-o", help="Folder of the index."),
+    source: str | None = typer.Option(
+        None,
+        "--from",
+        help="Import vectors: a clip-retrieval folder, .npy, .safetensors, .parquet, a faiss "
+        "index, a Qdrant server (http://...) or folder, a LanceDB table.",
+    ),
+    ids: Path | None = typer.Option(
+        None, "--ids", help="With --from: paths or ids by row (.txt, .csv, .jsonl, .parquet)."
+    ),
+    column: list[str] | None = typer.Option(
+        None, "--column", help="With --from: vector=NAME, path=NAME or text=NAME; repeatable."
+    ),
+    collection: str | None = typer.Option(
+        None, "--collection", help="With --from: the collection of Qdrant, or LanceDB's table."
+    ),
+    compare: int = typer.Option(
+        24, "--compare", help="With --from: items encoded again to check the model.", min=0
+    ),
+    previews: bool = typer.Option(
+        True, "--previews/--no-previews", help="With --from: read files that are there."
+    ),
     window: float = typer.Option(10.0, "--window", help="Seconds of a part of a long sound."),
     batch_size: int = typer.Option(64, "--batch-size", help="Items encoded together.", min=1),
     workers: int = typer.Option(4, "--workers", help="Threads that read files.", min=1),
@@ -39,24 +62,55 @@ def index(
     """
     from m2m_adapters.errors import UserError
     from m2m_adapters.search.build import build_index
+    from m2m_adapters.search.imported import import_index
 
     options: dict[str, Any] = {"device": device, "trust_remote_code": trust_remote_code}
     if precision != "fp32":
         options["precision"] = precision
     if target is None:
         raise UserError("there is no target", "name a target or an adapter")
-    built = build_index(
-        target,
-        list(folders or []),
-        out,
-        window=window,
-        batch_size=batch_size,
-        workers=workers,
-        lists_from=lists_from,
-        retry_bad=retry_bad,
-        **options,
-    )
+    options |= {"workers": workers, "lists_from": lists_from}
+    if source is None:
+        for name, given in (("--ids", ids), ("--column", column), ("--collection", collection)):
+            if given:
+                raise UserError(f"{name} is of imported vectors", "add --from")
+        built = build_index(
+            target,
+            list(folders or []),
+            out,
+            window=window,
+            batch_size=batch_size,
+            retry_bad=retry_bad,
+            **options,
+        )
+    else:
+        if len(folders or []) > 1:
+            raise UserError("relative paths start in one folder", "name one, or none")
+        built = import_index(
+            target,
+            source,
+            out,
+            ids=ids,
+            columns=_columns(column or []),
+            collection=collection,
+            folder=folders[0] if folders else None,
+            compare=compare,
+            previews=previews,
+            **options,
+        )
     report(built, json)
+
+
+def _columns(pairs: list[str]) -> dict[str, str]:
+    from m2m_adapters.errors import UserError
+
+    named: dict[str, str] = {}
+    for pair in pairs:
+        what, sign, name = pair.partition("=")
+        if not sign or not name:
+            raise UserError(f"--column {pair} is not WHAT=NAME", "write it like path=file_name")
+        named[what] = name
+    return named
 
 
 def report(built: Any, json: bool) -> None:
@@ -82,6 +136,8 @@ def report(built: Any, json: bool) -> None:
         if getattr(changes, name)
     )
     bad = f", {len(changes.bad):,} bad" if changes.bad else ""
+    if record.origin is not None:
+        typer.echo(f"imported from {record.origin.place}: {_checked(record.origin)}")
     engine = record.engine
     how = "exact search"
     if engine.recall is not None:
@@ -90,3 +146,10 @@ def report(built: Any, json: bool) -> None:
         f"{record.items:,} {record.target.modality} items ({counts or 'none'}{bad}) in "
         f"{built.folder}: {record.rows:,} vectors, {how}, {changes.seconds:.1f} s"
     )
+
+
+def _checked(origin: Any) -> str:
+    """How well the vectors of an imported index were compared."""
+    if not origin.compared:
+        return "no item was encoded again, so only the dimension was checked"
+    return f"{origin.compared} items encoded again have a mean cosine of {origin.cosine:.4f}"

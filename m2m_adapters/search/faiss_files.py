@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,27 @@ def ivf(columns: int, lists: int) -> Any:
     return faiss.index_factory(columns, f"IVF{lists},SQ8", faiss.METRIC_INNER_PRODUCT)
 
 
+def write_flat(path: Path, columns: int, pieces: Iterable[Codes]) -> int:
+    """A flat index of the rows of ``pieces``, never whole in memory; returns their number.
+
+    The file is that of an empty index with its two counts replaced (rows at byte 8, bytes of rows
+    at the end of what an empty index is) and the rows behind it.
+    """
+    faiss = load_faiss()
+    empty = faiss.serialize_index(flat(columns)).tobytes()
+    rows = 0
+    with open(path, "wb") as file:
+        file.write(empty)
+        for piece in pieces:
+            file.write(np.ascontiguousarray(piece).data)
+            rows += len(piece)
+        file.seek(8)
+        file.write(rows.to_bytes(8, "little"))
+        file.seek(len(empty) - 8)
+        file.write((rows * 2 * columns).to_bytes(8, "little"))
+    return rows
+
+
 def write(index: Any, path: Path) -> None:
     load_faiss().write_index(index, str(path))
 
@@ -50,14 +72,14 @@ def open_mapped(path: Path, *, lists: bool = False) -> Any:
     return read(path, flags)
 
 
-def read(path: Path, flags: int = 0) -> Any:
+def read(path: Path, flags: int = 0, *, remedy: str = "build the index again") -> Any:
     faiss = load_faiss()
     try:
         return faiss.read_index(str(path), flags)
     except (RuntimeError, MemoryError, ValueError) as error:
         words = " ".join(str(error).split())[-160:]
         raise UserError(
-            f"{path} is not a faiss index that can be read ({words})", "build the index again"
+            f"{path} is not a faiss index that can be read ({words})", remedy
         ) from error
 
 

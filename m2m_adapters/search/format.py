@@ -88,7 +88,7 @@ class Bias(Strict, frozen=True):
 class Origin(Strict, frozen=True):
     """Where the vectors of an imported index came from, and how well they were checked.
 
-    compared: items encoded again; cosine: the lowest of them to the stored vectors.
+    compared: items that were encoded again; cosine: the mean of theirs to the stored vectors.
     """
 
     place: Text

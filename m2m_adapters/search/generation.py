@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import filelock
 
@@ -39,23 +38,22 @@ from m2m_adapters.search.metadata import Bad, Item, Part
 
 @dataclass(frozen=True)
 class Content:
-    """What an index is to hold.
+    """What an index is to hold. Its vectors are read before its items.
 
-    vectors: pieces of fp16 rows, in the order of ``parts``; None when they stay in a place of
-    somebody else's (``engine`` says where).
+    vectors: pieces of fp16 rows, in the order of ``parts``. origin: called when all of them have
+    been read.
     """
 
     target: TargetRecord
-    items: Sequence[Item]
-    parts: Sequence[Part]
-    vectors: Iterable[Codes] | None
+    items: Iterable[Item]
+    parts: Iterable[Part]
+    vectors: Iterable[Codes]
     bad: Sequence[Bad] = ()
     roots: Sequence[str] = ()
     window: float = 0.0
     adapter: str = ""
     bias: Bias | None = None
-    origin: Origin | None = None
-    engine: EngineRecord | None = None
+    origin: Callable[[], Origin] | None = None
     lists_from: int = lists.THRESHOLD
 
 
@@ -80,14 +78,15 @@ def write(folder: Path, content: Content) -> IndexRecord:
     place = folder / GENERATIONS / name
     shutil.rmtree(place, ignore_errors=True)  # of a run that was killed before the switch
     place.mkdir(parents=True)
-    metadata.write(place / ITEMS, content.items, content.parts, content.bad)
-    engine = content.engine or _write_vectors(place, content)
+    rows, engine = _write_vectors(place, content)
+    items, parts = metadata.write(place / ITEMS, content.items, content.parts, content.bad)
+    assert parts == rows, f"{rows} vectors of {parts} parts"
     record = IndexRecord(
         format=FORMAT,
         generation=name,
         target=content.target,
-        rows=len(content.parts),
-        items=len(content.items),
+        rows=rows,
+        items=items,
         bad=len(content.bad),
         roots=list(content.roots),
         window=content.window,
@@ -95,7 +94,7 @@ def write(folder: Path, content: Content) -> IndexRecord:
         files={path.name: described(path) for path in sorted(place.iterdir())},
         adapter=content.adapter,
         bias=content.bias,
-        origin=content.origin,
+        origin=content.origin() if content.origin is not None else None,
     )
     _flush(place)
     write_record(folder, record)
@@ -103,21 +102,16 @@ def write(folder: Path, content: Content) -> IndexRecord:
     return record
 
 
-def _write_vectors(place: Path, content: Content) -> EngineRecord:
-    assert content.vectors is not None
-    flat: Any = None
-    for piece in content.vectors:
-        if flat is None:
-            flat = faiss_files.flat(piece.shape[1] // 2)
-        faiss_files.add_codes(flat, piece)
-    if flat is None:
-        flat = faiss_files.flat(content.target.dim + (content.bias is not None))
-    faiss_files.write(flat, place / FLAT)
-    if flat.ntotal < max(content.lists_from, 1):
-        return EngineRecord(kind="flat")
+def _write_vectors(place: Path, content: Content) -> tuple[int, EngineRecord]:
+    columns = content.target.dim + (content.bias is not None)
+    rows = faiss_files.write_flat(place / FLAT, columns, content.vectors)
+    flat = faiss_files.open_mapped(place / FLAT)
+    assert (flat.ntotal, flat.d) == (rows, columns), "faiss writes flat indexes otherwise by now"
+    if rows < max(content.lists_from, 1):
+        return rows, EngineRecord(kind="flat")
     ivf = lists.build_lists(flat)
     faiss_files.write(ivf, place / IVF)
-    return lists.measured(flat, ivf)
+    return rows, lists.measured(flat, ivf)
 
 
 def _next(folder: Path) -> str:

@@ -76,8 +76,8 @@ CREATE INDEX parts_item ON parts (item);
 
 def write(
     path: Path, items: Iterable[Item], parts: Iterable[Part], bad: Iterable[Bad] = ()
-) -> None:
-    """items, parts: in the order of their numbers, from 0."""
+) -> tuple[int, int]:
+    """items, parts: in the order of their numbers, from 0. Returns how many there were."""
     marks = ", ".join("?" * (len(COLUMNS) + 1))
     with closing(sqlite3.connect(path)) as db, db:
         db.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + SCHEMA)
@@ -85,12 +85,15 @@ def write(
             f"INSERT INTO items VALUES ({marks})",
             ((number, *astuple(item)) for number, item in enumerate(items)),
         )
+        written = db.execute("SELECT count(*) FROM items").fetchone()[0]
         db.executemany(
             "INSERT INTO parts VALUES (?, ?, ?, ?)",
             ((row, part.item, part.start, part.end) for row, part in enumerate(parts)),
         )
+        rows = db.execute("SELECT count(*) FROM parts").fetchone()[0]
         db.executemany("INSERT INTO bad VALUES (?, ?, ?, ?)", (astuple(one) for one in bad))
         db.executescript(INDEXES)
+    return int(written), int(rows)
 
 
 class Metadata:

@@ -1,0 +1,236 @@
+"""Indexes that were made without this project are imported and give a native index's answers."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import m2m_adapters as m2m
+from m2m_adapters.errors import UserError
+
+Image = pytest.importorskip("PIL.Image")
+faiss = pytest.importorskip("faiss")
+scenes = pytest.importorskip("m2m_tiny.scenes")
+QUERIES = ("赤い四角", "مربع أحمر", "ein blauer Kreis", "a red square - a circle")
+COUNT = 80
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures, an adapter, the native index, and the vectors of the tiny target itself."""
+    folder = tmp_path_factory.mktemp("world")
+    drawn, _ = scenes.gallery()
+    (folder / "photos").mkdir()
+    for number, pixels in enumerate(scenes.render_batch(drawn[:COUNT], random.Random(5))):
+        Image.fromarray(pixels).save(folder / "photos" / f"{number:03d}.png")
+    m2m.align(
+        "tiny-text", "tiny-clip", "tiny-scene-captions", max_sentences=3000, recipe="closed-form"
+    ).save(folder / "adapter")
+    m2m.build_index(str(folder / "adapter"), folder / "photos", folder / "native")
+    np.save(folder / "vectors.npy", m2m.load_target("tiny-clip").encode_items(paths(folder)))
+    return folder
+
+
+def paths(world: Path) -> list[str]:
+    return [str(path) for path in sorted((world / "photos").iterdir())]
+
+
+def vectors(world: Path) -> Any:
+    return np.load(world / "vectors.npy")
+
+
+def clip_retrieval(world: Path, out: Path) -> dict[str, Any]:
+    """As ``clip-retrieval inference`` writes it: fp16, in two partitions."""
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    for name in ("img_emb", "metadata"):
+        (out / name).mkdir(parents=True)
+    for part, rows in enumerate((range(50), range(50, COUNT))):
+        np.save(out / "img_emb" / f"img_emb_{part}.npy", vectors(world)[rows].astype(np.float16))
+        table = {"image_path": [paths(world)[row] for row in rows],
+                 "caption": [f"picture {row}" for row in rows]}  # fmt: skip
+        pq.write_table(pa.table(table), out / "metadata" / f"metadata_{part}.parquet")
+    return {"source": out}
+
+
+def faiss_lists(world: Path, out: Path) -> dict[str, Any]:
+    out.mkdir()
+    index = faiss.index_factory(vectors(world).shape[1], "IVF2,Flat", faiss.METRIC_INNER_PRODUCT)
+    index.train(vectors(world))
+    index.add(vectors(world))
+    faiss.write_index(index, str(out / "items.index"))
+    (out / "paths.txt").write_text("".join(f"{path}\n" for path in paths(world)))
+    return {"source": out / "items.index", "ids": out / "paths.txt"}
+
+
+def qdrant(world: Path, out: Path) -> dict[str, Any]:
+    client_module = pytest.importorskip("qdrant_client")
+    models = client_module.models
+    client = client_module.QdrantClient(path=str(out))
+    size = vectors(world).shape[1]
+    client.create_collection("photos", models.VectorParams(size=size, distance="Cosine"))
+    client.upsert("photos", [
+        models.PointStruct(id=row, vector=vector.tolist(), payload={"path": paths(world)[row]})
+        for row, vector in enumerate(vectors(world))
+    ])  # fmt: skip
+    client.close()
+    return {"source": out}
+
+
+def lance(world: Path, out: Path) -> dict[str, Any]:
+    lancedb, pa = pytest.importorskip("lancedb"), pytest.importorskip("pyarrow")
+    rows = vectors(world)
+    column = pa.FixedSizeListArray.from_arrays(rows.ravel(), rows.shape[1])
+    lancedb.connect(str(out)).create_table(
+        "photos", pa.table({"path": paths(world), "vector": column})
+    )
+    return {"source": out / "photos.lance"}
+
+
+def parquet(world: Path, out: Path) -> dict[str, Any]:
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    out.mkdir()
+    table = {"photo": paths(world), "emb": [row.tolist() for row in 7 * vectors(world)],
+             "other": [[1.0]] * COUNT}  # fmt: skip
+    pq.write_table(pa.table(table), out / "photos.parquet")
+    return {"source": out / "photos.parquet", "columns": {"vector": "emb", "path": "photo"}}
+
+
+def safetensors(world: Path, out: Path) -> dict[str, Any]:
+    from safetensors.numpy import save_file
+
+    out.mkdir()
+    save_file({"vectors": vectors(world)}, out / "v.safetensors")
+    lines = [json.dumps({"path": Path(path).name, "caption": "x"}) for path in paths(world)]
+    (out / "ids.jsonl").write_text("\n".join(lines))
+    return {"source": out / "v.safetensors", "ids": out / "ids.jsonl", "folder": world / "photos"}
+
+
+@pytest.mark.parametrize("made", [clip_retrieval, faiss_lists, qdrant, lance, parquet, safetensors])
+def test_answers_are_those_of_a_native_index(
+    world: Path, tmp_path: Path, made: Callable[[Path, Path], dict[str, Any]]
+) -> None:
+    given = made(world, tmp_path / "theirs")
+    index = m2m.import_index(str(world / "adapter"), out=tmp_path / "index", **given)
+    native = m2m.load_index(world / "native")
+    assert len(index) == COUNT and index.verify() == []
+    assert index.record.origin is not None and index.record.origin.compared >= 8
+    assert (index.record.origin.cosine or 0) > 0.999
+    for mine, theirs in zip(native.search(QUERIES, 20), index.search(QUERIES, 20)):
+        score = {hit.path: hit.score for hit in mine}
+        # Vectors of other batches and of fp16 differ in the last digits, and near ties with them.
+        assert len({hit.path for hit in theirs} & set(score)) >= 19
+        for hit in theirs:
+            assert hit.score == pytest.approx(score.get(hit.path, mine[-1].score), abs=2e-3)
+    hit = index.search(QUERIES[0], 1)[0]
+    assert index.preview(hit.item).thumbnail and hit.item.width and hit.item.date
+
+
+def test_items_may_be_absent(world: Path, tmp_path: Path) -> None:
+    names = [f"https://photos.example/{row}.jpg" for row in range(COUNT)]
+    np.save(tmp_path / "ids.npy", np.array(names))
+    index = m2m.import_index(
+        "tiny-clip", world / "vectors.npy", tmp_path / "index", ids=tmp_path / "ids.npy"
+    )
+    assert index.record.origin is not None and index.record.origin.compared == 0
+    hits = index.search(QUERIES[0], 3, adapter=str(world / "adapter"))
+    assert hits[0].path in names and index.preview(hits[0].item).thumbnail is None
+    assert "https://photos.example" in hits._repr_html_()
+    numbered = m2m.import_index("tiny-clip", world / "vectors.npy", tmp_path / "numbered")
+    assert numbered.search(vectors(world)[7:8], 1)[0][0].path == "7"
+
+
+def test_vectors_of_another_model_or_in_another_order_are_refused(
+    world: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "paths.txt").write_text("\n".join(reversed(paths(world))))
+    with pytest.raises(UserError, match="mean cosine of"):
+        m2m.import_index(
+            "tiny-clip", world / "vectors.npy", tmp_path / "index", ids=tmp_path / "paths.txt"
+        )
+    np.save(tmp_path / "wide.npy", np.ones((COUNT, 99), np.float32))
+    with pytest.raises(UserError, match="dimension 99"):
+        m2m.import_index("tiny-clip", tmp_path / "wide.npy", tmp_path / "index")
+    assert not (tmp_path / "index" / "index.json").exists()
+
+
+def test_vectors_that_say_nothing_are_counted(world: Path, tmp_path: Path) -> None:
+    rows = vectors(world)
+    rows[3], rows[5, 2] = 0, np.nan
+    np.save(tmp_path / "v.npy", rows)
+    index = m2m.import_index("tiny-clip", tmp_path / "v.npy", tmp_path / "index")
+    assert len(index) == COUNT - 2 and [bad.path for bad in index.metadata.bad()] == ["3", "5"]
+    assert index.search(rows[4:5], 1)[0][0].path == "4"
+
+
+def test_ids_must_be_as_many_as_vectors(world: Path, tmp_path: Path) -> None:
+    for count, word in ((COUNT - 1, "more"), (COUNT + 2, f"vectors are {COUNT}")):
+        (tmp_path / "ids.txt").write_text("".join(f"{row}\n" for row in range(count)))
+        with pytest.raises(UserError, match=word):
+            m2m.import_index(
+                "tiny-clip", world / "vectors.npy", tmp_path / "index", ids=tmp_path / "ids.txt"
+            )
+
+
+def test_pickles_in_a_qdrant_folder_are_not_run(world: Path, tmp_path: Path) -> None:
+    import pickle
+    import sqlite3
+
+    given = qdrant(world, tmp_path / "theirs")
+
+    class Evil:
+        def __reduce__(self) -> Any:
+            return (Path.touch, (tmp_path / "ran",))
+
+    with sqlite3.connect(tmp_path / "theirs/collection/photos/storage.sqlite") as db:
+        db.execute("UPDATE points SET point = ?", [pickle.dumps(Evil())])
+    with pytest.raises(UserError, match="is not read"):
+        m2m.import_index("tiny-clip", out=tmp_path / "index", **given)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["absent.npy", "broken.npy", "broken.parquet", "broken.index", "model.pt", "folder"]
+)
+def test_unreadable_sources_are_one_line(tmp_path: Path, name: str) -> None:
+    if name == "folder":
+        (tmp_path / name).mkdir()
+    elif name != "absent.npy":
+        (tmp_path / name).write_bytes(b"nothing of the kind")
+    with pytest.raises(UserError) as caught:
+        m2m.import_index("tiny-clip", tmp_path / name, tmp_path / "index")
+    assert "\n" not in caught.value.what
+
+
+def test_an_import_replaces_an_import_only(world: Path, tmp_path: Path) -> None:
+    out = tmp_path / "index"
+    for _ in range(2):
+        index = m2m.import_index("tiny-clip", world / "vectors.npy", out)
+    assert len(list((out / "generations").iterdir())) == 1 and len(index) == COUNT
+    with pytest.raises(UserError, match="new folder"):
+        m2m.build_index("tiny-clip", world / "photos", out)
+    with pytest.raises(UserError, match="new folder"):
+        m2m.import_index("tiny-clip", world / "vectors.npy", world / "native")
+
+
+def test_the_command(world: Path, tmp_path: Path) -> None:
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "m2m_cli.main", *words]
+        return subprocess.run(command, capture_output=True, text=True, cwd=world)
+
+    clip_retrieval(world, tmp_path / "theirs")
+    out = str(tmp_path / "index")
+    done = run("index", "adapter", "--from", str(tmp_path / "theirs"), "--out", out)
+    assert done.returncode == 0 and "mean cosine of" in done.stdout, done.stderr
+    found = run("search", out, "赤い四角", "-k", "2", "--where", "text contains picture", "--json")
+    assert json.loads(found.stdout)[0]["hits"][0]["text"].startswith("picture "), found.stderr
+    wrong = run("index", "tiny-clap", "--from", str(tmp_path / "theirs"), "--out", out + "2")
+    assert wrong.returncode == 2 and "Traceback" not in wrong.stderr
+    assert "cannot encode the files" in wrong.stderr, wrong.stderr
