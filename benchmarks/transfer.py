@@ -227,9 +227,9 @@ def main() -> None:
 
 def bank_of(pairs: Pairs, projector: Any) -> Any:
     """Items -> bias per item, from the bank that alignment would keep with the adapter."""
-    from m2m_adapters.artifact.bank import ROWS, centroids, item_bias
+    from m2m_adapters.artifact.bank import ROWS, item_bias, make_bank
 
-    bank = centroids(projector.encode(pairs.read(0, min(pairs.n, ROWS))[0]))
+    bank = make_bank(projector.encode(pairs.read(0, min(pairs.n, ROWS))[0]))
     return lambda items: item_bias(items, bank)
 
 

@@ -159,3 +159,28 @@ def test_a_writer_killed_anywhere_leaves_one_version(tmp_path: Path) -> None:
     write(place, a="last", b="last")
     seen = {name: text for name, text in content(place).items() if not name.startswith(".m2m")}
     assert seen == {"a": "last", "b": "last"}
+
+
+def test_files_of_fixed_names_go_with_their_version(tmp_path: Path) -> None:
+    def save(**files: str) -> None:
+        with whole_folder(tmp_path / "a", names=("one", "two")) as temporary:
+            for name, text in files.items():
+                (temporary / name).write_text(text)
+
+    save(one="1", two="2")
+    (tmp_path / "a" / "mine").write_text("mine")
+    save(one="3")
+    assert content(tmp_path / "a") == {"one": "3", "mine": "mine"}
+    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["mine", "one"]
+
+
+def test_a_killed_removal_is_finished_by_the_next_write(tmp_path: Path) -> None:
+    """The writer died after its files counted, before the old one of fixed name was gone."""
+    (tmp_path / "two").write_text("old")
+    pending = tmp_path / PENDING
+    pending.mkdir()
+    (pending / "one").write_text("new")
+    (pending / folders.GONE).write_text('{"files": ["two", "../outside"]}')
+    with whole_folder(tmp_path, names=("one", "two", "three")) as temporary:
+        (temporary / "three").write_text("newest")
+    assert content(tmp_path) == {"three": "newest"}

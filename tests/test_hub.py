@@ -145,7 +145,7 @@ def test_tampering_is_refused(hub: Hub, folder: Path, tmp_path: Path) -> None:
     raw = bytearray((folder / "adapter.safetensors").read_bytes())
     raw[-1] ^= 1
     on_hub(hub, folder, **{"adapter.safetensors": bytes(raw)})
-    with pytest.raises(UserError, match="not those its record vouches for"):
+    with pytest.raises(UserError, match="not the file that its record describes"):
         m2m.load_adapter("org/name")
     assert not list((tmp_path / "cache").rglob("adapter.json"))
     # Whoever changes weights and record alike is caught by the digest that the author gave.

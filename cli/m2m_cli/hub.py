@@ -48,7 +48,7 @@ def pull(
     name: str = typer.Argument(..., help="ORG/NAME, ORG/NAME@REVISION or a registry name."),
     out: Path = typer.Option(..., "--out", "-o", help="Folder to write the adapter to."),
     digest: str | None = typer.Option(
-        None, "--digest", help="The sha256 its weights must have; its author can tell."
+        None, "--digest", help="The digest it must have; its author can tell."
     ),
     json: bool = JSON,
 ) -> None:

@@ -24,6 +24,8 @@ from m2m_adapters.errors import UserError
 
 MANIFEST = ".m2m-files.json"
 PENDING = ".m2m-pending"
+GONE = ".m2m-gone.json"
+"""Among pending files: a list of older files of fixed names that the new ones do not replace."""
 PART = ".m2m-part."
 ABANDONED_SECONDS = 86_400
 
@@ -41,8 +43,8 @@ def whole_folder(path: str | Path, *, names: Collection[str] | None = None) -> I
     """A temporary folder whose files are put into ``path`` if the block succeeds.
 
     A non-empty ``path`` is refused unless we wrote it: then the files of the last time are
-    replaced and everything else stays. names: the fixed names of our files, for folders that
-    the caller recognizes itself; no ``MANIFEST`` is written then.
+    replaced or removed and everything else stays. names: the fixed names of our files, for
+    folders that the caller recognizes itself; no ``MANIFEST`` is written then.
     """
     place = _place(path)
     _check_owned(place, names)
@@ -107,14 +109,18 @@ def _finish(temporary: Path, listed: bool) -> set[str]:
     """Relative names of the files; flushed to disk, as readable as any other file."""
     files = {p.relative_to(temporary).as_posix() for p in temporary.rglob("*") if p.is_file()}
     if listed:
-        text = json.dumps({"files": sorted(files)}, indent=1, ensure_ascii=True)
-        (temporary / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        _write_list(temporary / MANIFEST, files)
         files.add(MANIFEST)
     for name in files:
         with open(temporary / name, "rb+") as opened:
             os.fsync(opened.fileno())
     temporary.chmod(0o777 & ~umask())
     return files
+
+
+def _write_list(path: Path, files: Collection[str]) -> None:
+    text = json.dumps({"files": sorted(files)}, indent=1, ensure_ascii=True)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def _commit(temporary: Path, place: Path, files: set[str], names: Collection[str] | None) -> None:
@@ -127,6 +133,8 @@ def _commit(temporary: Path, place: Path, files: set[str], names: Collection[str
         _check_owned(place, names)
         _apply(place)
         _check_free(place, files, names)
+        if names is not None:
+            _write_list(temporary / GONE, {n for n in names if (place / n).is_file()} - files)
         os.rename(temporary, place / PENDING)
         _apply(place)
         _sweep(place)
@@ -149,6 +157,9 @@ def _apply(place: Path) -> None:
     if not pending.is_dir():
         return
     new = {p.relative_to(pending).as_posix() for p in pending.rglob("*") if p.is_file()}
+    new.discard(GONE)
+    for name in sorted(_listed(pending / GONE) - new):
+        _remove(place, name)
     if (pending / MANIFEST).is_file():
         keep = _listed(pending / MANIFEST)
         for name in sorted(_listed(place / MANIFEST) - keep):

@@ -44,6 +44,7 @@ def align(
     model_options: dict[str, Any] | None = None,
     names: tuple[str | None, ...] | None = None,
     track: str | None = None,
+    bank: bool = True,
     **changes: Any,
 ) -> Adapter:
     """Learn the projector from ``source`` to ``target`` from English sentences alone.
@@ -58,6 +59,7 @@ def align(
     names: under which the adapter finds its models again, where objects are given.
     model_options: handed to the models' factories (``device``, ``precision``, ...).
     track: ``tensorboard``, ``wandb`` or ``trackio`` shows the loss of every epoch.
+    bank: keep an English bank, which corrects the scores of items, where the target has items.
     """
     options = model_options or {}
     if team(str(options.get("device") or "auto")).size > 1:
@@ -109,6 +111,8 @@ def align(
             track=tracker,
         )
     made = _assemble(encoder, model, names, corpus, grown, fitted, chosen, seed, options)
+    if bank and normalized and model.can("encode_items"):
+        made.bank = _english_bank(made, grown.pairs)
     made.when_saved = finished
     made.seconds = dict(bar.seconds)
     made.encoding = {tower.what: tower.speed.to_dict() for tower in towers}
@@ -205,10 +209,7 @@ def _assemble(
             for point in grown.curve
         ],
     )
-    adapter = Adapter(fitted.projector, record, source=encoder, target=model)
-    if model.space.normalized:
-        adapter.bank = _english_bank(adapter, grown.pairs)
-    return adapter
+    return Adapter(fitted.projector, record, source=encoder, target=model)
 
 
 def recipe_record(chosen: Recipe, fitted: Fitted, normalized: bool, seed: int) -> RecipeRecord:
@@ -242,10 +243,10 @@ def pull_record(fitted: Fitted) -> PullRecord | None:
 
 def _english_bank(adapter: Adapter, pairs: Pairs) -> Bank:
     """What the corpus's own sentences look like in the target's space."""
-    from m2m_adapters.artifact.bank import ROWS, centroids
+    from m2m_adapters.artifact.bank import ROWS, make_bank
 
     rows, _ = pairs.read(0, min(pairs.n, ROWS))
-    return centroids(adapter.projector.encode(rows))
+    return make_bank(adapter.projector.encode(rows))
 
 
 def corpus_record(corpus: Corpus, used: int, stopped: str) -> CorpusRecord:

@@ -37,6 +37,7 @@ from m2m_adapters.artifact.weights import (
     describe_bank,
     describe_projector,
     describe_weights,
+    digest_of,
     weights_bytes,
 )
 from m2m_adapters.errors import AbilityMissing, UserError
@@ -234,8 +235,9 @@ class Adapter:
 
     @property
     def digest(self) -> str:
-        """sha256 of the projector's file; identifies the adapter."""
-        return hashlib.sha256(weights_bytes(self.projector)).hexdigest()
+        """sha256 over projector and bank; identifies the adapter (``weights.digest_of``)."""
+        weights = describe_weights(weights_bytes(self.projector))
+        return digest_of(weights, None if self.bank is None else describe_bank(self.bank))
 
     def save(self, folder: str | Path, *, overwrite: bool = True) -> Path:
         """Write the folder, whole or not at all.
@@ -291,8 +293,10 @@ class AdaptedEncoder(TextEncoder):
 
     @cached_property
     def fingerprint(self) -> str:
-        told = f"{self.adapter.source.fingerprint}|{self.adapter.digest}"
-        return f"adapted:{hashlib.sha256(told.encode()).hexdigest()[:32]}"
+        # The bank is not part of it: it changes no vector.
+        projector = hashlib.sha256(weights_bytes(self.adapter.projector)).hexdigest()
+        both = f"{self.adapter.source.fingerprint}|{projector}"
+        return f"adapted:{hashlib.sha256(both.encode()).hexdigest()[:32]}"
 
     @property
     def provenance(self) -> dict[str, Any]:

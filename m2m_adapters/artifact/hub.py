@@ -18,8 +18,17 @@ from m2m_adapters._internal.files import cache_folder, whole_file
 from m2m_adapters._internal.folders import whole_folder
 from m2m_adapters._internal.spelling import did_you_mean
 from m2m_adapters.artifact.codec import read_record
-from m2m_adapters.artifact.record import BANK, CARD, RECORD, WEIGHTS, WEIGHTS_LIMIT
+from m2m_adapters.artifact.record import (
+    BANK,
+    CARD,
+    RECORD,
+    WEIGHTS,
+    WEIGHTS_LIMIT,
+    BankRecord,
+    WeightsRecord,
+)
 from m2m_adapters.artifact.untrusted import JSON_LIMIT, read_file
+from m2m_adapters.artifact.weights import digest_of
 from m2m_adapters.errors import UserError
 from m2m_adapters.models.weights import offline
 from m2m_adapters.registry.entries import registry
@@ -36,7 +45,7 @@ INSTALL = 'pip install "m2m-adapters[hub]"'
 def find(name: str, digest: str | None = None) -> Path:
     """The local folder of an adapter: ``org/name``, ``org/name@revision``, or a registry name.
 
-    digest: the sha256 its weights must have; a registry entry brings its own.
+    digest: the sha256 that it must have; a registry entry brings its own.
     """
     entry = registry().find("adapter", name)
     if entry is not None:
@@ -159,20 +168,23 @@ def _fetch(repo: str, commit: str, names: dict[str, int], folder: Path) -> None:
 
 
 def _check(folder: Path, digest: str | None) -> None:
-    """The record is sound and the weights are those it vouches for, and those asked for."""
+    """The record is sound, its files are those it describes, and those asked for."""
     record = read_record(folder)
-    raw = read_file(folder / WEIGHTS, record.weights.bytes)
-    found = hashlib.sha256(raw).hexdigest()
-    if found != record.weights.sha256:
-        raise UserError(
-            f"the weights of {folder.parent.name.replace('--', '/')} are not those its record "
-            "vouches for (their digest differs)",
-            "do not use it; tell its author",
-        )
+    name = folder.parent.name.replace("--", "/")
+    described: dict[str, WeightsRecord | BankRecord] = {WEIGHTS: record.weights}
+    if record.bank is not None:
+        described[BANK] = record.bank
+    for file, about in described.items():
+        raw = read_file(folder / file, about.bytes)
+        if hashlib.sha256(raw).hexdigest() != about.sha256:
+            raise UserError(
+                f"{file} of {name} is not the file that its record describes (its digest differs)",
+                "do not use it; tell its author",
+            )
+    found = digest_of(record.weights, record.bank)
     if digest is not None and found != digest.lower().removeprefix("sha256:"):
         raise UserError(
-            f"the weights of {folder.parent.name.replace('--', '/')} have the digest {found}, "
-            f"not {digest}",
+            f"the adapter {name} has the digest {found}, not {digest}",
             "do not use it: it is another adapter than the one you asked for",
         )
 

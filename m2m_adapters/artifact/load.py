@@ -25,6 +25,7 @@ from m2m_adapters.artifact.record import (
     WeightsRecord,
 )
 from m2m_adapters.artifact.untrusted import check_safetensors, read_current
+from m2m_adapters.artifact.weights import digest_of
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import ModalityModel, TextEncoder
 
@@ -45,8 +46,8 @@ def load_adapter(
 
     folder: a folder, ``org/name`` or ``org/name@revision`` on the hub, or a registry name.
     source, target: objects or names to use instead of the recorded names (a source with
-    another fingerprint than the recorded one is refused). digest: the sha256 the weights must
-    have. options: ``device``, ... for the models.
+    another fingerprint than the recorded one is refused). digest: the sha256 that the adapter
+    must have (``Adapter.digest``). options: ``device``, ... for the models.
     """
     from safetensors.torch import load
 
@@ -64,10 +65,10 @@ def load_adapter(
         shape = shape_of(record.projector.name, record.projector.arguments)
     except UserError as error:
         raise UserError(f"{path / RECORD}: {error.what}", error.remedy or AGAIN) from error
-    found = hashlib.sha256(weights).hexdigest()
+    found = digest_of(record.weights, record.bank)
     if digest is not None and found != digest.lower().removeprefix("sha256:"):
         raise UserError(
-            f"{path / WEIGHTS} has the digest {found}, not {digest}",
+            f"the adapter {path} has the digest {found}, not {digest}",
             "do not use it: it is another adapter than the one you asked for",
         )
     told = f"the projector that {RECORD} describes"
@@ -97,12 +98,12 @@ def _bank(raw: bytes, path: Path, record: Record) -> Bank:
     assert record.bank is not None
     tensors = load(raw)
     shape = (record.bank.rows, record.target.dim)
-    bank: Bank | None = tensors.get("bank")
-    if bank is None or len(tensors) > 1 or bank.dtype != np.float16 or bank.shape != shape:
+    rows = tensors.get("bank")
+    if rows is None or len(tensors) > 1 or rows.dtype != np.float16 or rows.shape != shape:
         raise UserError(f"{path} does not hold fp16 {list(shape)}", AGAIN)
-    if not np.isfinite(bank).all():
+    if not np.isfinite(rows).all():
         raise UserError(f"{path} holds NaN or infinity", AGAIN)
-    return bank
+    return Bank(rows, record.bank.weight, record.bank.near)
 
 
 def _files(folder: Path) -> tuple[Record, bytes, bytes]:

@@ -50,11 +50,13 @@ class WeightsRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class BankRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What ``bank.safetensors`` must be."""
+    """What ``bank.safetensors`` must be, and how it is used."""
 
     sha256: Digest
     bytes: Bytes
     rows: Size
+    weight: Annotated[float, Meta(ge=0, le=10)]
+    near: Annotated[float, Meta(gt=0, le=1)]
 
 
 class ModelOptions(

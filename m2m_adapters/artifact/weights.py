@@ -6,7 +6,14 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from m2m_adapters.artifact.describe import versions
-from m2m_adapters.artifact.record import BankRecord, ProjectorRecord, Record, WeightsRecord
+from m2m_adapters.artifact.record import (
+    BANK,
+    WEIGHTS,
+    BankRecord,
+    ProjectorRecord,
+    Record,
+    WeightsRecord,
+)
 
 if TYPE_CHECKING:
     from m2m_adapters.artifact.bank import Bank
@@ -35,13 +42,31 @@ def bank_bytes(bank: Bank) -> bytes:
     """The bank as a safetensors file."""
     from safetensors.numpy import save
 
-    return bytes(save({"bank": bank}))
+    return bytes(save({"bank": bank.rows}))
 
 
 def describe_bank(bank: Bank) -> BankRecord:
     """The record of a bank."""
     raw = bank_bytes(bank)
-    return BankRecord(sha256=hashlib.sha256(raw).hexdigest(), bytes=len(raw), rows=len(bank))
+    return BankRecord(
+        sha256=hashlib.sha256(raw).hexdigest(),
+        bytes=len(raw),
+        rows=len(bank.rows),
+        weight=bank.weight,
+        near=bank.near,
+    )
+
+
+def digest_of(weights: WeightsRecord, bank: BankRecord | None) -> str:
+    """What identifies an adapter: the sha256 of its weights, or of a line for each file.
+
+    Weights alone: their own digest. With a bank: of the lines ``NAME SHA256``, the bank's
+    followed by how it is used.
+    """
+    if bank is None:
+        return weights.sha256
+    lines = [f"{WEIGHTS} {weights.sha256}", f"{BANK} {bank.sha256} {bank.weight} {bank.near}"]
+    return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
 
 
 def new_record(projector: Projector, **sections: Any) -> Record:

@@ -1,6 +1,7 @@
 """An adapter as a model of MTEB: ``mteb.evaluate(MtebModel(adapter), tasks)``.
 
-Texts go through the adapter, pictures and sounds through the target's own tower.
+Texts go through the adapter, pictures and sounds through the target's own tower. MTEB ranks by
+cosine alone, so the English bank corrects nothing here.
 """
 
 from __future__ import annotations

@@ -114,6 +114,7 @@ def _baseline(name: str, adapter: Adapter, source: SourceOnce, texts: TextsLike 
         recipe="closed-form",
         procrustes=name == "procrustes",
         progress=False,
+        bank=False,
     )
     return lambda t: fitted.project(source(t))
 
