@@ -69,12 +69,15 @@ class Floor:
 
     ROWS = 512  # at once, on a CPU as many as its caches like; a GPU wants more
 
-    def __init__(self, tokens: int, device: torch.device) -> None:
+    def __init__(self, tokens: int, config, device: torch.device) -> None:
         self.tokens = tokens
         self.rows = self.ROWS if device.type == "cpu" else tokens
-        widths = [(768, 768)] * 4 + [(768, 3072), (3072, 768)]
-        self.weights = [torch.randn(o, i, device=device) for i, o in widths * 12]
-        self.inputs = {w: torch.randn(self.rows, w, device=device) for w in (768, 3072)}
+        wide, inner = config.hidden_size, config.intermediate_size
+        widths = [(wide, wide)] * 4 + [(wide, inner), (inner, wide)]
+        self.weights = [
+            torch.randn(o, i, device=device) for i, o in widths * config.num_hidden_layers
+        ]
+        self.inputs = {w: torch.randn(self.rows, w, device=device) for w in (wide, inner)}
 
     @property
     def operations(self) -> int:
@@ -103,6 +106,10 @@ def main() -> None:
         sentences={"type": int, "default": 512},
         rounds={"type": int, "default": 5},
         device={"default": "auto"},
+        model={
+            "default": "",
+            "help": "a folder of sentence-transformers, in place of random weights",
+        },
         compile={"action": "store_true", "help": "with torch.compile, too"},
     )
     from sentence_transformers import SentenceTransformer
@@ -112,18 +119,21 @@ def main() -> None:
     texts = captions(told.sentences)
     report = Report(
         "Encode", f"python benchmarks/encode.py --sentences {told.sentences}"
-        + (" --compile" if told.compile else ""),
+        + (" --compile" if told.compile else "")
+        + (f" --model {Path(told.model).name}" if told.model else ""),
         ("how", "sentences/s", "ratio to SentenceTransformer.encode", "share of the floor",
          "least cosine to fp32"),
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        build(Path(folder))
-        path = f"{folder}/model"
+        if not told.model:
+            build(Path(folder))
+        path = told.model or f"{folder}/model"
         ours = m2m.load_source(f"st:{path}", device=told.device)
         library = SentenceTransformer(path, device=str(ours.device))
         exact = ours.encode(texts)
         reference = library.encode(texts, normalize_embeddings=True)
-        floor = Floor(sum(map(len, ours.tokenize(texts))), ours.device)
+        config = library[0].auto_model.config
+        floor = Floor(sum(map(len, ours.tokenize(texts))), config, ours.device)
         some = texts[:: max(1, len(texts) // 64)]
         ways = {
             "one at a time": lambda: [library.encode([text]) for text in some],

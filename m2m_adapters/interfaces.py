@@ -202,6 +202,35 @@ class ModalityModel(ABC):
         )
 
 
+_REDUCED = ("@bf16", "@fp16")
+
+
+def at_precision(fingerprint: str, precision: str) -> str:
+    """The fingerprint of a model that computes with ``precision``: ``...`` or ``...@bf16``.
+
+    What a model computes and how precisely are told apart, so that an adapter aligned on one
+    machine works on another.
+    """
+    return fingerprint if precision == "fp32" else f"{fingerprint}@{precision}"
+
+
+def without_precision(fingerprint: str) -> str:
+    """The fingerprint of the same model in fp32."""
+    return fingerprint[: -len(_REDUCED[0])] if fingerprint.endswith(_REDUCED) else fingerprint
+
+
+def same_model(a: str | None, b: str | None) -> bool:
+    """Whether two fingerprints are of one model, however precisely it computes."""
+    return a == b or (
+        a is not None and b is not None and without_precision(a) == without_precision(b)
+    )
+
+
+def precision_of(fingerprint: str) -> str:
+    """``fp32``, ``bf16`` or ``fp16``."""
+    return fingerprint[-4:] if fingerprint.endswith(_REDUCED) else "fp32"
+
+
 def normalize(vectors: Vectors) -> Vectors:
     """Rows scaled to length 1; a zero row stays zero. float32 ``[n, dim]``."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -42,7 +42,10 @@ def export(
     options: dict[str, Any] = {
         key: value for key, value in (("precision", precision), ("name", name)) if value
     }
-    loaded = load_adapter(adapter, device=device, trust_remote_code=trust_remote_code)
+    # Formats are compared with what we compute, so both must do it in fp32.
+    loaded = load_adapter(
+        adapter, device=device, precision="fp32", trust_remote_code=trust_remote_code
+    )
     made = write(loaded, to, out, **options)
     if json:
         print_json(made.to_dict())

@@ -6,7 +6,9 @@ import typer
 
 JSON = typer.Option(False, "--json", help="Print one JSON value for machines.")
 DEVICE = typer.Option("auto", "--device", help="auto, cpu, cuda, cuda:1 or mps.")
-PRECISION = typer.Option("fp32", "--precision", help="Of both models: fp32, bf16 or fp16.")
+PRECISION = typer.Option(
+    "auto", "--precision", help="Of both models: auto (bf16 where it is fast), fp32, bf16 or fp16."
+)
 COMPILE = typer.Option(
     False, "--compile", help="Run the text encoders through torch.compile: pays on long corpora."
 )

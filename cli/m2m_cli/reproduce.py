@@ -28,7 +28,7 @@ def reproduce(
     ),
     seed: int = typer.Option(0, "--seed"),
     device: str = DEVICE,
-    precision: str = PRECISION,
+    precision: str = typer.Option("fp32", "--precision", help=PRECISION.help),
     trust_remote_code: bool = TRUST,
     json: bool = JSON,
 ) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -41,7 +42,14 @@ from m2m_adapters.artifact.weights import (
     weights_bytes,
 )
 from m2m_adapters.errors import AbilityMissing, UserError
-from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors, normalize
+from m2m_adapters.interfaces import (
+    ModalityModel,
+    TextEncoder,
+    Vectors,
+    normalize,
+    precision_of,
+    same_model,
+)
 from m2m_adapters.models.items import encode_items, generate_items
 from m2m_adapters.models.text_encoder import piece_by_piece
 from m2m_adapters.models.token_states import read
@@ -130,6 +138,7 @@ class Adapter:
                 )
             encoder = load_source(name, **_options(recorded.options, self._options))
         _same(encoder.dim, encoder.fingerprint, recorded, "source")
+        _note_precision(encoder.fingerprint, recorded, "source")
         return encoder
 
     @cached_property
@@ -328,9 +337,22 @@ def _same(dim: int, fingerprint: str, recorded: SourceRecord | TargetRecord, sid
             f"use the {side} '{recorded.title}'",
         )
     # An imported checkpoint was published without a fingerprint of its encoders.
-    if recorded.fingerprint is not None and fingerprint != recorded.fingerprint:
+    if recorded.fingerprint is not None and not same_model(fingerprint, recorded.fingerprint):
         raise UserError(
             f"the {side} is not the one this adapter was made with "
             f"(fingerprint {fingerprint}, recorded {recorded.fingerprint})",
-            f"use '{recorded.title}' at the recorded revision and precision, or align again",
+            f"use '{recorded.title}' at the recorded revision, or align again",
+        )
+
+
+def _note_precision(fingerprint: str, recorded: SourceRecord | TargetRecord, side: str) -> None:
+    if recorded.fingerprint is None:
+        return
+    now, then = precision_of(fingerprint), precision_of(recorded.fingerprint)
+    if now != then:
+        warnings.warn(
+            f"the {side} computes in {now}, the adapter was aligned in {then}: vectors differ by "
+            "rounding",
+            UserWarning,
+            stacklevel=3,
         )

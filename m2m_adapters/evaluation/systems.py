@@ -12,7 +12,7 @@ from m2m_adapters.artifact.results import PLAIN
 from m2m_adapters.corpus.sentences import TextsLike
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.corpus_again import english_sentences
-from m2m_adapters.interfaces import Vectors, normalize
+from m2m_adapters.interfaces import Vectors, normalize, same_model
 from m2m_adapters.models.text_encoder import embed
 
 Encode = Callable[[Sequence[str]], Vectors]
@@ -90,7 +90,7 @@ def _bias(adapter: Adapter, bank: bool) -> Callable[[Vectors], Vectors] | None:
 def beside(adapter: Adapter, other: Adapter, name: str, *, bank: bool = True) -> System:
     """Another adapter to the same target, as a system to compare with."""
     mine, theirs = (a.record.target for a in (adapter, other))
-    if (mine.fingerprint, mine.dim) != (theirs.fingerprint, theirs.dim):
+    if mine.dim != theirs.dim or not same_model(mine.fingerprint, theirs.fingerprint):
         raise UserError(
             f"'{name}' leads to another target ({theirs.title}) than the adapter ({mine.title})",
             "compare adapters to one target; their items are encoded once",

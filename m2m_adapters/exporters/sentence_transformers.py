@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from m2m_adapters.artifact.adapter import Adapter
 
 TOLERANCE = 1e-5
-FULL = "align with precision fp32, which is what the folder computes in"
+FULL = "load the adapter with precision='fp32', which is what the folder computes in"
 
 
 def export(adapter: Adapter, out: Path) -> Exported:

@@ -10,9 +10,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 _MODULES = {
+    "m2m_adapters.interfaces": ("at_precision",),
     "m2m_adapters._internal.files": ("cache_folder", "whole_file"),
     "m2m_adapters._internal.spelling": ("did_you_mean",),
-    "m2m_adapters.models.devices": ("PRECISIONS", "choose_device", "choose_dtype"),
+    "m2m_adapters.models.devices": (
+        "PRECISIONS",
+        "choose_device",
+        "choose_dtype",
+        "choose_precision",
+    ),
     "m2m_adapters.models.dual_encoders": (
         "ITEMS",
         "TEXT",
@@ -57,7 +63,13 @@ _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 if TYPE_CHECKING:
     from m2m_adapters._internal.files import cache_folder, whole_file
     from m2m_adapters._internal.spelling import did_you_mean
-    from m2m_adapters.models.devices import PRECISIONS, choose_device, choose_dtype
+    from m2m_adapters.interfaces import at_precision
+    from m2m_adapters.models.devices import (
+        PRECISIONS,
+        choose_device,
+        choose_dtype,
+        choose_precision,
+    )
     from m2m_adapters.models.dual_encoders import (
         ITEMS,
         TEXT,
@@ -104,11 +116,13 @@ __all__ = [
     "Samples",
     "Skipped",
     "TokenEncoder",
+    "at_precision",
     "batches",
     "cache_folder",
     "check_vocabulary",
     "choose_device",
     "choose_dtype",
+    "choose_precision",
     "did_you_mean",
     "digest_file",
     "digest_folder",

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import torch
 
 PRECISIONS = ("fp32", "bf16", "fp16")
+AUTO = "auto"
 
 
 def choose_device(device: str | torch.device = "auto") -> torch.device:
@@ -45,10 +46,30 @@ def _present(device: torch.device) -> bool:
     return False
 
 
+def choose_precision(precision: str, device: torch.device) -> str:
+    """``auto`` -> bf16 where the device multiplies it at full speed, else fp32."""
+    if precision != AUTO:
+        choose_dtype(precision)
+        return precision
+    return "bf16" if _fast_bf16(device) else "fp32"
+
+
+def _fast_bf16(device: torch.device) -> bool:
+    import torch
+
+    if device.type == "cpu":
+        known = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+        return bool(known is not None and known())
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "xpu"
+
+
 def choose_dtype(precision: str = "fp32") -> torch.dtype:
     """``fp32``, ``bf16`` or ``fp16`` -> the torch type of the weights."""
     import torch
 
     if precision not in PRECISIONS:
-        raise UserError(f"'{precision}' is not a precision", f"use {', '.join(PRECISIONS)}")
+        known = ", ".join((AUTO, *PRECISIONS))
+        raise UserError(f"'{precision}' is not a precision", f"use {known}")
     return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from m2m_adapters.errors import UserError
-from m2m_adapters.interfaces import Space
+from m2m_adapters.interfaces import Space, at_precision
 from m2m_adapters.models.text_encoder import TokenEncoder
 from m2m_adapters.models.weights import Located
 
@@ -204,7 +204,7 @@ class DualText(TokenEncoder):
         self.model = load_half(whole, located.folder, TEXT, dtype).to(device)
         self.max_tokens = max_text_tokens(self.tokenizer, text_config)
         self.dim = dual_dim(self.model, config)
-        self._told = f"{scheme}:{located.fingerprint}:{precision}:normalized"
+        self._told = at_precision(f"{scheme}:{located.fingerprint}:normalized", precision)
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         found = self.tokenizer(

@@ -16,7 +16,14 @@ import numpy as np
 
 from m2m_adapters._internal.plugin_calls import plugin_code
 from m2m_adapters.errors import UserError
-from m2m_adapters.interfaces import TextEncoder, Vectors, normalize
+from m2m_adapters.interfaces import (
+    TextEncoder,
+    Vectors,
+    at_precision,
+    normalize,
+    precision_of,
+    without_precision,
+)
 
 
 class Fusion(TextEncoder):
@@ -48,11 +55,14 @@ class Fusion(TextEncoder):
 
     @cached_property
     def fingerprint(self) -> str:
-        told = "+".join(
-            f"{weight:.6f}*{part.fingerprint}"
-            for part, weight in zip(self.parts, self.weights, strict=True)
+        prints = [part.fingerprint for part in self.parts]
+        parts = "+".join(
+            f"{weight:.6f}*{without_precision(inner)}"
+            for inner, weight in zip(prints, self.weights, strict=True)
         )
-        return f"fusion:{hashlib.sha256(told.encode()).hexdigest()[:32]}"
+        reduced = {precision_of(inner) for inner in prints} - {"fp32"}
+        whole = f"fusion:{hashlib.sha256(parts.encode()).hexdigest()[:32]}"
+        return at_precision(whole, reduced.pop() if len(reduced) == 1 else "fp32")
 
     @property
     def provenance(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from m2m_adapters._internal.progress import Progress, progress_for
 from m2m_adapters.errors import UserError
-from m2m_adapters.interfaces import ModalityModel
+from m2m_adapters.interfaces import ModalityModel, same_model
 from m2m_adapters.search import generation, lists, scan
 from m2m_adapters.search.encode import BATCH
 from m2m_adapters.search.format import RECORD, TargetRecord
@@ -82,7 +82,7 @@ def _check_same(old: Index, target: TargetRecord, window: float, bias: ItemBias 
         raise UserError(
             f"{old.folder} was imported from {record.origin.place}", "index files into a new folder"
         )
-    if record.target.fingerprint != target.fingerprint:
+    if not same_model(record.target.fingerprint, target.fingerprint):
         raise UserError(
             f"{old.folder} is an index of '{record.target.name}' "
             f"({record.target.fingerprint}), not of '{target.name}' ({target.fingerprint})",

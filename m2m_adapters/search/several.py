@@ -7,7 +7,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from m2m_adapters.errors import UserError
-from m2m_adapters.interfaces import Vectors
+from m2m_adapters.interfaces import Vectors, without_precision
 from m2m_adapters.search.hits import Hit, Hits
 from m2m_adapters.search.index import Index
 from m2m_adapters.search.query import Query
@@ -52,7 +52,7 @@ def nearest_in(
     groups: dict[str, list[list[Hits]]] = {}
     for index, rows in zip(indexes, vectors):
         found = index.nearest(rows, k, index.rows_where(where), names)
-        groups.setdefault(index.record.target.fingerprint, []).append(found)
+        groups.setdefault(without_precision(index.record.target.fingerprint), []).append(found)
     by_folder = {str(index.folder): index for index in indexes}
     answers = []
     for at, name in enumerate(names):

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from m2m_adapters.artifact.adapter import Adapter
 from m2m_adapters.artifact.load import load_adapter
 from m2m_adapters.errors import AbilityMissing, UserError
-from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors
+from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors, same_model
 from m2m_adapters.models.text_encoder import embed
 from m2m_adapters.registry.names import known_names, load_target
 from m2m_adapters.search.format import TargetRecord
@@ -90,11 +90,12 @@ def load_recorded(record: TargetRecord, **options: Any) -> ModalityModel:
 
 
 def same_target(target: ModalityModel, record: TargetRecord) -> ModalityModel:
-    if target.space.fingerprint != record.fingerprint or target.space.dim != record.dim:
+    same = same_model(target.space.fingerprint, record.fingerprint)
+    if not same or target.space.dim != record.dim:
         raise UserError(
             f"the target '{record.name or type(target).__name__}' is not the one this index was "
             f"built with (fingerprint {target.space.fingerprint}, recorded {record.fingerprint})",
-            "use the recorded revision and precision, or build the index again",
+            "use the recorded revision, or build the index again",
         )
     return target
 
@@ -109,7 +110,7 @@ def adapter_queries(given: Adapter | str | Path, record: TargetRecord, **options
         )
     name, dim, fingerprint = _leads_to(adapter)
     # An imported checkpoint was published without a fingerprint: its target's name must do.
-    same = fingerprint == record.fingerprint if fingerprint else name == record.name
+    same = same_model(fingerprint, record.fingerprint) if fingerprint else name == record.name
     if not same or dim != record.dim:
         raise UserError(
             f"the adapter {adapter.name} leads to another space than this index has: "

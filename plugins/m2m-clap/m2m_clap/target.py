@@ -18,6 +18,7 @@ from m2m_adapters.models import (
     Samples,
     choose_device,
     choose_dtype,
+    choose_precision,
     load_error,
     load_half,
     locate,
@@ -66,8 +67,8 @@ class Clap(ItemTarget):
     def __init__(self, located: Located, *, device: str, precision: str) -> None:
         self.located = located
         self.device = choose_device(device)
-        self.precision = precision
-        self.dtype = choose_dtype(precision)
+        self.precision = choose_precision(precision, self.device)
+        self.dtype = choose_dtype(self.precision)
 
     @cached_property
     def text(self) -> DualText:

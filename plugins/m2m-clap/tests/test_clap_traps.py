@@ -108,7 +108,7 @@ def test_fingerprints(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (repo / "refs" / "main").write_text(commit)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     cached = load("some/clap", device="cpu")
-    assert cached.space.fingerprint == f"clap:hub:some/clap@{commit}:fp32:normalized"
+    assert cached.space.fingerprint == f"clap:hub:some/clap@{commit}:normalized"
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])

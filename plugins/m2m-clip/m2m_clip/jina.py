@@ -16,9 +16,11 @@ from m2m_adapters.models import (
     ItemTarget,
     Located,
     TokenEncoder,
+    at_precision,
     check_vocabulary,
     choose_device,
     choose_dtype,
+    choose_precision,
     load_error,
     pad_tokens,
     rgb_image,
@@ -70,7 +72,8 @@ class RemoteText(TokenEncoder):
 
     @cached_property
     def fingerprint(self) -> str:
-        return f"clip:{self.owner.located.fingerprint}:{self.owner.precision}:normalized"
+        inner = f"clip:{self.owner.located.fingerprint}:normalized"
+        return at_precision(inner, self.owner.precision)
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -85,8 +88,8 @@ class RemoteDual(ItemTarget):
     def __init__(self, located: Located, *, device: str, precision: str) -> None:
         self.located = located
         self.device = choose_device(device)
-        self.precision = precision
-        self.dtype = choose_dtype(precision)
+        self.precision = choose_precision(precision, self.device)
+        self.dtype = choose_dtype(self.precision)
 
     @cached_property
     def model(self) -> Any:

@@ -14,6 +14,7 @@ from m2m_adapters.models import (
     Located,
     choose_device,
     choose_dtype,
+    choose_precision,
     load_error,
     load_half,
     locate,
@@ -69,8 +70,8 @@ class DualImages(ItemTarget):
 
         self.located = located
         self.device = choose_device(device)
-        self.precision = precision
-        self.dtype = choose_dtype(precision)
+        self.precision = choose_precision(precision, self.device)
+        self.dtype = choose_dtype(self.precision)
         self._kind = kind
         self._class = getattr(transformers, CLASSES[kind])
 

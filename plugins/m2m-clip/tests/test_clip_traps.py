@@ -171,7 +171,7 @@ def test_a_hub_model_in_the_cache(
     in_cache(folder, tmp_path, "some/clip", old)
     in_cache(folder, tmp_path, "some/clip", new)
     made = load("some/clip", device="cpu")
-    assert made.space.fingerprint == f"clip:hub:some/clip@{new}:fp32:normalized"
+    assert made.space.fingerprint == f"clip:hub:some/clip@{new}:normalized"
     assert made.text.provenance == {"model": "some/clip", "revision": new}
     assert load("some/clip", revision=old).text.provenance["revision"] == old
     with pytest.raises(UserError, match=f"--revision {'3' * 40}"):

@@ -15,6 +15,7 @@ from m2m_adapters.interfaces import ModalityModel, Vectors
 from m2m_adapters.models import (
     choose_device,
     choose_dtype,
+    choose_precision,
     load_error,
     no_progress_bars,
 )
@@ -66,8 +67,8 @@ class DiffusionModel(ModalityModel):
         self.place, self.kind = place, kind
         self.modality = kind.modality
         self.device = choose_device(device)
-        self.dtype = choose_dtype(precision)
-        self.precision = precision
+        self.precision = choose_precision(precision, self.device)
+        self.dtype = choose_dtype(self.precision)
         self.defaults = defaults
         self._offload = offload
 

@@ -12,6 +12,7 @@ from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import TextEncoder, Vectors
 from m2m_adapters.models import (
     TEXT,
+    at_precision,
     load_half,
     load_model,
     load_tokenizer,
@@ -191,10 +192,13 @@ class ConditionerText(TextEncoder):
     def fingerprint(self) -> str:
         parts = [*self.towers, *(p.replace("text_encoder", "tokenizer") for p in self.towers)]
         told = f"{self.place.pipeline_class}:{self.place.fingerprint(parts)}"
-        return f"diffusion:{told}:{self._precision}"
+        return at_precision(f"diffusion:{told}", self._precision)
 
     @property
     def provenance(self) -> dict[str, Any]:
         if self.place.commit is not None:
             return {"model": self.place.name, "revision": self.place.commit}
-        return {"model": self.place.name, "digest": self.fingerprint.split(":")[3]}
+        return {
+            "model": self.place.name,
+            "digest": self.fingerprint.split(":")[3].partition("@")[0],
+        }

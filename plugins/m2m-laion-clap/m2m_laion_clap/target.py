@@ -10,6 +10,7 @@ from m2m_adapters.models import (
     ItemTarget,
     choose_device,
     choose_dtype,
+    choose_precision,
     mono_samples,
     window_starts,
 )
@@ -32,8 +33,8 @@ class LaionClap(ItemTarget):
     def __init__(self, checkpoint: Checkpoint, *, device: str, precision: str) -> None:
         self.checkpoint = checkpoint
         self.device = choose_device(device)
-        self.precision = precision
-        self.dtype = choose_dtype(precision)
+        self.precision = choose_precision(precision, self.device)
+        self.dtype = choose_dtype(self.precision)
 
     @cached_property
     def text(self) -> TextEncoder:

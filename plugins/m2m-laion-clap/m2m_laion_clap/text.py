@@ -9,6 +9,7 @@ from typing import Any
 from m2m_adapters.errors import UserError
 from m2m_adapters.models import (
     TokenEncoder,
+    at_precision,
     digest_file,
     load_error,
     load_tokenizer,
@@ -38,9 +39,8 @@ class LaionText(TokenEncoder):
         self.dim = int(self.projection[2].out_features)
         read = folder / "tokenizer.json"
         tokens = digest_file(read if read.is_file() else folder / "vocab.json")[:16]
-        self.fingerprint = (
-            f"laion-clap:{checkpoint.located.fingerprint}:{tokens}:{precision}:normalized"
-        )
+        inner = f"laion-clap:{checkpoint.located.fingerprint}:{tokens}:normalized"
+        self.fingerprint = at_precision(inner, precision)
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         found = self.tokenizer(list(texts), truncation=True, max_length=MAX_TOKENS)

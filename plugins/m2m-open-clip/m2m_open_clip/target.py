@@ -12,9 +12,11 @@ from m2m_adapters.interfaces import ModalityModel, TextEncoder
 from m2m_adapters.models import (
     ItemTarget,
     TokenEncoder,
+    at_precision,
     check_vocabulary,
     choose_device,
     choose_dtype,
+    choose_precision,
     locate,
     rgb_image,
 )
@@ -41,8 +43,8 @@ class OpenClip(ItemTarget):
     def __init__(self, checkpoint: Checkpoint, *, device: str, precision: str) -> None:
         self.checkpoint = checkpoint
         self.device = choose_device(device)
-        self.precision = precision
-        self.dtype = choose_dtype(precision)
+        self.precision = choose_precision(precision, self.device)
+        self.dtype = choose_dtype(self.precision)
 
     @cached_property
     def text(self) -> TextEncoder:
@@ -84,7 +86,8 @@ class OpenClipText(TokenEncoder):
         self.model = text_tower(checkpoint).to(device, dtype)
         self.dim = int(checkpoint.config["embed_dim"])
         self.max_tokens = int(self.tokenizer.context_length)
-        self.fingerprint = f"open-clip:{checkpoint.located.fingerprint}:{precision}:normalized"
+        inner = f"open-clip:{checkpoint.located.fingerprint}:normalized"
+        self.fingerprint = at_precision(inner, precision)
         # Behind the end of a text a causal tower looks at nothing: padding there is wasted work.
         pooled_at_end = getattr(self.model, "pool_type", None) in ("argmax", "eos")
         causal = getattr(self.model, "attn_mask", None) is not None

@@ -185,7 +185,7 @@ def test_fingerprints(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (repo / "refs" / "main").write_text(commit)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     cached = load("hf-hub:some/model", device="cpu")
-    assert cached.space.fingerprint == f"open-clip:hub:some/model@{commit}:fp32:normalized"
+    assert cached.space.fingerprint == f"open-clip:hub:some/model@{commit}:normalized"
     assert cached.text.provenance == {"model": "some/model", "revision": commit}
     state = load_file(folder / WEIGHTS)
     state["text_projection"][0, 0] += 1

@@ -16,10 +16,12 @@ from m2m_adapters.models import (
     TOKENS_PER_BATCH,
     Located,
     TokenEncoder,
+    at_precision,
     batches,
     check_vocabulary,
     choose_device,
     choose_dtype,
+    choose_precision,
     load_error,
     locate,
     no_progress_bars,
@@ -53,6 +55,10 @@ def load(
     normalized: False keeps the model's own lengths.
     """
     chosen = choose_device(device)
+    if backend == "torch":
+        precision = choose_precision(precision, chosen)
+    elif precision == "auto":
+        precision = "fp32"
     dtype = choose_dtype(precision)
     _check_backend(backend, precision)
     located = locate(model, revision, scheme="st", extra="" if backend == "torch" else backend)
@@ -201,8 +207,9 @@ class _Source(TextEncoder):
 
     @cached_property
     def fingerprint(self) -> str:
-        told = json.dumps(self.settings, sort_keys=True)
-        return f"st:{self.located.fingerprint}:{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+        settings = {key: value for key, value in self.settings.items() if key != "precision"}
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+        return at_precision(f"st:{self.located.fingerprint}:{digest}", self.settings["precision"])
 
     @property
     def provenance(self) -> dict[str, Any]:
