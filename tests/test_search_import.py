@@ -133,6 +133,51 @@ def test_answers_are_those_of_a_native_index(
     assert index.preview(hit.item).thumbnail and hit.item.width and hit.item.date
 
 
+def test_a_dataset_of_items_knows_its_encoder(world: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    m2m.embed_dataset("tiny-clip", str(world / "photos"), str(tmp_path / "set"), items=True)
+    index = m2m.import_index("tiny-clip", tmp_path / "set", tmp_path / "index")
+    native = m2m.load_index(world / "native")
+    for mine, theirs in zip(native.search(QUERIES, 10, adapter=str(world / "adapter")),
+                            index.search(QUERIES, 10, adapter=str(world / "adapter"))):  # fmt: skip
+        assert [hit.score for hit in mine] == pytest.approx([hit.score for hit in theirs], abs=2e-3)
+    with pytest.raises(UserError, match="another encoder"):
+        m2m.import_index("tiny-clap", tmp_path / "set", tmp_path / "other")
+
+
+def test_a_qdrant_server(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """qdrant-client in memory stands for a server: it answers the same calls."""
+    client_module = pytest.importorskip("qdrant_client")
+    from m2m_adapters.search.readers import databases
+
+    models = client_module.models
+    client = client_module.QdrantClient(":memory:")
+    size = vectors(world).shape[1]
+    for name in ("photos", "others"):
+        client.create_collection(name, {"image": models.VectorParams(size=size, distance="Cosine")})
+    client.upsert("photos", [
+        models.PointStruct(id=row, vector={"image": vector.tolist()}, payload={"f": paths(world)[row]})
+        for row, vector in enumerate(vectors(world))
+    ])  # fmt: skip
+    monkeypatch.setattr(databases, "qdrant_client", lambda url: (client, (ValueError,)))
+    monkeypatch.setattr(databases, "PAGE", 30)
+    given: dict[str, Any] = {"source": "http://localhost:6333", "out": tmp_path / "index"}
+    with pytest.raises(UserError, match="2 collections"):
+        m2m.import_index("tiny-clip", **given)
+    with pytest.raises(UserError, match="no 'file'"):
+        m2m.import_index("tiny-clip", collection="photos", columns={"path": "file"}, **given)
+    index = m2m.import_index("tiny-clip", collection="photos", columns={"path": "f"}, **given)
+    assert len(index) == COUNT and index.record.origin is not None
+    assert index.record.origin.place == "http://localhost:6333#photos"
+    assert index.search(vectors(world)[7:8], 1)[0][0].path == paths(world)[7]
+
+
+def test_a_server_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    pytest.importorskip("qdrant_client")
+    with pytest.raises(UserError, match="does not answer"):
+        m2m.import_index("tiny-clip", "http://127.0.0.1:9", tmp_path / "index")
+
+
 def test_items_may_be_absent(world: Path, tmp_path: Path) -> None:
     names = [f"https://photos.example/{row}.jpg" for row in range(COUNT)]
     np.save(tmp_path / "ids.npy", np.array(names))
