@@ -16,7 +16,7 @@ from m2m_adapters.artifact.adapter import Adapter
 from m2m_adapters.artifact.record import Record
 from m2m_adapters.errors import UserError
 from m2m_adapters.exporters import export
-from m2m_adapters.exporters.numpy import apply
+from m2m_adapters.exporters.numpy import apply, item_bias
 from m2m_adapters.testing import AffineTarget, toy_sentences
 
 SENTENCES = list(toy_sentences(120))
@@ -153,3 +153,17 @@ def test_sources_without_a_graph(tmp_path: Path) -> None:
     pytest.importorskip("sentence_transformers")
     with pytest.raises(UserError, match="--to onnx-projector"):
         export(random_adapter(), "onnx", tmp_path / "out")
+
+
+def test_the_bank_goes_where_the_format_has_room(tmp_path: Path) -> None:
+    made = m2m.align("toy-source", "toy-target", SENTENCES, progress=False, store=False)
+    assert made.bank is not None
+    told = export(made, "numpy", tmp_path / "map.npz")
+    items = np.random.default_rng(3).standard_normal((40, made.dim)).astype(np.float32)
+    np.testing.assert_allclose(item_bias(told.path, items), made.item_bias(items), atol=1e-6)
+    assert not told.notes
+    assert any("item_bias" in n for n in export(made, "onnx-projector", tmp_path / "p.onnx").notes)
+    made.bank = None
+    bare = export(made, "numpy", tmp_path / "bare.npz")
+    assert not item_bias(bare.path, items).any()
+    assert not export(made, "onnx-projector", tmp_path / "q.onnx").notes

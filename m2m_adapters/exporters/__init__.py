@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,10 +33,15 @@ FORMATS = {
         "one file: source vectors in, target vectors out",
     ),
     "immich": ("immich", "export", "a folder: the text tower of a CLIP model for Immich"),
-    "numpy": ("numpy", "export", "one .npz file: the folded W and b"),
+    "numpy": ("numpy", "export", "one .npz file: the folded W and b, and the English bank"),
 }
 
 
+HOLD_BANK = ("numpy",)
+NO_BANK = (
+    "the English bank, which corrects the scores of items, has no place in this format: add "
+    "adapter.item_bias(items) to the scores of items, or export to numpy"
+)
 SHORT = {"router": "sentence-transformers-router"}
 
 
@@ -70,4 +76,7 @@ def export(adapter: Adapter, to: str, out: str | Path, **options: Any) -> Export
     known = set(inspect.signature(made).parameters)
     if odd := sorted(set(options) - known):
         raise UserError(f"the format {to} knows no option '{odd[0]}'", f"leave --{odd[0]} out")
-    return made(adapter, out, **options)  # type: ignore[no-any-return]
+    exported: Exported = made(adapter, out, **options)
+    if adapter.bank is not None and to not in HOLD_BANK:
+        return replace(exported, notes=[*exported.notes, NO_BANK])
+    return exported

@@ -1,4 +1,4 @@
-"""``numpy``: the folded map in one ``.npz``, for a dozen lines in any language."""
+"""``numpy``: the folded map and the English bank in one ``.npz``, for a few lines in any language."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ TOLERANCE = 1e-5
 
 
 def export(adapter: Adapter, out: Path) -> Exported:
-    """W ``[d_out, d_in]``, b ``[d_out]``, ``normalize_input``, ``head``, LayerNorm's own."""
+    """W ``[d_out, d_in]``, b ``[d_out]``, ``normalize_input``, ``head``, LayerNorm's own.
+
+    With an English bank also ``bank`` fp16 ``[rows, d_out]``, ``bank_weight``, ``bank_near``.
+    """
     projector = adapter.projector
     weight, bias = projector.fold()
     arrays: dict[str, Any] = {
@@ -33,6 +36,9 @@ def export(adapter: Adapter, out: Path) -> Exported:
         arrays["gamma"] = norm.weight.detach().numpy().copy()
         arrays["beta"] = norm.bias.detach().numpy().copy()
         arrays["eps"] = np.array(norm.eps)
+    if (bank := adapter.bank) is not None:
+        arrays["bank"] = bank.rows
+        arrays["bank_weight"], arrays["bank_near"] = np.array(bank.weight), np.array(bank.near)
     out = out if out.suffix == ".npz" else out.with_name(out.name + ".npz")
     vectors = source_probes(projector.shape.d_in)
     with whole_file(out) as temporary:
@@ -55,3 +61,15 @@ def apply(path: str | Path, vectors: Vectors) -> Vectors:
             spread = np.sqrt((centred**2).mean(1, keepdims=True) + file["eps"])
             z = centred / spread * file["gamma"] + file["beta"]
         return np.asarray(z, np.float32)
+
+
+def item_bias(path: str | Path, items: Vectors) -> Vectors:
+    """What a reader adds to the score of each item: float32 ``[n, d_out]`` -> ``[n]``."""
+    with np.load(path, allow_pickle=False) as file:
+        if "bank" not in file:
+            return np.zeros(len(items), np.float32)
+        bank = file["bank"].astype(np.float32)
+        nearest = max(1, int(np.ceil(len(bank) * float(file["bank_near"]))))
+        units = items / np.maximum(np.linalg.norm(items, axis=1, keepdims=True), 1e-12)
+        top = np.sort(units @ bank.T, axis=1)[:, -nearest:]
+        return np.asarray(-float(file["bank_weight"]) * top.mean(1), np.float32)
