@@ -1,4 +1,4 @@
-"""``numpy``: the folded map and the English bank in one ``.npz``, for a few lines in any language."""
+"""``numpy``: the folded map and the English bank in one ``.npz``, read in a few lines."""
 
 from __future__ import annotations
 
