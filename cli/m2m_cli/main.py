@@ -42,6 +42,7 @@ COMMANDS = {
     "analyze": ("analyze", "analyze"),
     "index": ("index", "index"),
     "search": ("search", "search"),
+    "serve": ("serve", "serve"),
     "generate": ("generate", "generate"),
     "reproduce": ("reproduce", "reproduce"),
     "fetch": ("fetch", "fetch"),

@@ -1,0 +1,155 @@
+"""What every request passes: host, key, size and kind of body, security headers."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import Collection
+from http.cookies import CookieError, SimpleCookie
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from m2m_adapters.serve import replies
+from m2m_adapters.serve.limits import Limits
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "media-src 'self' data: blob:; connect-src 'self'; form-action 'none'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+OPEN = ("/", "/health", "/docs", "/openapi.json")
+"""Needs no key, like everything below /static/: the page asks for the key."""
+COOKIE = "m2m-items"
+
+
+class Guard:
+    """hosts: names by which the server may be addressed; any if empty. A page of another site
+    whose name is pointed at this machine (DNS rebinding) is refused by them. key: what clients
+    send as ``Authorization: Bearer``; none if empty."""
+
+    def __init__(
+        self, app: ASGIApp, limits: Limits, *, hosts: Collection[str] = (), key: str = ""
+    ) -> None:
+        self._app, self._limits, self._hosts, self._key = app, limits, frozenset(hosts), key
+        # Pictures and sounds are asked for by the browser itself, which sends cookies only.
+        self._token = hmac.new(key.encode(), b"items", hashlib.sha256).hexdigest()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        headers = Headers(scope=scope)
+        signed_in = False
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                out = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    out.setdefault(name, value)
+                out.setdefault("Cache-Control", "no-cache")
+                if signed_in:
+                    out.append("Set-Cookie", f"{COOKIE}={self._token}; HttpOnly; SameSite=Strict")
+            await send(message)
+
+        refusal = self._refusal(scope, headers)
+        if refusal is not None:
+            return await refusal(scope, receive, answer)
+        signed_in = bool(self._key) and scope["path"] == "/indexes"
+        if scope["method"] != "POST":
+            return await self._app(scope, receive, answer)
+        body = await self._body(receive)
+        if isinstance(body, bytes):
+            return await self._app(scope, _replayed(body, receive), answer)
+        return await body(scope, receive, answer)
+
+    def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
+        """A response that ends the request, or None."""
+        host = headers.get("host", "").lower()
+        if self._hosts and _without_port(host) not in self._hosts:
+            return replies.refusal(421, "this server is not called by that name; see --allow-host")
+        path = scope["path"]
+        if self._key and path not in OPEN and not path.startswith("/static/"):
+            if not self._may(path, headers):
+                return replies.refusal(
+                    401, "this server asks for a key", {"WWW-Authenticate": "Bearer"}
+                )
+        if scope["method"] == "POST":
+            # A form or a script of another site cannot send this kind without being asked first.
+            kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+            if kind != "application/json":
+                return replies.refusal(415, "send the body as Content-Type: application/json")
+            length = headers.get("content-length", "0")
+            if not length.isdigit() or len(length) > 18 or int(length) > self._limits.body:
+                return self._too_large()
+        return None
+
+    def _may(self, path: str, headers: Headers) -> bool:
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and _same(given.strip(), self._key):
+            return True
+        if not path.startswith("/items/"):
+            return False
+        try:
+            cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        except CookieError:
+            return False
+        return cookie is not None and _same(cookie.value, self._token)
+
+    async def _body(self, receive: Receive) -> bytes | Response:
+        """The body, or the response that refuses it."""
+        pieces, size = [], 0
+        try:
+            end = asyncio.get_running_loop().time() + self._limits.seconds
+            while True:
+                left = max(0.0, end - asyncio.get_running_loop().time())
+                message = await asyncio.wait_for(receive(), left)
+                if message["type"] == "http.disconnect":
+                    return replies.refusal(400, "the body is incomplete")
+                pieces.append(message.get("body", b""))
+                size += len(pieces[-1])
+                if size > self._limits.body:
+                    return self._too_large()
+                if not message.get("more_body", False):
+                    return b"".join(pieces)
+        except asyncio.TimeoutError:
+            return replies.refusal(408, "the body did not arrive in time", {"Connection": "close"})
+
+    def _too_large(self) -> Response:
+        most = f"{self._limits.body:,}"
+        return replies.refusal(413, f"the body has more than {most} bytes", {"Connection": "close"})
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    sent = False
+
+    async def again() -> Message:
+        nonlocal sent
+        if sent:
+            return await receive()  # tells of a client that hangs up
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
+
+
+def _without_port(host: str) -> str:
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.partition(":")[0]
+
+
+def _same(given: str, wanted: str) -> bool:
+    """In a time that does not tell how much of it is right."""
+    digests = [hashlib.sha256(text.encode("utf-8", "surrogateescape")) for text in (given, wanted)]
+    return hmac.compare_digest(*(one.digest() for one in digests))

@@ -1,0 +1,48 @@
+"""The page at ``/`` and its files, from the package."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+STATIC = Path(__file__).with_name("static")
+KINDS = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+
+class Pages:
+    """Every file of the page, in memory: what is not among them does not exist."""
+
+    def __init__(self) -> None:
+        self._files = {
+            path.name: path.read_bytes()
+            for path in sorted(STATIC.iterdir())
+            if path.suffix in KINDS and path.is_file()
+        }
+
+    async def index(self, request: Request) -> Response:
+        return self._answer(request, "index.html")
+
+    async def docs(self, request: Request) -> Response:
+        return self._answer(request, "docs.html")
+
+    async def static(self, request: Request) -> Response:
+        return self._answer(request, request.path_params["name"])
+
+    def _answer(self, request: Request, name: str) -> Response:
+        content = self._files.get(name)
+        if content is None:
+            raise HTTPException(404, "there is no such page")
+        tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+        headers = {"ETag": tag, "Cache-Control": "no-cache"}
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        return Response(content, headers=headers, media_type=KINDS[Path(name).suffix])

@@ -1,0 +1,161 @@
+"""``POST /search``: texts, items, pictures, sounds and vectors in, hits out."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from m2m_adapters.errors import UserError
+from m2m_adapters.search.hits import Hit, Hits
+from m2m_adapters.search.query import Query, Term, parse
+from m2m_adapters.search.towers import NATIVE
+from m2m_adapters.serve import language, replies
+from m2m_adapters.serve.bodies import SearchBody, TermBody, decoded
+from m2m_adapters.serve.data import bytes_of
+from m2m_adapters.serve.holdings import Held, Holdings, Space
+from m2m_adapters.serve.limits import Limits
+from m2m_adapters.serve.work import ItemsJob, SearchJob
+from m2m_adapters.serve.worker import Worker
+
+MODALITIES = {"image": "image", "sound": "audio"}
+
+
+@dataclass
+class SearchRoute:
+    holdings: Holdings
+    texts: Worker[Any]
+    items: Worker[ItemsJob]
+    limits: Limits
+
+    async def answer(self, request: Request) -> Response:
+        start = time.perf_counter()
+        body = decoded(await request.body(), SearchBody)
+        hits, asked = await replies.within(self.limits.seconds, self._answer(body))
+        return replies.json(
+            {
+                "hits": [self._hit(hit) for hit in hits],
+                "language": language.named(body.language) if body.language else _language(body),
+                "adapter": body.adapter or (asked[0] if len(set(asked)) == 1 else None),
+                "milliseconds": round(1000 * (time.perf_counter() - start), 3),
+            }
+        )
+
+    async def _answer(self, body: SearchBody) -> tuple[Hits, Sequence[str]]:
+        query = parse(body.query) if isinstance(body.query, str) else None
+        terms = [] if query or isinstance(body.query, str) else [_checked(t) for t in body.query]
+        chosen = [held for held in self.holdings.chosen(body.index) if _fits(held, terms, self)]
+        if not chosen:
+            raise UserError(
+                "no chosen index can be searched with these terms together",
+                "use pictures on indexes of pictures, sounds on sounds, items on their own space",
+            )
+        asked = [(held, self.holdings.side(held, body.adapter)) for held in chosen]
+        served = [(held, side) for held, side in asked if side is not None]
+        if not served:
+            names = ", ".join(dict.fromkeys(n for held in chosen for n in held.space.adapters))
+            raise UserError(
+                f"no chosen index has an adapter '{(body.adapter or '')[:80]}'",
+                f"choose one of {names or 'none'}, or {NATIVE}",
+            )
+        indexes, sides = [held for held, _ in served], [side for _, side in served]
+        queries = [query] * len(indexes) if query else await self._queries(terms, indexes)
+        job = SearchJob(indexes, sides, queries, body.k, body.where or None)
+        (hits,) = await self.texts.do(job)
+        return hits, sides
+
+    async def _queries(self, terms: Sequence[TermBody], indexes: Sequence[Held]) -> list[Query]:
+        """For each index the query, with everything but texts as vectors of its space."""
+        known: dict[int, Query] = {}
+        name = " ".join(term.text or "an item" for term in terms)
+        for held in indexes:
+            if id(held.space) not in known:
+                known[id(held.space)] = Query(name, tuple(await self._terms(terms, held.space)))
+        return [known[id(held.space)] for held in indexes]
+
+    async def _terms(self, terms: Sequence[TermBody], space: Space) -> list[Term]:
+        brought = [
+            (at, bytes_of(address, f"the {kind} of a term"))
+            for at, term in enumerate(terms)
+            for kind in MODALITIES
+            if (address := getattr(term, kind)) is not None
+        ]
+        made = [await asyncio.to_thread(self._term, term) for term in terms]
+        if brought:
+            (vectors,) = await self.items.do(ItemsJob(space, [data for _, data in brought]))
+            for (at, _), vector in zip(brought, vectors):
+                made[at] = replace(made[at], vector=vector)
+        return made
+
+    def _term(self, term: TermBody) -> Term:
+        if term.item is not None:
+            held = self.holdings.index(term.index or "")
+            return Term(term.weight, vector=held.item_vector(item_number(term.item)))
+        return Term(term.weight, text=term.text, vector=term.vector)
+
+    def _hit(self, hit: Hit) -> dict[str, Any]:
+        item = hit.item
+        name = self.holdings.by_folder[hit.index]
+        url = f"/items/{quote(name, safe='')}/{hit.number}"
+        about = {
+            "index": name, "id": str(hit.number), "path": item.path, "score": hit.score,
+            "modality": item.modality, "second": hit.start, "seconds": item.duration,
+            "width": item.width, "height": item.height, "bytes": item.size or None,
+            "date": item.date, "text": item.text, "thumbnail": f"{url}/thumbnail", "url": url,
+        }  # fmt: skip
+        return {key: value for key, value in about.items() if value is not None}
+
+
+def item_number(given: str | int) -> int:
+    text = str(given)
+    if not text.isascii() or not text.isdigit() or len(text) > 12:
+        raise UserError(f"'{text[:40]}' is not the id of an item", "use the id of a hit")
+    return int(text)
+
+
+def _checked(term: TermBody) -> TermBody:
+    """A term with exactly one content."""
+    held = [name for name in ("text", "item", "image", "sound", "vector")
+            if getattr(term, name) is not None]  # fmt: skip
+    if len(held) != 1:
+        raise UserError(
+            f"a term has {len(held)} of text, item, image, sound and vector", "give one of them"
+        )
+    if (term.index is not None) != (term.item is not None):
+        raise UserError("an item goes with its index, and nothing else does", "give both")
+    if term.weight == 0:
+        raise UserError("a term has the weight 0", "leave the term out")
+    if term.text is not None and not term.text.strip():
+        raise UserError("the text of a term is empty", "leave the term out")
+    if term.vector is not None and not 0 < math.hypot(*term.vector) < math.inf:
+        raise UserError("a vector is zero or not finite", "give one with a direction")
+    return term
+
+
+def _fits(held: Held, terms: Sequence[TermBody], route: SearchRoute) -> bool:
+    """Whether all of these can be terms of one query to an index."""
+    for term in terms:
+        if term.item is not None:
+            if route.holdings.index(term.index or "").space is not held.space:
+                return False
+        elif term.vector is not None:
+            if len(term.vector) != held.space.dim:
+                return False
+        else:
+            for kind, modality in MODALITIES.items():
+                if getattr(term, kind) is not None and held.space.modality != modality:
+                    return False
+    return True
+
+
+def _language(body: SearchBody) -> language.Detected | None:
+    if isinstance(body.query, str):
+        return language.detect(body.query)
+    return language.detect(" ".join(term.text for term in body.query if term.text))

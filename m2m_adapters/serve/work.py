@@ -1,0 +1,162 @@
+"""What the worker's thread does: encode the texts of all jobs at once, then search."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from m2m_adapters.errors import M2MError
+from m2m_adapters.interfaces import Vectors
+from m2m_adapters.search.hits import Hits
+from m2m_adapters.search.query import Query, combined
+from m2m_adapters.search.several import nearest_in
+from m2m_adapters.serve.holdings import Held, Space
+
+Side = tuple[int, str]
+"""Space (its id) and adapter: what encodes a text."""
+
+
+@dataclass(frozen=True)
+class TextsJob:
+    """Texts to encode. adapter: a name, or ``native``."""
+
+    space: Space
+    adapter: str
+    texts: Sequence[str]
+
+
+@dataclass(frozen=True)
+class ItemsJob:
+    """Pictures or sounds to encode, as bytes."""
+
+    space: Space
+    items: Sequence[bytes]
+
+
+@dataclass(frozen=True)
+class SearchJob:
+    """A query to some indexes.
+
+    sides, queries: for each index what encodes texts, and the query with everything but its
+    texts as vectors of the index's space.
+    """
+
+    indexes: Sequence[Held]
+    sides: Sequence[str]
+    queries: Sequence[Query]
+    k: int
+    where: str | None
+
+
+def encode_items(jobs: Sequence[ItemsJob]) -> list[Any]:
+    """For each job its vectors, or why it failed."""
+
+    def one(job: ItemsJob) -> Any:
+        try:
+            return job.space.encode_items(job.items)
+        except M2MError as error:
+            return error
+
+    return [one(job) for job in jobs]
+
+
+def answer(jobs: Sequence[TextsJob | SearchJob]) -> list[Any]:
+    """For each job its answer, or why it failed: vectors for texts, hits for a search."""
+    encoded = _Encoded(jobs)
+    answers: list[Any] = [None] * len(jobs)
+    alike: dict[Any, list[int]] = defaultdict(list)  # searches that one call answers
+    for at, job in enumerate(jobs):
+        if isinstance(job, TextsJob):
+            answers[at] = _attempt(
+                lambda job=job: encoded.vectors(job.space, job.adapter, job.texts)
+            )
+        else:
+            alike[tuple(held.name for held in job.indexes), job.k, job.where].append(at)
+    for places in alike.values():
+        for at, found in zip(places, _searched([jobs[at] for at in places], encoded)):
+            answers[at] = found
+    return answers
+
+
+class _Encoded:
+    """The texts of all jobs, each encoded once for each side."""
+
+    def __init__(self, jobs: Sequence[TextsJob | SearchJob]) -> None:
+        self._spaces: dict[Side, Space] = {}
+        texts: dict[Side, dict[str, int]] = defaultdict(dict)
+        for job in jobs:
+            for space, adapter, some in _wanted(job):
+                side = (id(space), adapter)
+                self._spaces[side] = space
+                for text in some:
+                    texts[side].setdefault(text, len(texts[side]))
+        self._places = texts
+        self._rows = {side: self._encode(side, list(some)) for side, some in texts.items()}
+
+    def _encode(self, side: Side, texts: list[str]) -> Vectors | M2MError:
+        try:
+            return self._spaces[side].encode_texts(side[1], texts)
+        except M2MError as error:
+            return error
+
+    def vectors(self, space: Space, adapter: str, texts: Sequence[str]) -> Vectors:
+        side = (id(space), adapter)
+        rows, places = self._rows[side], self._places[side]
+        if isinstance(rows, M2MError):
+            raise rows
+        chosen: Vectors = rows[[places[text] for text in texts]]
+        return chosen
+
+
+def _wanted(job: TextsJob | SearchJob) -> list[tuple[Space, str, Sequence[str]]]:
+    if isinstance(job, TextsJob):
+        return [(job.space, job.adapter, job.texts)]
+    texts = [term.text for term in job.queries[0].terms if term.text is not None]
+    if not texts:
+        return []
+    return [(held.space, side, texts) for held, side in zip(job.indexes, job.sides)]
+
+
+def _searched(jobs: Sequence[Any], encoded: _Encoded) -> list[Hits | M2MError]:
+    """Searches in the same indexes with the same k and filter."""
+    answers: list[Any] = [_attempt(_query_vectors, job, encoded) for job in jobs]
+    good = [at for at, vectors in enumerate(answers) if not isinstance(vectors, M2MError)]
+    if not good:
+        return answers
+    first = jobs[0]
+    stacked = [np.stack([answers[at][place] for at in good]) for place in range(len(first.indexes))]
+    names = [jobs[at].queries[0].name for at in good]
+    indexes = [held.index for held in first.indexes]
+    found = _attempt(nearest_in, indexes, stacked, first.k, names, where=first.where)
+    for place, at in enumerate(good):
+        answers[at] = found if isinstance(found, M2MError) else found[place]
+    return answers
+
+
+def _query_vectors(job: SearchJob, encoded: _Encoded) -> list[Vectors]:
+    """The vector of a query for each of its indexes."""
+    known: dict[Side, Vectors] = {}
+    vectors = []
+    for held, adapter, query in zip(job.indexes, job.sides, job.queries):
+        side = (id(held.space), adapter)
+        if side not in known:
+            texts = partial(encoded.vectors, held.space, adapter)
+            known[side] = combined([query], texts, _no_items, held.space.dim)[0]
+        vectors.append(known[side])
+    return vectors
+
+
+def _no_items(items: list[Any]) -> Vectors:
+    raise AssertionError("items are encoded before a search waits")
+
+
+def _attempt(call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    try:
+        return call(*arguments, **named)
+    except M2MError as error:
+        return error
