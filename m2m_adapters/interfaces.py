@@ -29,6 +29,11 @@ FINGERPRINT_TEXTS = (
     "犬が吠える",
 )
 
+SPEECH_SOURCES = (
+    "choose a source that takes speech: tiny-speech, speech:facebook/seamless-m4t-v2-large, "
+    "or another of the m2m-speech plugin"
+)
+
 
 @dataclass(frozen=True)
 class Space:
@@ -65,10 +70,13 @@ class TextEncoder(ABC):
     dim: number of columns of ``encode``'s result.
     max_tokens: longest text the model reads before truncating, None when unknown.
     normalized: see :class:`Space`. An encoder that says True returns rows of length 1.
+    item_modality: what ``encode_items`` takes besides texts, such as ``"audio"`` for speech;
+        None for an encoder of texts alone.
     origin: set by ``load_source``; None for an object that was not loaded by name.
     """
 
     dim: int
+    item_modality: str | None = None
     origin: Origin | None = None
     max_tokens: int | None = None
     normalized: bool = True
@@ -100,6 +108,28 @@ class TextEncoder(ABC):
         raise AbilityMissing(
             f"{type(self).__name__} does not show its layers",
             "choose a model of sentence-transformers or transformers",
+        )
+
+    def can(self, ability: str) -> bool:
+        """Whether ``"encode_items"`` or ``"encode_item_layers"`` is there."""
+        if ability not in ("encode_items", "encode_item_layers"):
+            return False
+        return getattr(type(self), ability) is not getattr(TextEncoder, ability)
+
+    def encode_items(self, items: Sequence[Any], **options: Any) -> Vectors:
+        """Items of ``item_modality`` in the space of ``encode``: float32 ``[len(items), dim]``.
+
+        Optional: encoders of speech place a spoken sentence where they place a written one.
+        ``[]`` -> ``[0, dim]``.
+        """
+        raise AbilityMissing(f"{type(self).__name__} encodes texts only", SPEECH_SOURCES)
+
+    def encode_item_layers(
+        self, items: Sequence[Any], *, pooling: str = "mean", **options: Any
+    ) -> list[Vectors]:
+        """What each layer makes of the items: float32 ``[len(items), width]`` for each layer."""
+        raise AbilityMissing(
+            f"{type(self).__name__} does not show layers of anything but texts", SPEECH_SOURCES
         )
 
     def compile(self) -> None:  # noqa: B027  optional: most encoders have nothing to compile

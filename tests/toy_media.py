@@ -16,7 +16,7 @@ from m2m_adapters.interfaces import Vectors
 from m2m_adapters.models.images import rgb_image
 from m2m_adapters.models.items import ItemTarget
 from m2m_adapters.models.sounds import mono_samples
-from m2m_adapters.testing import AffineTarget
+from m2m_adapters.testing import AffineTarget, ToySource
 
 SIDE, RATE = 24, 8000
 
@@ -70,6 +70,16 @@ class Sounds(AffineTarget):
     def encode_items(self, items: Sequence[Any], **options: Any) -> Vectors:
         found = [np.rint(mono_samples(item, RATE) * 256).astype(np.uint8) for item in items]
         return self.text.encode([bytes(s[s != 0].tolist()).decode() for s in found])
+
+
+class Hearing(ToySource):
+    """A source that takes speech: hears what :func:`sound` tells, as the text itself."""
+
+    item_modality = "audio"
+
+    def encode_items(self, items: Sequence[Any], **options: Any) -> Vectors:
+        found = [np.rint(mono_samples(item, RATE) * 256).astype(np.uint8) for item in items]
+        return self.encode([bytes(s[s != 0].tolist()).decode() for s in found])
 
 
 class Seeing(ItemTarget):

@@ -22,6 +22,11 @@ def encode(
     items: bool = typer.Option(
         False, "--items", help="The arguments are items (paths), not texts."
     ),
+    speech: list[Path] | None = typer.Option(
+        None,
+        "--speech",
+        help="A sound file with a spoken sentence, for a source that takes speech; repeatable.",
+    ),
     skip_bad: bool = SKIP_BAD,
     out: Path | None = typer.Option(
         None,
@@ -39,22 +44,27 @@ def encode(
     [dim]echo "ein Hund bellt" | m2m encode mpnet-clap > vectors.jsonl[/dim]
 
     [dim]m2m encode mpnet-clip --items photos/*.jpg --out photos.npy[/dim]
+
+    [dim]m2m encode seamless-clip --speech question.wav[/dim]
     """
     from m2m_adapters.artifact.resolve import resolve_encoder
     from m2m_adapters.embeddings.vector_files import check_format, write_vectors
+    from m2m_adapters.errors import UserError
 
     if out is not None:
         check_format(out)
     model = resolve_encoder(
         encoder, device=device, precision=precision, trust_remote_code=trust_remote_code
     )
-    rows = _rows(texts, file)
+    if speech and (texts or file or items):
+        raise UserError("--speech stands alone", "give texts or items in a call of their own")
+    rows = [str(path) for path in speech] if speech else _rows(texts, file)
     with reserved_stdout():
-        if items:
-            rows, vectors = model.encode_some_items(rows, skip_bad=skip_bad)
+        if items or speech:
+            rows, vectors = model.encode_some_items(rows, skip_bad=skip_bad, speech=bool(speech))
         else:
             vectors = model.encode(rows)
-    kind = "item" if items else "text"
+    kind = "speech" if speech else "item" if items else "text"
     if out is not None:
         write_vectors(out, rows, vectors, kind)
         if json:

@@ -21,6 +21,12 @@ def search(
     item: list[Path] | None = typer.Option(
         None, "--item", help="An image or a sound as a query; repeatable."
     ),
+    speech: list[Path] | None = typer.Option(
+        None,
+        "--speech",
+        help="A sound file with a spoken query, for an adapter whose source takes speech; "
+        "repeatable.",
+    ),
     adapter: list[str] | None = typer.Option(
         None,
         "--adapter",
@@ -46,6 +52,8 @@ def search(
     """Find photos or sounds by text in any language.
 
     [dim]m2m search photos "ein Hund am Strand" --adapter mpnet-clip[/dim]
+
+    [dim]m2m search photos --speech question.wav --adapter seamless-clip[/dim]
     """  # fmt: skip
     from m2m_adapters.search.index import load_index
     from m2m_adapters.search.page import check_page, write_page
@@ -53,7 +61,7 @@ def search(
 
     if page is not None:
         check_page(page)
-    wanted = _wanted(queries or [], item or [], literal)
+    wanted = _wanted(queries or [], item or [], speech or [], literal)
     indexes = [load_index(folder) for folder in [index, *(also or [])]]
     answers = search_several(
         indexes, wanted, k, where=where, adapters=adapter or [],
@@ -69,18 +77,19 @@ def search(
         typer.echo(f"page: {page}", err=True)
 
 
-def _wanted(queries: list[str], items: list[Path], literal: bool) -> list[Any]:
-    """Queries of the arguments and of ``--item``; without any, one a line from stdin."""
+def _wanted(queries: list[str], items: list[Path], speech: list[Path], literal: bool) -> list[Any]:
+    """Queries of the arguments, ``--item`` and ``--speech``; without any, lines of stdin."""
     from m2m_adapters.errors import UserError
     from m2m_adapters.search.query import Query, parse
 
     read = Query.of_text if literal else parse
     wanted = [read(query) for query in queries]
     wanted += [Query.of_item(str(path)) for path in items]
+    wanted += [Query.of_speech(str(path)) for path in speech]
     if not wanted and not sys.stdin.isatty():
         wanted = [read(line) for line in sys.stdin.read().splitlines() if line.strip()]
     if not wanted:
-        raise UserError("there is no query", "give a text, or --item FILE")
+        raise UserError("there is no query", "give a text, --item FILE or --speech FILE")
     return wanted
 
 

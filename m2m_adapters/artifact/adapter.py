@@ -190,6 +190,17 @@ class Adapter:
 
         return piece_by_piece(window, wanted, self.dim, WINDOW, progress)
 
+    def encode_speech(self, files: Any, **options: Any) -> Vectors:
+        """Spoken sentences -> float32 ``[n, dim]`` in the target's space.
+
+        files: sounds as the target's audio items are given: paths, bytes, ``(samples, rate)``.
+        The source must take speech.
+        """
+        from m2m_adapters.artifact.speech import encode_speech
+
+        refuse_typos(options, ITEM_OPTIONS, "encode_speech")
+        return encode_speech(self, files, **options)
+
     def encode_items(self, items: Sequence[Any], **options: Any) -> Vectors:
         """Images, sounds, ... -> float32 ``[n, dim]`` by the target's own tower."""
         refuse_typos(options, ITEM_OPTIONS, "encode_items")
@@ -293,12 +304,24 @@ class AdaptedEncoder(TextEncoder):
         self.dim = adapter.dim
         self.max_tokens = adapter.source.max_tokens
         self.normalized = adapter.projector.shape.head == "l2"
+        self.item_modality = adapter.source.item_modality
 
     def encode(self, texts: Sequence[str], **options: Any) -> Vectors:
         return self.adapter.encode(list(texts), **options)
 
     def encode_layers(self, texts: Sequence[str], *, pooling: str = "mean") -> list[Vectors]:
         return self.adapter.source.encode_layers(texts, pooling=pooling)
+
+    def can(self, ability: str) -> bool:
+        return self.adapter.source.can(ability)
+
+    def encode_items(self, items: Sequence[Any], **options: Any) -> Vectors:
+        return self.adapter.encode_speech(items, **options)
+
+    def encode_item_layers(
+        self, items: Sequence[Any], *, pooling: str = "mean", **options: Any
+    ) -> list[Vectors]:
+        return self.adapter.source.encode_item_layers(items, pooling=pooling, **options)
 
     @cached_property
     def fingerprint(self) -> str:

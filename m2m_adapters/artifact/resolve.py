@@ -94,14 +94,28 @@ class NamedEncoder:
         self.need_items()
         return encode_items(self.model, items, **options)
 
+    def encode_speech(self, sounds: list[Any], **options: Any) -> Vectors:
+        """float32 ``[sounds, dim]``, checked: spoken sentences, by a source that takes them."""
+        from m2m_adapters.artifact.speech import need_speech
+        from m2m_adapters.models.items import encode_items
+
+        if self.kind == "adapter":
+            return self.adapter.encode_speech(sounds, **options)
+        need_speech(self.text, f"'{self.name}'")
+        return encode_items(self.text, sounds, **options)
+
     def encode_some_items(
-        self, items: list[str], *, skip_bad: bool = False
+        self, items: list[str], *, skip_bad: bool = False, speech: bool = False
     ) -> tuple[list[str], Vectors]:
-        """(items, their vectors); skip_bad: without those that cannot be read."""
+        """(items, their vectors); skip_bad: without those that cannot be read.
+
+        speech: the items are spoken sentences.
+        """
+        encode = self.encode_speech if speech else self.encode_items
         if not skip_bad:
-            return items, self.encode_items(items)
+            return items, encode(items)
         skipped: list[Any] = []
-        vectors = self.encode_items(items, on_error="skip", skipped=skipped)
+        vectors = encode(items, on_error="skip", skipped=skipped)
         bad = {one.index for one in skipped}
         return [item for index, item in enumerate(items) if index not in bad], vectors
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from m2m_adapters._internal.plugin_calls import distribution_of, failure, plugin_code
 from m2m_adapters.errors import AbilityMissing, PluginError, UserError
-from m2m_adapters.interfaces import ModalityModel, Vectors, normalize
+from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors, normalize
 from m2m_adapters.models.text_encoder import as_float32, described
 
 Prepared = TypeVar("Prepared")
@@ -130,11 +130,17 @@ class ItemTarget(ModalityModel):
         return as_layers(parts, range(len(parts)))
 
 
-def encode_items(model: ModalityModel, items: Sequence[Any], **options: Any) -> Vectors:
+def encode_items(
+    model: ModalityModel | TextEncoder, items: Sequence[Any], **options: Any
+) -> Vectors:
     """``model.encode_items(items)``, checked; an exception of a plugin's names the plugin.
 
-    A single path stands for a list of one.
+    model: a target, or a source that takes speech. A single path stands for a list of one.
     """
+    if isinstance(model, TextEncoder):
+        role, dim = "source", model.dim
+    else:
+        role, dim = "target", model.text.dim
     if isinstance(items, (str, bytes, Path)):
         items = [items]
     skipped = options.get("skipped")
@@ -145,13 +151,12 @@ def encode_items(model: ModalityModel, items: Sequence[Any], **options: Any) -> 
         vectors = model.encode_items(items, **options)
     left_out = {one.index for one in (skipped or [])[before:]}
     used = [index for index in range(len(items)) if index not in left_out]
-    rows = as_float32(vectors, (len(used), model.text.dim), model, "target", "items")
+    rows = as_float32(vectors, (len(used), dim), model, role, "items")
     finite = np.isfinite(rows).all(axis=1)
     if not finite.all():
         index = used[int(np.flatnonzero(~finite)[0])]
         raise UserError(
-            f"{described(model, 'target')} gave NaN or infinity for "
-            f"{item_name(items[index], index)}",
+            f"{described(model, role)} gave NaN or infinity for {item_name(items[index], index)}",
             "use precision fp32, or leave the item out",
         )
     return rows

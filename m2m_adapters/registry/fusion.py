@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from m2m_adapters._internal.plugin_calls import plugin_code
-from m2m_adapters.errors import UserError
+from m2m_adapters.errors import AbilityMissing, UserError
 from m2m_adapters.interfaces import (
+    SPEECH_SOURCES,
     TextEncoder,
     Vectors,
     at_precision,
@@ -51,6 +52,29 @@ class Fusion(TextEncoder):
             with plugin_code(part, "encode"):
                 rows = part.encode(texts, **options)
             columns.append(normalize(np.asarray(rows, np.float32)) * weight)
+        return np.concatenate(columns, axis=1).astype(np.float32, copy=False)
+
+    @property
+    def item_modality(self) -> str | None:  # type: ignore[override]
+        """What every part takes besides texts, if they agree."""
+        taken = {part.item_modality for part in self.parts}
+        return taken.pop() if len(taken) == 1 else None
+
+    def can(self, ability: str) -> bool:
+        return ability == "encode_items" and all(part.can(ability) for part in self.parts)
+
+    def encode_items(self, items: Sequence[Any], **options: Any) -> Vectors:
+        for part in self.parts:
+            if not part.can("encode_items"):
+                name = part.origin.name if part.origin else type(part).__name__
+                raise AbilityMissing(f"{name}, a part of this source, encodes texts only",
+                                     SPEECH_SOURCES)  # fmt: skip
+        columns = []
+        for part, weight in zip(self.parts, self.weights, strict=True):
+            with plugin_code(part, "encode_items"):
+                rows = part.encode_items(items, **options)
+            columns.append(normalize(np.asarray(rows, np.float32)) * weight)
+            options.pop("skipped", None)  # every part leaves out the same items; say it once
         return np.concatenate(columns, axis=1).astype(np.float32, copy=False)
 
     @cached_property

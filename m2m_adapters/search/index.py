@@ -194,7 +194,10 @@ class Index:
         def items(some: list[Any]) -> Vectors:
             return encode_items(self.target, some)
 
-        return combined(queries, texts, items, self.dim)
+        def speech(some: list[Any]) -> Vectors:
+            return self.queries(adapter, **options).encode_speech(some)
+
+        return combined(queries, texts, items, self.dim, speech)
 
     def nearest(
         self, vectors: Vectors, k: int, kept: Rows | None, names: Sequence[str]

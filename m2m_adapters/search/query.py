@@ -34,12 +34,14 @@ HELP = 'write texts joined by " + " or " - ", such as: 2:dog + snow - "people"'
 
 @dataclass(frozen=True)
 class Term:
-    """A text, an item (a path, bytes, ... as the target takes it) or a vector, and its weight."""
+    """A text, an item (a path, bytes, ... as the target takes it), a spoken sentence (a sound, for
+    the source of an adapter) or a vector; and its weight."""
 
     weight: float = 1.0
     text: str | None = None
     item: Any = None
     vector: Any = None
+    speech: Any = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,11 @@ class Query:
     def of_item(cls, item: Any) -> Query:
         """An image or a sound as the query."""
         return cls(item_name(item, 0), (Term(item=item),))
+
+    @classmethod
+    def of_speech(cls, sound: Any) -> Query:
+        """A spoken sentence as the query."""
+        return cls(item_name(sound, 0), (Term(speech=sound),))
 
 
 def parse(line: str) -> Query:
@@ -123,12 +130,20 @@ def combined(
     texts: Callable[[list[str]], Vectors],
     items: Callable[[list[Any]], Vectors],
     dim: int,
+    speech: Callable[[list[Any]], Vectors],
 ) -> Vectors:
     """float32 ``[n, dim]``: the weighted sums of the terms' directions, of length 1."""
-    spoken = list(dict.fromkeys(t.text for q in queries for t in q.terms if t.text is not None))
-    shown = [t.item for q in queries for t in q.terms if t.item is not None]
-    by_text = dict(zip(spoken, normalize(texts(spoken)))) if spoken else {}
-    by_item = {id(item): row for item, row in zip(shown, normalize(items(shown)))} if shown else {}
+    terms = [term for query in queries for term in query.terms]
+    written = list(dict.fromkeys(t.text for t in terms if t.text is not None))
+    by_text = dict(zip(written, normalize(texts(written)))) if written else {}
+    by_item: dict[int, Vectors] = {}
+    for encode, things in (
+        (items, [t.item for t in terms if t.item is not None]),
+        (speech, [t.speech for t in terms if t.speech is not None]),
+    ):
+        if things:
+            rows = normalize(encode(things))
+            by_item.update((id(thing), row) for thing, row in zip(things, rows, strict=True))
     out = np.zeros((len(queries), dim), np.float32)
     for row, query in enumerate(queries):
         if not any(term.weight > 0 for term in query.terms):
@@ -138,8 +153,8 @@ def combined(
         for term in query.terms:
             if term.text is not None:
                 vector = by_text[term.text]
-            elif term.item is not None:
-                vector = by_item[id(term.item)]
+            elif term.vector is None:
+                vector = by_item[id(term.item if term.item is not None else term.speech)]
             else:
                 vector = normalize(np.asarray(term.vector, np.float32).reshape(1, -1))[0]
             out[row] += term.weight * vector

@@ -8,8 +8,10 @@ from typing import Any, Protocol
 
 from m2m_adapters.artifact.adapter import Adapter
 from m2m_adapters.artifact.load import load_adapter
+from m2m_adapters.artifact.speech import need_speech
 from m2m_adapters.errors import AbilityMissing, UserError
 from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors, same_model
+from m2m_adapters.models.items import encode_items
 from m2m_adapters.models.text_encoder import embed
 from m2m_adapters.registry.names import known_names, load_target
 from m2m_adapters.search.format import TargetRecord
@@ -20,10 +22,13 @@ RECORDED_OPTIONS = ("precision", "revision")
 
 
 class Queries(Protocol):
-    """Encodes texts into the space of an index."""
+    """Encodes texts into the space of an index, and speech where its source takes it."""
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """float32 ``[n, dim]``."""
+
+    def encode_speech(self, files: Sequence[Any]) -> Vectors:
+        """float32 ``[n, dim]`` of spoken sentences."""
 
 
 class NativeQueries:
@@ -34,6 +39,10 @@ class NativeQueries:
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         return embed(self._text, list(texts), what="target")
+
+    def encode_speech(self, files: Sequence[Any]) -> Vectors:
+        need_speech(self._text, "of the target's own text tower")
+        return encode_items(self._text, list(files))
 
 
 def is_adapter(name: str | Path) -> bool:

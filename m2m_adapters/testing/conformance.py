@@ -99,10 +99,17 @@ class _Suite:
 
 
 class TextEncoderSuite(_Suite):
-    """What a :class:`~m2m_adapters.TextEncoder` promises. Implement ``make``."""
+    """What a :class:`~m2m_adapters.TextEncoder` promises. Implement ``make``.
+
+    For an encoder that takes speech implement ``speech`` too.
+    """
 
     def make(self) -> TextEncoder:
         raise NotImplementedError("return a fresh encoder")
+
+    def speech(self) -> list[Any]:
+        """At least three different sounds; unused when the encoder takes none."""
+        return []
 
     @pytest.fixture
     def encoder(self) -> TextEncoder:
@@ -155,6 +162,26 @@ class TextEncoderSuite(_Suite):
         assert isinstance(encoder.fingerprint, str) and encoder.fingerprint
         assert encoder.fingerprint == self.make().fingerprint
         assert encoder.space == Space(encoder.dim, encoder.normalized, encoder.fingerprint)
+
+    def test_items_or_an_honest_absence(self, encoder: TextEncoder) -> None:
+        assert not encoder.can("fly")
+        assert encoder.can("encode_items") == (encoder.item_modality is not None), (
+            "an encoder of items sets item_modality and implements encode_items, others neither"
+        )
+        if not encoder.can("encode_items"):
+            with pytest.raises(AbilityMissing):
+                encoder.encode_items(["anything"])
+            return
+        sounds = self.speech()
+        assert len(sounds) >= 3, "give at least three sounds in speech()"
+        vectors = encoder.encode_items(sounds)
+        _check_rows(vectors, len(sounds), encoder.dim, "encode_items(sounds)")
+        _check_empty(lambda: encoder.encode_items([]), encoder.dim, "encode_items([])")
+        if encoder.normalized:
+            np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3)
+        np.testing.assert_array_equal(vectors, encoder.encode_items(sounds))
+        alone = np.concatenate([encoder.encode_items([sound]) for sound in sounds[::-1]])
+        np.testing.assert_allclose(vectors, alone[::-1], atol=self.tolerance)
 
 
 class ModalityModelSuite(_Suite):

@@ -18,7 +18,10 @@ def _counts(parts: Iterable[str], dim: int) -> m2m.Vectors:
 
 
 class Letters(m2m.TextEncoder):
-    """Counts letters and letter pairs: all a source needs is `dim` and `encode`."""
+    """Counts letters and letter pairs: all a source needs is `dim` and `encode`.
+
+    A source that also takes speech sets `item_modality = "audio"` and adds `encode_items(sounds)`.
+    """
 
     dim = 128
 

@@ -5,7 +5,7 @@ from m2m_adapters.testing import ModalityModelSuite, TextEncoderSuite
 from {{package}}.models import Letters, Words
 
 
-class TestLetters(TextEncoderSuite):
+class TestLetters(TextEncoderSuite):  # a source that takes speech adds `speech`: three sounds
     def make(self):
         return Letters()
 
