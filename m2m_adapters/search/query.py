@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from m2m_adapters.errors import UserError
+from m2m_adapters.errors import AbilityMissing, UserError
 from m2m_adapters.interfaces import Vectors, normalize
 from m2m_adapters.models.items import item_name
 
@@ -130,9 +130,12 @@ def combined(
     texts: Callable[[list[str]], Vectors],
     items: Callable[[list[Any]], Vectors],
     dim: int,
-    speech: Callable[[list[Any]], Vectors],
+    speech: Callable[[list[Any]], Vectors] | None = None,
 ) -> Vectors:
-    """float32 ``[n, dim]``: the weighted sums of the terms' directions, of length 1."""
+    """float32 ``[n, dim]``: the weighted sums of the terms' directions, of length 1.
+
+    texts, items, speech: what encodes the terms of each kind; speech is needed for spoken ones.
+    """
     terms = [term for query in queries for term in query.terms]
     written = list(dict.fromkeys(t.text for t in terms if t.text is not None))
     by_text = dict(zip(written, normalize(texts(written)))) if written else {}
@@ -142,6 +145,8 @@ def combined(
         (speech, [t.speech for t in terms if t.speech is not None]),
     ):
         if things:
+            if encode is None:
+                raise AbilityMissing("spoken queries are not taken here", "write the query")
             rows = normalize(encode(things))
             by_item.update((id(thing), row) for thing, row in zip(things, rows, strict=True))
     out = np.zeros((len(queries), dim), np.float32)

@@ -6,6 +6,7 @@ that an ear trained on a few languages can write down what it hears in others.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 CLASSES = {
@@ -27,9 +28,8 @@ def coarse(pronunciation: str) -> list[int]:
     """eSpeak's IPA, ``_`` between phones -> class numbers; stress, length and tone are dropped."""
     found: list[int] = []
     last = 0
-    for phone in unicodedata.normalize("NFD", pronunciation).replace(" ", "_").split("_"):
-        if phone.startswith("("):  # a switch of language, such as (en)
-            continue
+    without_switches = re.sub(r"\([a-z-]+\)", "_", pronunciation)  # to another language: (en)
+    for phone in unicodedata.normalize("NFD", without_switches).replace(" ", "_").split("_"):
         bare = "".join(c for c in phone if c not in "ˈˌː" and not c.isdigit())
         for spelling in sorted(_SPELLINGS, key=len, reverse=True):
             bare = bare.replace(spelling, _SPELLINGS[spelling])
