@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +30,15 @@ class Opened:
     def ask(self, script: str) -> Any:
         """The value of a JavaScript expression, or of a function, in the page."""
         return self.page.evaluate(script)
+
+    def until(self, script: str, argument: Any = None, *, seconds: float = 20) -> None:
+        """Wait until an expression is true. (Playwright's own way needs eval in the page, which a
+        content security policy forbids.)"""
+        end = time.monotonic() + seconds
+        while not self.page.evaluate(script, argument):
+            if time.monotonic() > end:
+                pytest.fail(f"never true: {script}")
+            self.page.wait_for_timeout(40)
 
     @property
     def overflow(self) -> int:
@@ -70,25 +81,82 @@ def open_page(chromium: Any) -> Iterator[OpenPage]:
     contexts = []
 
     def opened(path: Path, *, width: int = 1280, dark: bool = False) -> Opened:
-        context = chromium.new_context(
-            viewport={"width": width, "height": 900},
-            color_scheme="dark" if dark else "light",
-            offline=True,  # a page must hold everything it shows
-        )
-        contexts.append(context)
-        seen = Opened(context.new_page())
-        seen.page.on(
-            "console",
-            lambda line: seen.complaints.append(line.text) if line.type == "error" else None,
-        )
-        seen.page.on("pageerror", lambda error: seen.complaints.append(str(error)))
-        seen.page.on("dialog", lambda dialog: (seen.complaints.append("dialog"), dialog.dismiss()))
+        # Offline: a page must hold everything it shows.
+        contexts.append(_context(chromium, width, dark, offline=True))
+        seen = _watched(contexts[-1].new_page())
         seen.page.goto(path.resolve().as_uri())
         return seen
 
     yield opened
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def open_address(chromium: Any) -> Iterator[OpenPage]:
+    """Opens a page of a server: ``open_address(url, width=1280, dark=False)``.
+
+    A request to any other server is refused, and counts as a complaint. script: runs before those
+    of the page.
+    """
+    contexts = []
+
+    def opened(
+        url: str, *, width: int = 1280, dark: bool = False, script: str = "", **options: Any
+    ) -> Opened:
+        contexts.append(_context(chromium, width, dark, **options))
+        seen = _watched(contexts[-1].new_page())
+        if script:
+            seen.page.add_init_script(script)
+        origin = "/".join(url.split("/", 3)[:3]) + "/"
+
+        def guard(route: Any) -> None:
+            if route.request.url.startswith((origin, "blob:", "data:")):
+                return route.continue_()
+            seen.complaints.append(f"asks {route.request.url}")
+            return route.abort()
+
+        seen.page.route("**/*", guard)
+        seen.page.goto(url)
+        return seen
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+def _context(chromium: Any, width: int, dark: bool, **options: Any) -> Any:
+    scheme = "dark" if dark else "light"
+    return chromium.new_context(
+        viewport={"width": width, "height": 900}, color_scheme=scheme, **options
+    )
+
+
+def _watched(page: Any) -> Opened:
+    seen = Opened(page)
+    page.on(
+        "console",
+        lambda line: seen.complaints.append(line.text) if line.type == "error" else None,
+    )
+    page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+    page.on("dialog", lambda dialog: (seen.complaints.append("dialog"), dialog.dismiss()))
+    return seen
+
+
+def serious_findings(page: Any) -> list[str]:
+    """What axe finds at the page that keeps people from using it, in its words."""
+    package = importlib.util.find_spec("axe_playwright_python")
+    if package is None or package.origin is None:
+        if os.environ.get("CI"):
+            pytest.fail("the Python package axe-playwright-python is not installed")
+        pytest.skip("the Python package axe-playwright-python is not installed")
+    page.evaluate((Path(package.origin).parent / "axe.min.js").read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run()")
+    return [
+        f"{one['id']}: {one['help']} ({'; '.join(node['html'][:120] for node in one['nodes'][:3])})"
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
 
 
 def check_page(open_page: OpenPage, path: Path) -> None:

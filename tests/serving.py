@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import base64
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +83,26 @@ def held(*indexes: Any) -> Holdings:
 
 def data_address(path: Path, kind: str = "image/png") -> str:
     return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+@contextmanager
+def running(*arguments: str, key: str = "") -> Iterator[str]:
+    """The address of ``m2m serve`` with these arguments, a process of its own on a free port."""
+    environment = {**os.environ, "M2M_API_KEY": key, "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "m2m_cli.main", "serve", *arguments, "--port", "0"]
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stderr is not None
+    try:
+        line = process.stdout.readline()
+        assert line.startswith("Serving at "), process.stderr.read()
+        yield line.split()[-1]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            _, said = process.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    assert process.returncode == 0 and "Traceback" not in said, said

