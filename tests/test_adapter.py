@@ -36,6 +36,23 @@ def test_round_trip(adapter: m2m.Adapter, folder: Path) -> None:
     assert [p.name for p in folder.parent.iterdir()] == ["adapter"]
 
 
+@pytest.mark.parametrize("weight", [3e38, -3e38, 1e30])
+def test_weights_that_overflow_are_never_vectors_of_zeros(folder: Path, weight: float) -> None:
+    import hashlib
+
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    path = folder / "adapter.safetensors"
+    tensors = load_file(path)
+    save_file({k: torch.full_like(v, weight) for k, v in tensors.items()}, path)
+    raw = path.read_bytes()
+    change_record(folder, lambda record: record["weights"].update(
+        sha256=hashlib.sha256(raw).hexdigest(), bytes=len(raw)))  # fmt: skip
+    with pytest.raises(UserError, match="to NaN, infinity or zero; its weights are damaged"):
+        m2m.load_adapter(folder).encode(SENTENCES[:3])
+
+
 def test_texts_and_items_meet(folder: Path) -> None:
     loaded = m2m.load_adapter(folder)
     scores = loaded.similarity(loaded.encode(SENTENCES[:20]), loaded.encode_items(SENTENCES[:20]))

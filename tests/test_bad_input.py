@@ -63,6 +63,16 @@ BAD = [
     (ALIGN + " --loss 1e300*structure", "not finite"),
     (ALIGN + " --recipe paper --epochs 1 --lr 1e30", "lower --lr"),
     (ALIGN + " --lr 0", "lr"),
+    (ALIGN + " --grid weight_decay=-1", "weight_decay must be zero or more"),
+    (ALIGN + " --grid ridge=0.01 --grid ridge=0.1", "ridge=0.01,0.1"),
+    (ALIGN + " --recipe paper --hidden 1000000 --layers 3", "fewer or narrower layers"),
+    ("cache prune --cache {d}/nothing --max-size inf", "'inf' is not a size"),
+    ("cache prune --cache {d}/nothing --max-size=-1", "'-1' is not a size"),
+    ("cache prune --cache {d}/nothing --older-than nan", "--older-than"),
+    ("evaluate {d}/adapter -b {d}/bytes.jsonl", "row 1: the item's bytes are str"),
+    ("evaluate {d}/adapter -b {d}/surrogate.jsonl", "lone surrogate"),
+    ("evaluate {d}/adapter -b {d}/latin1.parquet", "not a readable parquet file"),
+    ("generate {d}/adapter hi --option seed=1 --out {d}/x", "use --seed"),
     (ALIGN + " --epochs=-3", "epochs"),
     ("align -s toy-source -t toy-target --texts {d}/good.txt --out {d}/good.txt", "is a file"),
     ("align -s toy-source -t toy-target --texts {d}/good.txt --out {d}", "other things"),
@@ -99,6 +109,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (d / "bad.jsonl").write_text('"fine"\n{oops\n')
     (d / "two.csv").write_text("id,lang\n1,de\n")
     (d / "bad.parquet").write_bytes(b"PAR1nothing")
+    row = {"item": {"bytes": "s"}, "language": "en", "caption": "x"}
+    (d / "bytes.jsonl").write_text(json.dumps(row))
+    (d / "surrogate.jsonl").write_text(json.dumps({**row, "item": "a.png", "caption": "\ud800"}))
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    cells = pa.array([b"caf\xe9"]).view(pa.string())
+    pq.write_table(pa.table({"item": ["a.png"], "caption": cells}), d / "latin1.parquet")
     (d / "nothing").mkdir()
     m2m.align("toy-source", "toy-target", sentences, recipe="closed-form",
               progress=False).save(d / "adapter")  # fmt: skip
@@ -179,6 +197,15 @@ def test_paths_the_system_refuses_are_one_line(
     lines = capfd.readouterr().err.strip().splitlines()
     assert exit_.value.code == 2, lines
     assert lines[-1].startswith("m2m: ") and not any("Traceback" in line for line in lines)
+
+
+@pytest.mark.parametrize("variables", [{"WORLD_SIZE": "abc", "RANK": "0"},
+                                       {"WORLD_SIZE": "2", "RANK": "x"}])  # fmt: skip
+def test_what_a_launcher_sets_must_be_numbers(variables: dict[str, str], tmp_path: Path) -> None:
+    done = run_m2m(*f"align -s toy-source -t toy-target --texts toy-sentences --out {tmp_path}/a"
+                   .split(), **variables)  # fmt: skip
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+    assert "the environment variable" in done.stderr and "torchrun" in done.stderr
 
 
 def test_debug_shows_the_traceback() -> None:

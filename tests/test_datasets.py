@@ -278,6 +278,26 @@ def test_own_tables(kind: str, tmp_path: Path) -> None:
     assert load_benchmark("table", data=path).digest == found.digest
 
 
+@pytest.mark.parametrize("modality", ["image", "video"])
+@pytest.mark.parametrize("absolute", [False, True])
+def test_a_table_cannot_name_files_outside_its_folder(
+    modality: str, absolute: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suffix = "png" if modality == "image" else "npy"
+    touch(tmp_path, [f"secret.{suffix}"])
+    touch(tmp_path / "mine" / "in", [f"a.{suffix}"])
+    secret = str(tmp_path / f"secret.{suffix}") if absolute else f"../secret.{suffix}"
+    write(tmp_path / "mine" / "captions.csv", [
+        "item,language,caption", f"in/../in/a.{suffix},en,a dog", f"{secret},en,a cat"])  # fmt: skip
+    with pytest.raises(UserError, match=r"1 of 2 items of 'mine' are not in"):
+        load_benchmark(str(tmp_path / "mine"), modality=modality)
+    monkeypatch.chdir(tmp_path / "mine")
+    with pytest.raises(UserError, match=r"1 of 2 items of 'mine' are not in"):
+        load_benchmark(".", modality=modality)
+    found = load_benchmark("captions.csv", modality=modality, allow_missing=True)
+    assert [Path(str(item)).name for item in found.items] == [f"a.{suffix}"]
+
+
 def test_own_items_of_another_kind(tmp_path: Path) -> None:
     """Where items are not files the target takes their names."""
     write(tmp_path / "captions.csv", ["item,language,caption", "a red dog,de,ein roter Hund"])

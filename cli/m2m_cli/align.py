@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from m2m_adapters._internal.spelling import counted
 from m2m_cli.align_pairs import FILES, PAIRS, SOURCE_NAME, TARGET_NAME, align_pairs, require
 from m2m_cli.failures import StoppedEarly
 from m2m_cli.options import COMPILE, DEVICE, FETCH, JSON, PRECISION, TRUST
-from m2m_cli.output import counted, print_json, table
+from m2m_cli.output import print_json, table
 
 if TYPE_CHECKING:
     from m2m_adapters.alignment.sweep import Tried
@@ -213,7 +214,7 @@ def closing_table(adapter: Adapter, out: Path) -> str:
         ("of them held out", f"{held.sentences:,}"),
         (
             "dropped",
-            f"{corpus.empty_dropped:,} empty, {corpus.duplicates_dropped:,} duplicates",
+            f"{corpus.empty_dropped:,} empty, {counted(corpus.duplicates_dropped, 'duplicate')}",
         ),
         ("held-out loss", f"{held.loss:.5f} ({recipe.loss})"),
         ("held-out top-1", f"{share(held.top1)} (before: {share(held.top1_before)})"),

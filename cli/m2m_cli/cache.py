@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from m2m_adapters._internal.spelling import counted
 from m2m_cli.options import JSON
 from m2m_cli.output import print_json, table
 
@@ -99,7 +100,7 @@ def add(
         rows, new = add_to_store(dataset, Store(folder))
         told.append({"dataset": dataset, "rows": rows, "new": new})
         if not json:
-            typer.echo(f"{dataset}: {rows:,} rows, {new:,} of them new")
+            typer.echo(f"{dataset}: {counted(rows, 'row')}, {new:,} of them new")
     if json:
         print_json(told)
 
@@ -143,6 +144,8 @@ def prune(
 
     if max_size is None and older_than is None:
         raise UserError("nothing says what to drop", "give --max-size or --older-than")
+    if older_than is not None and not older_than >= 0:
+        raise UserError(f"--older-than must be zero days or more, not {older_than}")
     freed = Store(folder).prune(
         max_bytes=None if max_size is None else bytes_of(max_size), older_than_days=older_than
     )
@@ -160,9 +163,12 @@ def bytes_of(written: str) -> int:
     text = written.strip().upper().removesuffix("B").removesuffix("I")
     unit = units.get(text[-1:], 0)
     try:
-        return int(float(text[:-1] if unit else text) * (1 << unit))
-    except ValueError as error:
-        raise UserError(f"'{written}' is not a size", "write 500M or 20G") from error
+        size = int(float(text[:-1] if unit else text) * (1 << unit))
+    except (ValueError, OverflowError):  # OverflowError: infinity
+        size = -1
+    if size < 0:
+        raise UserError(f"'{written}' is not a size", "write 500M or 20G")
+    return size
 
 
 def size_told(size: int) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from m2m_adapters._internal.spelling import counted
 from m2m_cli.options import COMPILE, DEVICE, JSON, PRECISION, SKIP_BAD, TRUST
 from m2m_cli.output import print_json
 
@@ -70,6 +71,6 @@ def embed(
     if done.tokens:
         rate += f", {done.tokens / done.seconds:,.0f} tokens/s"
     typer.echo(
-        f"{done.rows:,} vectors of dimension {done.dim} in {done.out} "
+        f"{counted(done.rows, 'vector')} of dimension {done.dim} in {done.out} "
         f"({done.encoded:,} encoded now, {done.seconds:.1f} s{rate})"
     )

@@ -9,8 +9,9 @@ from typing import Any
 
 import typer
 
+from m2m_adapters._internal.spelling import counted
 from m2m_cli.options import DEVICE, JSON, SKIP_BAD, TRUST
-from m2m_cli.output import counted, print_json, reserved_stdout, stdout
+from m2m_cli.output import print_json, reserved_stdout, stdout
 
 
 def encode(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from m2m_adapters._internal.spelling import counted
 from m2m_cli.output import table
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def results_table(found: Evaluation) -> str:
 
     header, rows = rows_of(found, codes=True, back=(1, 5, 10))
     bench = found.benchmark
-    head = f"{bench.name}: {len(bench.items):,} items, protocol {found.protocol}\n"
+    head = f"{bench.name}: {counted(len(bench.items), 'item')}, protocol {found.protocol}\n"
     trust = [titled(one) for one in trust_tables(found)] if found.trust else []
     return "\n".join([head + table(rows, header), *trust])
 

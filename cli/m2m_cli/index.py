@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from m2m_adapters._internal.spelling import counted
 from m2m_cli.options import DEVICE, JSON, TRUST
 from m2m_cli.output import print_json
 
@@ -144,7 +145,7 @@ def report(built: Any, json: bool) -> None:
         how = f"recall@{engine.recall.k} {engine.recall.at:.3f} at nprobe {engine.nprobe}"
     typer.echo(
         f"{record.items:,} {record.target.modality} items ({counts or 'none'}{bad}) in "
-        f"{built.folder}: {record.rows:,} vectors, {how}, {changes.seconds:.1f} s"
+        f"{built.folder}: {counted(record.rows, 'vector')}, {how}, {changes.seconds:.1f} s"
     )
 
 

@@ -92,8 +92,3 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return printable(" ".join(str(value).split()))
-
-
-def counted(number: int, one: str, many: str | None = None) -> str:
-    """``1 sentence``, ``2,000 sentences``."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"

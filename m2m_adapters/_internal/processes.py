@@ -25,12 +25,24 @@ PATIENCE = timedelta(days=1)
 
 def launched() -> bool:
     """Whether this process was started together with others."""
-    return "RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
+    return "RANK" in os.environ and _number("WORLD_SIZE", 1) > 1 and _number("RANK", 0) >= 0
 
 
 def is_first() -> bool:
     """Whether this process is the one that writes and speaks."""
-    return not launched() or os.environ["RANK"] == "0"
+    return not launched() or _number("RANK", 0) == 0
+
+
+def _number(variable: str, default: int) -> int:
+    """An environment variable that a launcher sets."""
+    value = os.environ.get(variable, str(default))
+    try:
+        return int(value)
+    except ValueError:
+        raise UserError(
+            f"the environment variable {variable} is '{value}', not a number",
+            "unset it, or start the processes with torchrun or `accelerate launch`",
+        ) from None
 
 
 class Team:
@@ -74,6 +86,8 @@ class Launched(Team):
             )
         from accelerate import PartialState
 
+        for variable in ("LOCAL_RANK", "MASTER_PORT"):
+            _number(variable, 0)
         on_cpu = device == "cpu" or not torch.cuda.is_available()
         state = PartialState(cpu=on_cpu, timeout=PATIENCE)
         self.rank, self.size = state.process_index, state.num_processes

@@ -1,4 +1,4 @@
-"""Suggest the name that was probably meant."""
+"""Words of messages: the name that was probably meant, one or several."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ def did_you_mean(name: str, known: list[str]) -> str:
     lower = {k.lower(): k for k in known}
     near = difflib.get_close_matches(name.lower(), list(lower), n=3, cutoff=0.5)
     return f" (did you mean {' or '.join(repr(lower[n]) for n in near)}?)" if near else ""
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """``1 sentence``, ``2,000 sentences``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def refuse_typos(options: Iterable[str], known: Iterable[str], where: str) -> None:

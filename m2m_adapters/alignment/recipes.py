@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import asdict, dataclass, fields, replace
+from math import inf
 from typing import Any
 
 from m2m_adapters.errors import UnknownName, UserError
@@ -120,9 +121,7 @@ def recipe(name: str, **changes: Any) -> Recipe:
             )
     changed = {k: v for k, v in changes.items() if v is not None}
     chosen = replace(RECIPES[name], **changed)
-    for key in ("lr", "batch_size", "epochs", "layers"):
-        if not getattr(chosen, key) > 0:
-            raise UserError(f"{key} must be above zero, not {getattr(chosen, key)}")
+    _check_numbers(chosen)
     if chosen.precision not in PRECISIONS:
         raise UserError(
             f"'{chosen.precision}' is not a precision to refine in",
@@ -139,6 +138,16 @@ def recipe(name: str, **changes: Any) -> Recipe:
         raise UserError("Procrustes is a closed form", "use it with --recipe closed-form or auto")
     _warn_of_unused(RECIPES[name], changed)
     return chosen
+
+
+def _check_numbers(chosen: Recipe) -> None:
+    for key in ("lr", "batch_size", "epochs", "layers"):
+        if not getattr(chosen, key) > 0:
+            raise UserError(f"{key} must be above zero, not {getattr(chosen, key)}")
+    for key in ("weight_decay", "warmup_steps", "patience", "least_gain"):
+        value = getattr(chosen, key)
+        if value is not None and not 0 <= value < inf:
+            raise UserError(f"{key} must be zero or more, not {value}")
 
 
 def _warn_of_unused(named: Recipe, changed: dict[str, Any]) -> None:

@@ -49,7 +49,7 @@ def sweep(
     The two models are loaded once and every text is encoded once. Ranked by held-out top-1,
     which means the same under every loss; ties by the loss.
     """
-    axes = dict(parse_axis(written) for written in grid)
+    axes = parse_grid(grid)
     options = model_options or {}
     for kind, given in (("source", source), ("target", target)):
         if isinstance(given, str):
@@ -71,6 +71,18 @@ def sweep(
         )
         tried.append(Tried(values, adapter))
     return sorted(tried, key=lambda one: (-one.figures["top-1"], one.figures["loss"]))
+
+
+def parse_grid(grid: Sequence[str]) -> dict[str, list[Any]]:
+    """Name -> values of every axis; each value once."""
+    axes: dict[str, list[Any]] = {}
+    for written in grid:
+        name, values = parse_axis(written)
+        if name in axes:
+            both = ",".join(str(value) for value in [*axes[name], *values])
+            raise UserError(f"the grid has two axes of '{name}'", f"write {name}={both}")
+        axes[name] = list(dict.fromkeys(values))
+    return axes
 
 
 def parse_axis(written: str) -> tuple[str, list[Any]]:

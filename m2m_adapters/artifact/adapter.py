@@ -171,7 +171,18 @@ class Adapter:
         rows = self.projector.checked(rows)
         if self.record.source.normalize:
             rows = normalize(cast("Vectors", rows))  # never said of token states
-        return self.projector.encode(rows)
+        vectors = self.projector.encode(rows)
+        # Weights near the end of fp32 overflow: to infinity, and behind a norm to zeros.
+        lost = np.asarray(~np.isfinite(vectors).all(axis=1))
+        if isinstance(rows, np.ndarray):
+            lost = lost | (rows.any(axis=1) & ~vectors.any(axis=1))
+        if lost.any():
+            raise UserError(
+                f"the adapter maps {int(lost.sum()):,} of {len(lost):,} texts to NaN, infinity or "
+                "zero",
+                "its weights are damaged or of a fit that diverged; align again",
+            )
+        return vectors
 
     def encode(self, texts: str | Sequence[str], **options: Any) -> Vectors:
         """Texts in any language of the source -> float32 ``[n, dim]`` in the target's space."""

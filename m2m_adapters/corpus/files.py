@@ -150,6 +150,17 @@ def text_lines(path: Path) -> list[str]:
         return [line for _, line in _decoded(stream, str(path))]
 
 
+def check_unicode(text: str, where: str) -> None:
+    """Refuse text that no file can hold, as JSON escapes can write it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UserError(
+            f"{where} holds a lone surrogate, which is not valid Unicode",
+            "decode the text correctly first",
+        ) from None
+
+
 def read_stdin(column: str | None = None) -> Iterator[str]:
     """Sentences from standard input: lines, or json lines when a column is asked for."""
     kind = ".jsonl" if column else ".txt"

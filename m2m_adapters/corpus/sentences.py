@@ -14,7 +14,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from m2m_adapters.corpus.files import expand, is_glob, names_a_file, read_file, read_stdin
+from m2m_adapters.corpus.files import (
+    check_unicode,
+    expand,
+    is_glob,
+    names_a_file,
+    read_file,
+    read_stdin,
+)
 from m2m_adapters.corpus.origins import CorpusOrigin
 from m2m_adapters.corpus.published import SOURCES, fetched_folder, published_corpora
 from m2m_adapters.corpus.tables import EnglishRows
@@ -263,13 +270,7 @@ def _is_name(text: str) -> bool:
 
 
 def _checked(text: str, where: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise UserError(
-            f"{where} holds a lone surrogate, which is not valid Unicode",
-            "decode the text correctly first",
-        ) from None
+    check_unicode(text, where)
     return clean(text)
 
 

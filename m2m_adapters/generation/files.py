@@ -13,7 +13,7 @@ import time
 import unicodedata
 import wave
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 
 KEY = "m2m"
 """The PNG text chunk that holds the record, as one line of JSON."""
+
+
+RESERVED = frozenset(
+    ("texts", "vectors", "steps", "guidance", "size", "seed", "num_images", "negative",
+     "batch_size")
+)  # fmt: skip
+"""Arguments of ``Adapter.generate`` and of a target's ``generate`` that are set here."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,14 @@ class Wanted:
     num_images: int = 1
     negative: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if taken := sorted(RESERVED & set(self.options)):
+            known = [f.name for f in fields(self)]
+            raise UserError(
+                f"'{taken[0]}' cannot be passed to the pipeline as an option of its own",
+                f"use --{taken[0].replace('_', '-')}" if taken[0] in known else "leave it out",
+            )
 
     def decisive(self) -> dict[str, Any]:
         """What decides the pixels besides prompt and seed."""

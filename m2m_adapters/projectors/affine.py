@@ -16,6 +16,8 @@ from m2m_adapters.projectors.protocol import AffineStep, Projector, Scalar
 from m2m_adapters.projectors.rows import Rows, TokenStates
 
 HEADS = ("l2", "layernorm", "none")
+MOST_PARAMETERS = 1 << 30
+"""4 GiB of fp32; published projectors have about a million."""
 ACTIVATIONS = {"none": nn.Identity, "relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
 
 
@@ -91,6 +93,11 @@ class AffineProjector(Projector):
 
     def __init__(self, shape: AffineShape) -> None:
         super().__init__()
+        if (size := sum(i * o for i, o in shape.widths())) > MOST_PARAMETERS:
+            raise UserError(
+                f"a projector of {size:,} weights is more than the {MOST_PARAMETERS:,} it may have",
+                "use fewer or narrower layers (hidden=768)",
+            )
         self.shape = shape
         self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in shape.widths())
         self.activation = ACTIVATIONS[shape.activation]()

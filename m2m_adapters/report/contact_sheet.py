@@ -6,6 +6,7 @@ A page (``.html``) leaves the letters to the browser, which knows every script. 
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -72,6 +73,8 @@ def _picture(pictures: list[tuple[str, Any]], columns: int) -> Any:
     from PIL import Image, ImageDraw
 
     fonts = _fonts()
+    # One font for all labels where there is one, else one for each.
+    common = next((f for f in fonts if _covers(f, "…".join(label for label, _ in pictures))), None)
     rows = -(-len(pictures) // columns)
     height = CELL + 2 * LETTER + GAP
     sheet = Image.new("RGB", (columns * (CELL + GAP) + GAP, rows * (height + GAP) + GAP), "white")
@@ -82,19 +85,39 @@ def _picture(pictures: list[tuple[str, Any]], columns: int) -> Any:
         scale = CELL / max(image.size)
         how = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS
         sheet.paste(image.resize([max(1, round(s * scale)) for s in image.size], how), (x, y))
-        font = _font_for(label, fonts)
+        font = common or _font_for(label, fonts)
         for line, words in enumerate(_two_lines(label, font)):
-            pen.text((x, y + CELL + 2 + line * (LETTER + 2)), words, fill="black", font=font)
+            indent = CELL - font.getlength(words) if _right_to_left(label) else 0
+            place = (x + indent, y + CELL + 2 + line * (LETTER + 2))
+            pen.text(place, words, fill="black", font=font)
     return sheet
 
 
 def _two_lines(label: str, font: Any) -> list[str]:
-    lines = [""]
-    for letter in label:
-        if font.getlength(lines[-1] + letter) > CELL:
-            lines.append("")
-        lines[-1] += letter
-    return lines if len(lines) <= 2 else [lines[0], lines[1][:-1] + "…"]
+    """The label in at most two lines, broken between words; only overlong words are cut."""
+    lines: list[str] = []
+    for word in label.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and font.getlength(longer) <= CELL:
+            lines[-1] = longer
+            continue
+        lines.append("")
+        for letter in word:
+            if lines[-1] and font.getlength(lines[-1] + letter) > CELL:
+                lines.append("")
+            lines[-1] += letter
+    if len(lines) <= 2:
+        return lines
+    last = lines[1]
+    while last and font.getlength(last + "…") > CELL:
+        last = last[:-1]
+    return [lines[0], last.rstrip() + "…"]
+
+
+def _right_to_left(label: str) -> bool:
+    """By the first letter that has a direction, as browsers do."""
+    strong = (unicodedata.bidirectional(letter) for letter in label)
+    return next((d for d in strong if d in ("L", "R", "AL")), "L") != "L"
 
 
 def _fonts() -> list[Any]:
@@ -111,12 +134,16 @@ def _fonts() -> list[Any]:
     return found
 
 
+def _covers(font: Any, label: str) -> bool:
+    # What a font lacks it draws as it draws a code point that nobody may assign.
+    unknown = bytes(font.getmask("\uffff"))
+    letters = {letter for letter in label if not letter.isspace()}
+    return all(bytes(font.getmask(letter)) != unknown for letter in letters)
+
+
 def _font_for(label: str, fonts: list[Any]) -> Any:
     for font in fonts:
-        # What a font lacks it draws as it draws a code point that nobody may assign.
-        unknown = bytes(font.getmask("\uffff"))
-        letters = {letter for letter in label if not letter.isspace()}
-        if all(bytes(font.getmask(letter)) != unknown for letter in letters):
+        if _covers(font, label):
             return font
     raise UserError(
         f"no font on this machine has every letter of '{label[:40]}'",

@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from m2m_adapters._internal.languages import language
+from m2m_adapters._internal.spelling import counted
 from m2m_adapters.evaluation.generator_evaluation import GeneratorEvaluation
 from m2m_adapters.evaluation.prompts import REFERENCE
 from m2m_adapters.report import charts
@@ -52,8 +53,9 @@ def rows_of(found: GeneratorEvaluation) -> tuple[list[str], list[list[str]]]:
 
 
 def caption_of(found: GeneratorEvaluation) -> str:
+    prompts = counted(len(found.benchmark), "prompt")
     return (
-        f"{found.adapter['name']} on {found.benchmark.name}: {len(found.benchmark):,} prompts in "
+        f"{found.adapter['name']} on {found.benchmark.name}: {prompts} in "
         f"{len(found.benchmark.languages)} languages, judged by {' and '.join(found.judges)}; in "
         "percent (cosines times 100), 95% bootstrap intervals over prompts."
     )

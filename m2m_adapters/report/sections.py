@@ -8,6 +8,7 @@ from html import escape
 import numpy as np
 
 from m2m_adapters._internal.languages import language
+from m2m_adapters._internal.spelling import counted
 from m2m_adapters.artifact.record import Record
 from m2m_adapters.evaluation.scoring import Evaluation
 from m2m_adapters.interfaces import Vectors, normalize
@@ -38,8 +39,8 @@ def results(found: Evaluation) -> str:
     )
     return (
         html_table(header, rows, strong=sums)
-        + f'<p class="note">{len(found.benchmark.items):,} items, text to item unless said, '
-        f"protocol {escape(found.protocol)}; ties count against; intervals by bootstrap over "
+        + f'<p class="note">{counted(len(found.benchmark.items), "item")}, text to item unless '
+        f"said, protocol {escape(found.protocol)}; ties count against; intervals by bootstrap over "
         f"items. {agree}</p>" + (f'<ul class="note">{notes}</ul>' if notes else "")
     )
 
@@ -205,4 +206,4 @@ def left_out(found: Evaluation) -> str:
     listed = "".join(f"<li>{escape(line)}</li>" for line in lines[:LISTED])
     if len(lines) > LISTED:
         listed += f"<li>and {len(lines) - LISTED:,} more</li>"
-    return f"<h3>Left out: {len(lines):,} items</h3><ul class='note'>{listed}</ul>"
+    return f"<h3>Left out: {counted(len(lines), 'item')}</h3><ul class='note'>{listed}</ul>"

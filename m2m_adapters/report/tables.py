@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from m2m_adapters._internal.languages import language
+from m2m_adapters._internal.spelling import counted
 from m2m_adapters.artifact.markdown import plain
 from m2m_adapters.evaluation.scoring import Evaluation
 from m2m_adapters.report.trust_tables import trust_tables
@@ -49,8 +50,9 @@ def caption_of(found: Evaluation) -> str:
     bench = found.benchmark
     absent = len(bench.missing) + len(bench.unreadable)
     left_out = f" ({absent:,} more left out: missing or unreadable)" if absent else ""
+    items = counted(len(bench.items), "item")
     return (
-        f"{found.adapter['name']} on {bench.name}: {len(bench.items):,} items{left_out}, text to "
+        f"{found.adapter['name']} on {bench.name}: {items}{left_out}, text to "
         f"item unless said, protocol {found.protocol}, ties count against, 95% bootstrap "
         "intervals over items."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +31,7 @@ class Items:
         for name in names:
             for folder in self._folders:
                 path = folder / name
-                if is_file(path):
+                if lies_in(folder, path) and is_file(path):
                     return path
         for name in names:
             base = Path(name).name
@@ -51,11 +52,16 @@ class Items:
         return found
 
 
+def lies_in(folder: Path, path: Path) -> bool:
+    """Whether a path stays in the folder as it is written, so that a table names nothing else."""
+    return Path(os.path.abspath(path)).is_relative_to(os.path.abspath(folder))
+
+
 def is_file(path: Path) -> bool:
     """Whether it is a file; names that no file can have (overlong ones) are not."""
     try:
         return path.is_file()
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 

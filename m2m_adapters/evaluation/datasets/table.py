@@ -15,9 +15,10 @@ from typing import NamedTuple
 from m2m_adapters._internal.languages import is_known
 from m2m_adapters._internal.media import SUFFIXES
 from m2m_adapters.artifact.record import Json
+from m2m_adapters.corpus.files import check_unicode
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.benchmark import Benchmark, Item
-from m2m_adapters.evaluation.datasets.assemble import Items, Row, assemble, below, is_file
+from m2m_adapters.evaluation.datasets.assemble import Items, Row, assemble, below, is_file, lies_in
 from m2m_adapters.evaluation.datasets.table_files import KINDS, records
 
 ITEM = ("item", "file_name", "filename", "file", "path", "image", "audio", "image_name",
@@ -81,8 +82,15 @@ def _located(
         files = Items(folders, kind)
         return {k: v if v is not None else files.find(k) for k, v in media.items()}
     # Of another modality: a file beside the table, else the name is what the target takes.
-    beside = {k: next((f / k for f in folders if is_file(f / k)), k) for k in media}
-    return {k: v if v is not None else beside[k] for k, v in media.items()}
+    return {k: v if v is not None else _beside(k, folders) for k, v in media.items()}
+
+
+def _beside(name: str, folders: list[Path]) -> Item | None:
+    """The file of that name, None if it lies elsewhere, and the name itself if there is none."""
+    path = next((f / name for f in folders if is_file(f / name)), None)
+    if path is None:
+        return name
+    return path if any(lies_in(f, path) for f in folders) else None
 
 
 def has_table(place: Path) -> bool:
@@ -166,6 +174,7 @@ def _texts(value: object, where: str) -> Iterator[str]:
             raise UserError(
                 f"{where}: a caption is {type(text).__name__}, not text", "correct the row"
             )
+        check_unicode(text, f"{where}: a caption")
         yield text
 
 
@@ -202,6 +211,11 @@ def is_text(value: object) -> bool:
 def _item(value: object, record: Json, where: str) -> tuple[str, Item | None]:
     if isinstance(value, dict):  # as the hub's parquet files hold pictures and sounds
         inside = value.get("bytes")
+        if inside is not None and not isinstance(inside, bytes):
+            raise UserError(
+                f"{where}: the item's bytes are {type(inside).__name__}",
+                "store them in a binary column of a parquet file, or name a file",
+            )
         name = next(
             (record[n] for n in ("image_name", "audio_name", "file_name") if record.get(n)),
             value.get("path"),
@@ -213,6 +227,7 @@ def _item(value: object, record: Json, where: str) -> tuple[str, Item | None]:
         return str(name), inside
     if value is None or not str(value).strip():
         raise UserError(f"{where}: the item has no name", "fill it in or drop the row")
+    check_unicode(str(value), f"{where}: the item's name")
     return str(value).strip(), None
 
 

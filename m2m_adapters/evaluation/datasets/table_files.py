@@ -73,7 +73,7 @@ def _parquet(path: Path) -> Iterator[Json]:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=64):
                 yield from batch.to_pylist()
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(
             f"{path}: not a readable parquet file ({reason})", "write it again"

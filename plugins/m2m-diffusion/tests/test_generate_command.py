@@ -163,3 +163,44 @@ def test_a_sheet_as_a_picture_says_when_no_font_has_the_letters(tmp_path):
     with pytest.raises(UserError, match="no font on this machine"):
         write_sheet(tmp_path / "t.png", [("\U00016fe4\ue123", grey)])
     assert not (tmp_path / "t.png").exists()
+
+
+def test_labels_of_a_sheet_are_broken_between_words():
+    from m2m_adapters.report.contact_sheet import CELL, _fonts, _right_to_left, _two_lines
+
+    font = _fonts()[0]
+    words = "ein kleiner roter Kreis über einem großen blauen Dreieck und noch viel mehr"
+    for label in (words, "a red circle above a blue square", "one", "Donaudampfschiff" * 9):
+        lines = _two_lines(label, font)
+        assert 1 <= len(lines) <= 2 and all(font.getlength(line) <= CELL for line in lines)
+        shown = " ".join(lines).removesuffix("…").split()
+        assert len(shown) < 3 or shown[:-1] == label.split()[: len(shown) - 1]
+    assert _two_lines("a red circle above a square", font)[0].split() == [
+        "a",
+        "red",
+        "circle",
+        "above",
+        "a",
+    ]
+    assert _right_to_left("دائرة حمراء") and _right_to_left("3 עיגול") and not _right_to_left("3 a")
+
+
+def test_a_sheet_is_written_in_one_font(monkeypatch, tmp_path):
+    from m2m_adapters.report import contact_sheet
+
+    class Plain:
+        """A font that lacks umlauts."""
+
+    plain, full = Plain(), contact_sheet._fonts()[0]
+    used = []
+    monkeypatch.setattr(contact_sheet, "_fonts", lambda: [plain, full])
+    monkeypatch.setattr(
+        contact_sheet, "_covers", lambda font, label: font is full or label.isascii()
+    )
+    lines = contact_sheet._two_lines
+    monkeypatch.setattr(
+        contact_sheet, "_two_lines", lambda label, font: used.append(font) or lines(label, full)
+    )
+    grey = Image.new("RGB", (8, 8), "grey")
+    write_sheet(tmp_path / "s.png", [("plain", grey), ("grün", grey)])
+    assert used == [full, full]
