@@ -42,10 +42,87 @@ def test_answers_are_those_of_a_plain_product(world: Path) -> None:
     items = adapter.encode_items([str(path) for path in paths])
     for text in ("ein rotes Quadrat", "赤い四角", "مربع أحمر"):
         scores = items @ adapter.encode([text])[0]
+        hits = index.search(text, 5, bank=False)
+        assert [hit.score for hit in hits] == pytest.approx(np.sort(scores)[::-1][:5], abs=2e-3)
+        scores += adapter.item_bias(items)
         hits = index.search(text, 5)
         assert [hit.score for hit in hits] == pytest.approx(np.sort(scores)[::-1][:5], abs=2e-3)
         native = index.search(text, 5, adapter="native")
         assert len(native) == 5
+
+
+def test_the_bank_corrects_texts_of_its_adapter_only(world: Path) -> None:
+    import numpy as np
+
+    from m2m_adapters.search.query import Query, Term
+
+    index, adapter = m2m.load_index(world / "index"), m2m.load_adapter(world / "adapter")
+    assert adapter.bank is not None
+    text = Query.of_text("ein Kreis")
+    item = Query.of_item(str(world / "photos" / "07.png"))
+    both = Query("both", (*text.terms, Term(item=str(world / "photos" / "07.png"))))
+    biases = index.biases([text, item, both])
+    assert biases[0] is not None and biases[1:] == [None, None]
+    assert index.biases([text], "native") == [None]
+    stored = index.engine.vectors(np.arange(60))
+    assert np.allclose(biases[0], adapter.item_bias(stored), atol=1e-6)
+    plain = index.search([item, both], 3, bank=False)
+    assert [list(hits) for hits in index.search([item, both], 3)] == [list(hits) for hits in plain]
+    loaded = m2m.load_adapter(world / "adapter")
+    loaded.bank = None
+    assert index.biases([text], loaded) == [None]
+
+
+def test_a_bias_is_kept_for_each_generation(world: Path, tmp_path: Path) -> None:
+    import shutil
+
+    import numpy as np
+
+    from m2m_adapters.search.bias import Biases
+
+    photos = tmp_path / "photos"
+    shutil.copytree(world / "photos", photos)
+    index = m2m.build_index(str(world / "adapter"), photos, tmp_path / "index")
+    (kept,) = (tmp_path / "index" / "biases").iterdir()
+    assert kept.name.startswith("000001-") and np.load(kept).shape == (60,)
+    (photos / "07.png").unlink()
+    index = m2m.build_index(str(world / "adapter"), photos, tmp_path / "index")
+    (kept,) = (tmp_path / "index" / "biases").iterdir()
+    assert kept.name.startswith("000002-") and np.load(kept).shape == (59,)
+    kept.write_bytes(b"damaged")
+    bank = m2m.load_adapter(world / "adapter").bank
+    assert bank is not None
+    again = Biases(tmp_path / "index", "000002", index.engine, index.dim).of(bank)
+    assert len(again) == 59 and np.array_equal(again, np.load(kept))
+    (tmp_path / "file").write_bytes(b"")  # nothing can be kept inside a file
+    assert np.array_equal(Biases(tmp_path / "file", "1", index.engine, index.dim).of(bank), again)
+
+
+@pytest.mark.parametrize("kept", [None, 300, 5])
+def test_a_bias_gives_the_best_of_all_rows(kept: int | None) -> None:
+    """Also where the best by score alone are far from the best after the bias."""
+    import numpy as np
+
+    from m2m_adapters.search import faiss_files
+    from m2m_adapters.search.bias import search_with
+    from m2m_adapters.search.engine import FaissEngine
+
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(3000, 8)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    bias = random.normal(size=3000).astype(np.float32)
+    flat = faiss_files.flat(8)
+    flat.add(rows)
+    engine = FaissEngine(flat)
+    chosen = None if kept is None else np.sort(random.choice(3000, kept, replace=False))
+    scores, found = search_with(engine, rows[:20], 10, chosen, bias)
+    every = engine.vectors(np.arange(3000))
+    wanted = rows[:20] @ every.T + bias
+    if chosen is not None:
+        wanted[:, np.setdiff1d(np.arange(3000), chosen)] = -np.inf
+    best = np.sort(wanted, 1)[:, ::-1][:, :10]
+    assert np.allclose(scores, best, atol=1e-3)
+    assert ((found < 0) == np.isinf(best)).all()
 
 
 def test_a_query_loads_no_item_tower(world: Path) -> None:

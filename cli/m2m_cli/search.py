@@ -44,6 +44,9 @@ def search(
     literal: bool = typer.Option(
         False, "--literal", help="Take queries as they are, without sums and differences."
     ),
+    bank: bool = typer.Option(
+        True, "--bank/--no-bank", help="Let the adapter's English bank correct the scores."
+    ),
     page: Path | None = typer.Option(None, "--page", help="Write a contact sheet (.html)."),
     device: str = DEVICE,
     trust_remote_code: bool = TRUST,
@@ -64,7 +67,7 @@ def search(
     wanted = _wanted(queries or [], item or [], speech or [], literal)
     indexes = [load_index(folder) for folder in [index, *(also or [])]]
     answers = search_several(
-        indexes, wanted, k, where=where, adapters=adapter or [],
+        indexes, wanted, k, where=where, adapters=adapter or [], bank=bank,
         device=device, trust_remote_code=trust_remote_code,
     )  # fmt: skip
     if page is not None:

@@ -70,6 +70,7 @@ def build_index(
         if old is not None:
             old.close()
     index = load_index(place, target=model)
+    index.keep_bias()
     seconds = time.perf_counter() - began
     index.changes = replace(changes, encoded=encoded, seconds=seconds)
     return index

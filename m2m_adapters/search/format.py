@@ -6,6 +6,7 @@
       index.json              names the current generation; replaced by one rename
       generations/000003/     files that never change: items.sqlite, flat.faiss, ivf.faiss
       media.sqlite            thumbnails and peaks by digest of the file
+      biases/                 of items, one file for each adapter that has asked
       work/                   batches encoded by a run that has not finished
 """
 
@@ -25,6 +26,7 @@ RECORD = "index.json"
 GENERATIONS = "generations"
 WORK = "work"
 MEDIA = "media.sqlite"
+BIASES = "biases"
 LOCK = ".lock"
 ITEMS, FLAT, IVF = "items.sqlite", "flat.faiss", "ivf.faiss"
 FORMAT = 1
@@ -161,7 +163,7 @@ def check_place(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file, not a folder", "choose another folder for the index")
     held = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
-    others = sorted(held - {RECORD, GENERATIONS, WORK, MEDIA, f"{MEDIA}-journal", LOCK})
+    others = sorted(held - {RECORD, GENERATIONS, WORK, MEDIA, BIASES, f"{MEDIA}-journal", LOCK})
     others = [name for name in others if not name.startswith(f".{RECORD}.")]
     if others and RECORD not in held:
         raise UserError(

@@ -13,7 +13,7 @@ import filelock
 
 from m2m_adapters._internal.files import parent_folder
 from m2m_adapters.errors import UserError
-from m2m_adapters.search import faiss_files, lists, metadata
+from m2m_adapters.search import bias, faiss_files, lists, metadata
 from m2m_adapters.search.faiss_files import Codes
 from m2m_adapters.search.format import (
     FLAT,
@@ -99,6 +99,7 @@ def write(folder: Path, content: Content) -> IndexRecord:
     _flush(place)
     write_record(folder, record)
     _sweep(folder, name)
+    bias.sweep(folder, name)
     return record
 
 

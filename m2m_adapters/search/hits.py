@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class Hit:
     """One answer.
 
-    score: cosine to the query (plus the item's bias where the index has one). start, end: seconds
-    of the window of a long sound; None for a whole item. index: the folder of its index. number:
-    of the item in this generation of the index.
+    score: cosine to the query, plus the item's bias where the adapter has an English bank. start,
+    end: seconds of the window of a long sound; None for a whole item. index: the folder of its
+    index. number: of the item in this generation of the index.
     """
 
     score: float

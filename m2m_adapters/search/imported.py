@@ -18,7 +18,7 @@ import numpy as np
 
 from m2m_adapters._internal.progress import Progress, Update, progress_for
 from m2m_adapters.errors import UserError
-from m2m_adapters.interfaces import ModalityModel, Vectors
+from m2m_adapters.interfaces import ModalityModel, Vectors, same_model
 from m2m_adapters.search import faiss_files, generation, lists
 from m2m_adapters.search.compare import Comparison
 from m2m_adapters.search.facts import MAX_SECONDS, facts
@@ -86,6 +86,7 @@ def import_index(
             generation.write(place, run.content(update, adapter, lists_from))
         run.close()
     index = load_index(place, target=model)
+    index.keep_bias()
     index.changes = Changes(
         new=index.record.items, bad=run.bad, seconds=time.perf_counter() - began
     )
@@ -97,13 +98,13 @@ def _check_place(place: Path, target: TargetRecord) -> None:
     if not (place / RECORD).is_file():
         return
     record = read_record(place)
-    if record.origin is None or record.target.fingerprint != target.fingerprint:
+    if record.origin is None or not same_model(record.target.fingerprint, target.fingerprint):
         what = "of files" if record.origin is None else f"of '{record.target.name}'"
         raise UserError(f"{place} is an index {what}", "import into a new folder")
 
 
 def _check_encoder(source: Source, target: TargetRecord) -> None:
-    if source.fingerprint is not None and source.fingerprint != target.fingerprint:
+    if source.fingerprint is not None and not same_model(source.fingerprint, target.fingerprint):
         raise UserError(
             f"{source.place} was made by another encoder ({source.fingerprint}, the target's is "
             f"{target.fingerprint})",

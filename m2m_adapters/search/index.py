@@ -15,6 +15,7 @@ from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import ModalityModel, Vectors
 from m2m_adapters.models.items import encode_items
 from m2m_adapters.search import towers
+from m2m_adapters.search.bias import Biases
 from m2m_adapters.search.engine import Engine, FaissEngine, Rows
 from m2m_adapters.search.faiss_files import Codes, as_codes
 from m2m_adapters.search.format import (
@@ -27,10 +28,11 @@ from m2m_adapters.search.format import (
     described,
     read_record,
 )
-from m2m_adapters.search.hits import Hit, Hits
+from m2m_adapters.search.hits import Hits
 from m2m_adapters.search.media import Media, Preview
 from m2m_adapters.search.metadata import Bad, Item, Metadata
 from m2m_adapters.search.query import Query, combined, parse
+from m2m_adapters.search.ranking import ranked
 from m2m_adapters.search.where import compile_where
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ class Index:
         self.media = Media(folder / MEDIA)
         self._target: ModalityModel | None = None
         self._adapters: dict[Any, towers.Queries] = {}
+        self._biases = Biases(folder, record.generation, engine, record.target.dim)
         self._filters: OrderedDict[str, Rows] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -157,6 +160,7 @@ class Index:
         *,
         where: str | None = None,
         adapter: Adapter | str | Path | None = None,
+        bank: bool = True,
         **options: Any,
     ) -> Hits | list[Hits]:
         """The ``k`` best items for each query; for a single query one :class:`Hits`.
@@ -164,8 +168,9 @@ class Index:
         queries: texts in any language that the adapter reads, with sums and differences
         (``"beach - people"``, ``"2:dog + snow"``), :class:`Query` objects, or float32
         ``[n, dim]``. where: a filter on metadata (docs/search.md). adapter: one to the index's
-        target, or ``"native"`` for the target's own text tower. options: ``device``, ... for
-        the models.
+        target, or ``"native"`` for the target's own text tower. bank: the adapter's English
+        bank, if it has one, corrects the scores of texts. options: ``device``, ... for the
+        models.
         """
         if k < 1:
             raise UserError(f"k is {k}", "ask for at least one item")
@@ -177,7 +182,8 @@ class Index:
         wanted = [queries] if isinstance(queries, (str, Query)) else list(queries)
         parsed = [parse(one) if isinstance(one, str) else one for one in wanted]
         vectors = self.encode(parsed, adapter, **options)
-        answers = self.nearest(vectors, k, kept, [query.name for query in parsed])
+        biases = self.biases(parsed, adapter, **options) if bank else None
+        answers = self.nearest(vectors, k, kept, [query.name for query in parsed], biases)
         return answers[0] if single else answers
 
     def encode(
@@ -199,34 +205,42 @@ class Index:
 
         return combined(queries, texts, items, self.dim, speech)
 
-    def nearest(
-        self, vectors: Vectors, k: int, kept: Rows | None, names: Sequence[str]
-    ) -> list[Hits]:
-        """Answers to vectors; of a sound with several windows only the best counts."""
-        rows = self._checked(vectors)
-        wanted = k if self.record.rows == self.record.items else 4 * k
-        while True:
-            scores, found = self.engine.search(rows, wanted, kept)
-            about = self.metadata.at(np.unique(found[found >= 0]).tolist())
-            answers = [self._hits(name, s, r, about, k) for name, s, r in zip(names, scores, found)]
-            enough = all(len(answer) >= k for answer in answers)
-            if enough or wanted == k or wanted >= self.engine.rows or (found < 0).any():
-                return answers
-            wanted = min(4 * wanted, self.engine.rows)
+    def biases(
+        self,
+        queries: Sequence[Query],
+        adapter: Adapter | str | Path | None = None,
+        **options: Any,
+    ) -> list[Vectors | None]:
+        """For each query what is added to the rows' scores: float32 ``[rows]``, or None.
 
-    def _hits(self, name: str, scores: Any, rows: Any, about: Any, k: int) -> Hits:
-        hits: dict[int, Hit] = {}
-        for score, row in zip(scores.tolist(), rows.tolist()):
-            if row < 0 or row not in about:
-                continue
-            part, item = about[row]
-            if part.item not in hits:
-                hits[part.item] = Hit(
-                    score, item, row, part.start, part.end, str(self.folder), part.item
-                )
-            if len(hits) == k:
-                break
-        return Hits(name, list(hits.values()), {str(self.folder): self})
+        Queries of texts alone that an adapter with an English bank encodes have a bias. An index
+        that was built with an ``ItemBias`` has its correction already.
+        """
+        bias = None
+        if self.record.bias is None and any(query.of_texts for query in queries):
+            bank = getattr(self.queries(adapter, **options), "bank", None)
+            bias = self._biases.of(bank) if bank is not None else None
+        return [bias if query.of_texts else None for query in queries]
+
+    def keep_bias(self) -> None:
+        """Compute the item bias of the recorded adapter now, so that no query waits for it."""
+        if self.record.adapter:
+            try:
+                self.biases([Query.of_text("all")])
+            except UserError:  # the adapter is elsewhere by now; who names it gets its bias then
+                pass
+
+    def nearest(
+        self,
+        vectors: Vectors,
+        k: int,
+        kept: Rows | None,
+        names: Sequence[str],
+        biases: Sequence[Vectors | None] | None = None,
+    ) -> list[Hits]:
+        """Answers to vectors. biases: as :meth:`biases` gives them; none without."""
+        rows = self._checked(vectors)
+        return ranked(self, rows, k, kept, names, biases or [None] * len(rows))
 
     def _checked(self, vectors: Vectors) -> Vectors:
         array: Vectors = np.asarray(vectors, dtype=np.float32)

@@ -51,6 +51,11 @@ class Query:
     name: str
     terms: tuple[Term, ...]
 
+    @property
+    def of_texts(self) -> bool:
+        """Whether every term is a text."""
+        return all(term.text is not None for term in self.terms)
+
     @classmethod
     def of_text(cls, text: str) -> Query:
         """``text`` as it is, whatever signs it holds."""

@@ -24,17 +24,24 @@ def search_several(
     *,
     where: str | None = None,
     adapters: Sequence[Adapter | str] = (),
+    bank: bool = True,
     **options: Any,
 ) -> list[Hits]:
     """The ``k`` best items over all indexes, for each query.
 
     adapters: each serves the indexes whose target it leads to; one that serves none is refused.
+    bank: adapters' English banks, where they have one, correct the scores of texts.
     Scores of one target can be compared, so its indexes are merged by score; answers of
     different targets take turns.
     """
     chosen = _served(indexes, adapters, options)
     vectors = [index.encode(queries, adapter, **options) for index, adapter in zip(indexes, chosen)]
-    return nearest_in(indexes, vectors, k, [query.name for query in queries], where=where)
+    biases = [
+        index.biases(queries, adapter, **options) if bank else None
+        for index, adapter in zip(indexes, chosen)
+    ]
+    names = [query.name for query in queries]
+    return nearest_in(indexes, vectors, k, names, where=where, biases=biases)
 
 
 def nearest_in(
@@ -44,14 +51,16 @@ def nearest_in(
     names: Sequence[str],
     *,
     where: str | None = None,
+    biases: Sequence[Sequence[Vectors | None] | None] | None = None,
 ) -> list[Hits]:
     """The ``k`` best items over all indexes for queries that are vectors already.
 
-    vectors: for each index, float32 ``[len(names), dim]`` in the space of its target.
+    vectors: for each index, float32 ``[len(names), dim]`` in the space of its target. biases: for
+    each index, as :meth:`Index.biases` gives them.
     """
     groups: dict[str, list[list[Hits]]] = {}
-    for index, rows in zip(indexes, vectors):
-        found = index.nearest(rows, k, index.rows_where(where), names)
+    for index, rows, bias in zip(indexes, vectors, biases or [None] * len(indexes)):
+        found = index.nearest(rows, k, index.rows_where(where), names, bias)
         groups.setdefault(without_precision(index.record.target.fingerprint), []).append(found)
     by_folder = {str(index.folder): index for index in indexes}
     answers = []

@@ -1,0 +1,73 @@
+"""From the rows that an engine returns to answers: one hit for each item."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from m2m_adapters.interfaces import Vectors
+from m2m_adapters.search import bias as item_bias
+from m2m_adapters.search.engine import Rows
+from m2m_adapters.search.hits import Hit, Hits
+
+if TYPE_CHECKING:
+    from m2m_adapters.search.index import Index
+
+
+def ranked(
+    index: Index,
+    vectors: Vectors,
+    k: int,
+    kept: Rows | None,
+    names: Sequence[str],
+    biases: Sequence[Vectors | None],
+) -> list[Hits]:
+    """Answers to vectors of the engine's width; queries of the same bias are asked together."""
+    groups: dict[int, list[int]] = {}
+    for at, bias in enumerate(biases):
+        groups.setdefault(id(bias), []).append(at)
+    answers: dict[int, Hits] = {}
+    for group in groups.values():
+        asked = [names[at] for at in group]
+        found = _of_one_bias(index, vectors[group], k, kept, asked, biases[group[0]])
+        answers.update(zip(group, found))
+    return [answers[at] for at in range(len(vectors))]
+
+
+def _of_one_bias(
+    index: Index,
+    vectors: Vectors,
+    k: int,
+    kept: Rows | None,
+    names: Sequence[str],
+    bias: Vectors | None,
+) -> list[Hits]:
+    """Of a sound with several windows only the best counts, so more rows may be needed."""
+    wanted = k if index.record.rows == index.record.items else 4 * k
+    while True:
+        if bias is None:
+            scores, found = index.engine.search(vectors, wanted, kept)
+        else:
+            scores, found = item_bias.search_with(index.engine, vectors, wanted, kept, bias)
+        about = index.metadata.at(np.unique(found[found >= 0]).tolist())
+        answers = [_hits(index, *one, about, k) for one in zip(names, scores, found)]
+        enough = all(len(answer) >= k for answer in answers)
+        if enough or wanted == k or wanted >= index.engine.rows or (found < 0).any():
+            return answers
+        wanted = min(4 * wanted, index.engine.rows)
+
+
+def _hits(index: Index, name: str, scores: Any, rows: Any, about: Any, k: int) -> Hits:
+    folder = str(index.folder)
+    hits: dict[int, Hit] = {}
+    for score, row in zip(scores.tolist(), rows.tolist()):
+        if row < 0 or row not in about:
+            continue
+        part, item = about[row]
+        if part.item not in hits:
+            hits[part.item] = Hit(score, item, row, part.start, part.end, folder, part.item)
+        if len(hits) == k:
+            break
+    return Hits(name, list(hits.values()), {folder: index})
