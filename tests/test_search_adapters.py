@@ -173,3 +173,21 @@ def test_sounds_by_their_windows(tmp_path: Path) -> None:
     hits = index.search("a low tone", 8)
     assert len(hits) == 8 and {hit.start for hit in hits} <= {0.0, 2.0}
     assert index.preview(hits[0].item).peaks and "<svg" in hits._repr_html_()
+
+
+def test_a_server_corrects_as_the_index_does(world: Path) -> None:
+    pytest.importorskip("starlette")
+    from m2m_adapters.search.query import Query
+    from m2m_adapters.serve.holdings import open_holdings
+    from m2m_adapters.serve.work import SearchJob, answer
+
+    holdings = open_holdings([world / "index"], [world / "adapter"])
+    holdings.warm_up()
+    (held,) = holdings.indexes.values()
+    query = Query.of_text("ein Kreis")
+    jobs = [SearchJob([held], [side], [query], 5, None) for side in (held.space.default, "native")]
+    found = answer(jobs)
+    for hits, adapter in zip(found, (None, "native")):
+        wanted = held.index.search([query], 5, adapter=adapter)[0]
+        assert [hit.path for hit in hits] == [hit.path for hit in wanted]
+        assert [h.score for h in hits] == pytest.approx([h.score for h in wanted], abs=1e-5)

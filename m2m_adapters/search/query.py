@@ -53,8 +53,8 @@ class Query:
 
     @property
     def of_texts(self) -> bool:
-        """Whether every term is a text."""
-        return all(term.text is not None for term in self.terms)
+        """Whether every term is a text, written or spoken."""
+        return all(term.text is not None or term.speech is not None for term in self.terms)
 
     @classmethod
     def of_text(cls, text: str) -> Query:
@@ -143,31 +143,36 @@ def combined(
     """
     terms = [term for query in queries for term in query.terms]
     written = list(dict.fromkeys(t.text for t in terms if t.text is not None))
-    by_text = dict(zip(written, normalize(texts(written)))) if written else {}
-    by_item: dict[int, Vectors] = {}
-    for encode, things in (
-        (items, [t.item for t in terms if t.item is not None]),
-        (speech, [t.speech for t in terms if t.speech is not None]),
-    ):
-        if things:
-            if encode is None:
-                raise AbilityMissing("spoken queries are not taken here", "write the query")
-            rows = normalize(encode(things))
-            by_item.update((id(thing), row) for thing, row in zip(things, rows, strict=True))
+    directions: dict[Any, Vectors] = {}
+    if written:
+        directions.update(zip(written, normalize(texts(written))))
+    if shown := [t.item for t in terms if t.item is not None]:
+        directions.update(zip(map(id, shown), normalize(items(shown))))
+    if spoken := [t.speech for t in terms if t.speech is not None]:
+        if speech is None:
+            raise AbilityMissing("spoken queries are not taken here", "write the query")
+        directions.update(zip(map(id, spoken), normalize(speech(spoken))))
     out = np.zeros((len(queries), dim), np.float32)
     for row, query in enumerate(queries):
-        if not any(term.weight > 0 for term in query.terms):
-            raise UserError(
-                f"'{_short(query.name)}' only takes away", "name something to look for as well"
-            )
-        for term in query.terms:
-            if term.text is not None:
-                vector = by_text[term.text]
-            elif term.vector is None:
-                vector = by_item[id(term.item if term.item is not None else term.speech)]
-            else:
-                vector = normalize(np.asarray(term.vector, np.float32).reshape(1, -1))[0]
-            out[row] += term.weight * vector
-        if np.linalg.norm(out[row]) < 1e-3:
-            raise UserError(f"the terms of '{_short(query.name)}' cancel out", "change the weights")
+        out[row] = _sum(query, directions, dim)
     return normalize(out)
+
+
+def _sum(query: Query, directions: dict[Any, Vectors], dim: int) -> Vectors:
+    """float32 ``[dim]``. directions: of texts, and of items and speech by their ``id``."""
+    if not any(term.weight > 0 for term in query.terms):
+        raise UserError(
+            f"'{_short(query.name)}' only takes away", "name something to look for as well"
+        )
+    total = np.zeros(dim, np.float32)
+    for term in query.terms:
+        if term.vector is not None:
+            direction = normalize(np.asarray(term.vector, np.float32).reshape(1, -1))[0]
+        elif term.text is not None:
+            direction = directions[term.text]
+        else:
+            direction = directions[id(term.item if term.item is not None else term.speech)]
+        total += term.weight * direction
+    if np.linalg.norm(total) < 1e-3:
+        raise UserError(f"the terms of '{_short(query.name)}' cancel out", "change the weights")
+    return total

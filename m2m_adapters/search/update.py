@@ -82,6 +82,7 @@ class Update:
         self._journal = Journal(place / WORK, json.dumps(about))
         self._media = Media(place / MEDIA, write=True)
         self._pending = [f for f in self._files if not self._same(f, retry_bad)]
+        self._unchanged = {f.path for f in self._files} - {f.path for f in self._pending}
 
     def _same(self, file: File, retry_bad: bool) -> bool:
         """Whether the generation before holds the file as it is now."""
@@ -158,14 +159,10 @@ class Update:
 
     def _bad(self) -> dict[str, Bad]:
         """Of earlier runs where nothing changed, and of this one."""
-        there = {file.path: file for file in self._files}
-        pending = {file.path for file in self._pending}
-        kept = {
-            path: one for path, one in self._held.bad.items()
-            if path not in pending and (path in there or not scan.below(path, self._roots))
-        }  # fmt: skip
+        there = {file.path: file for file in self._pending}
+        kept = {path: one for path, one in self._held.bad.items() if self._stays(path)}
         for one in self._journal.bad():
-            if one.path in pending and there[one.path] == File(one.path, one.size, one.mtime_ns):
+            if there.get(one.path) == File(one.path, one.size, one.mtime_ns):
                 kept[one.path] = one
         return kept
 
@@ -173,16 +170,12 @@ class Update:
         self, bad: dict[str, Bad]
     ) -> tuple[list[Item], dict[str, list[tuple[int, float | None, float | None]]]]:
         """Items sorted by path, and by digest (old row or -1, start, end) of each window."""
-        there = {file.path: file for file in self._files}
-        pending = {file.path for file in self._pending}
-        chosen = {
-            path: item for path, item in self._held.items.items()
-            if path not in pending and (path in there or not scan.below(path, self._roots))
-        }  # fmt: skip
+        chosen = {path: item for path, item in self._held.items.items() if self._stays(path)}
         sources = dict(self._held.windows)
+        there = {file.path: file for file in self._pending}
         for item in self._journal.items():
             file = File(item.path, item.size, item.mtime_ns)
-            if item.path not in pending or there[item.path] != file or item.path in bad:
+            if there.get(item.path) != file or item.path in bad:
                 continue
             if item.digest not in sources:
                 windows = self._journal.windows(item.digest)
@@ -194,6 +187,10 @@ class Update:
                 ]
             chosen[item.path] = item
         return [chosen[path] for path in sorted(chosen)], sources
+
+    def _stays(self, path: str) -> bool:
+        """Whether what the generation before holds of this path is still so."""
+        return path in self._unchanged or not scan.below(path, self._roots)
 
     def _codes(self, places: list[tuple[str, int, float | None]]) -> Iterator[Codes]:
         """fp16 rows: old ones as they are, new ones from the journal, with their bias."""

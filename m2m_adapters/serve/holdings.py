@@ -17,6 +17,7 @@ from m2m_adapters.interfaces import ModalityModel, Vectors, normalize
 from m2m_adapters.models.items import encode_items
 from m2m_adapters.models.text_encoder import embed
 from m2m_adapters.search.index import Index, load_index
+from m2m_adapters.search.query import Query
 from m2m_adapters.search.towers import NATIVE, load_recorded
 
 FOLDERS = 500
@@ -162,6 +163,9 @@ class Holdings:
         for space in self.spaces:
             if space.adapters:
                 space.encode_texts(space.default, ["warm up"])
+        for held in self.indexes.values():
+            for adapter in held.space.adapters.values():
+                held.index.biases([Query.of_text("warm up")], adapter)
 
     def close(self) -> None:
         for held in self.indexes.values():

@@ -15,6 +15,7 @@ from m2m_adapters.interfaces import Vectors
 from m2m_adapters.search.hits import Hits
 from m2m_adapters.search.query import Query, combined
 from m2m_adapters.search.several import nearest_in
+from m2m_adapters.search.towers import NATIVE
 from m2m_adapters.serve.holdings import Held, Space
 
 Side = tuple[int, str]
@@ -129,30 +130,33 @@ def _wanted(job: TextsJob | SearchJob) -> list[tuple[Space, str, Sequence[str]]]
 def _searched(jobs: Sequence[Any], encoded: _Encoded) -> list[Hits | M2MError]:
     """Searches in the same indexes with the same k and filter."""
     answers: list[Any] = [_attempt(_query_vectors, job, encoded) for job in jobs]
-    good = [at for at, vectors in enumerate(answers) if not isinstance(vectors, M2MError)]
+    good = [at for at, asked in enumerate(answers) if not isinstance(asked, M2MError)]
     if not good:
         return answers
     first = jobs[0]
-    stacked = [np.stack([answers[at][place] for at in good]) for place in range(len(first.indexes))]
+    places = range(len(first.indexes))
+    stacked = [np.stack([answers[at][0][place] for at in good]) for place in places]
+    biases = [[answers[at][1][place] for at in good] for place in places]
     names = [jobs[at].queries[0].name for at in good]
     indexes = [held.index for held in first.indexes]
-    found = _attempt(nearest_in, indexes, stacked, first.k, names, where=first.where)
+    found = _attempt(nearest_in, indexes, stacked, first.k, names, where=first.where, biases=biases)
     for place, at in enumerate(good):
         answers[at] = found if isinstance(found, M2MError) else found[place]
     return answers
 
 
-def _query_vectors(job: SearchJob, encoded: _Encoded) -> list[Vectors]:
-    """The vector of a query for each of its indexes."""
+def _query_vectors(job: SearchJob, encoded: _Encoded) -> tuple[list[Vectors], list[Vectors | None]]:
+    """For each index of a query its vector, and the bias of the rows."""
     known: dict[Side, Vectors] = {}
-    vectors = []
+    vectors, biases = [], []
     for held, adapter, query in zip(job.indexes, job.sides, job.queries):
         side = (id(held.space), adapter)
         if side not in known:
             texts = partial(encoded.vectors, held.space, adapter)
             known[side] = combined([query], texts, _no_items, held.space.dim)[0]
         vectors.append(known[side])
-    return vectors
+        biases += held.index.biases([query], held.space.adapters.get(adapter, NATIVE))
+    return vectors, biases
 
 
 def _no_items(items: list[Any]) -> Vectors:
