@@ -5,7 +5,7 @@ VENV := .venv
 # That share the tests; each computes in one thread.
 PROCESSES ?= 2
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
-PLUGINS := sentence-transformers clip open-clip clap diffusion tiny api
+PLUGINS := sentence-transformers clip open-clip clap diffusion speech tiny api
 PLUGIN_PATHS := $(foreach p,$(PLUGINS),-e plugins/m2m-$(p))
 
 .PHONY: demo test lint docs release zoo
