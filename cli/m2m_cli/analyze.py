@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from m2m_cli.options import DEVICE, JSON, TRUST
 from m2m_cli.output import print_json, table
+
+if TYPE_CHECKING:
+    from m2m_adapters.analysis.study import Study
 
 
 def analyze(
@@ -61,13 +65,13 @@ def analyze(
 
     for path in report or ():
         check_format(path)
-    chosen = [name.strip() for name in measures.split(",") if name.strip()]
+    chosen = _listed(measures)
     named = resolve_encoder(model, device=device, trust_remote_code=trust_remote_code or None)
     check(named, study, chosen, pooling)
     texts = parallel_data(
         None if benchmark is None else load_benchmark(benchmark, data=data),
         parallel,
-        languages=[tag.strip() for tag in langs.split(",")] if langs else None,
+        languages=_listed(langs or "") or None,
         limit=limit,
         seed=seed,
     )
@@ -80,10 +84,19 @@ def analyze(
     if json:
         print_json(found.to_dict())
         return
+    typer.echo(_shown(found))
+    for path in report or ():
+        typer.echo(f"{path} written", err=True)
+
+
+def _listed(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]
+
+
+def _shown(found: Study) -> str:
+    """The study as a table, what it says, and its warnings."""
     header = list(found.rows[0])
     lines = [f"{found.model} on {found.data}: {found.question}", ""]
     lines += [table([[row[key] for key in header] for row in found.rows], header), ""]
     lines += [*found.findings, *(f"note: {warning}" for warning in found.warnings)]
-    typer.echo("\n".join(lines))
-    for path in report or ():
-        typer.echo(f"{path} written", err=True)
+    return "\n".join(lines)

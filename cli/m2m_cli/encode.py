@@ -59,7 +59,7 @@ def encode(
     )
     if speech and (texts or file or items):
         raise UserError("--speech stands alone", "give texts or items in a call of their own")
-    rows = [str(path) for path in speech] if speech else _rows(texts, file)
+    rows = [str(path) for path in speech or ()] or _rows(texts, file)
     with reserved_stdout():
         if items or speech:
             rows, vectors = model.encode_some_items(rows, skip_bad=skip_bad, speech=bool(speech))
@@ -68,20 +68,22 @@ def encode(
     kind = "speech" if speech else "item" if items else "text"
     if out is not None:
         write_vectors(out, rows, vectors, kind)
-        if json:
-            print_json({"out": str(out), "rows": len(rows), "dim": int(vectors.shape[1])})
-        else:
-            shown = counted(len(rows), "vector")
-            typer.echo(f"{shown} of dimension {vectors.shape[1]} in {out}", err=True)
+        _written(out, len(rows), int(vectors.shape[1]), json)
         return
-    found = [{kind: row, "vector": vector} for row, vector in zip(rows, vectors.tolist())]
+    _show([{kind: row, "vector": vector} for row, vector in zip(rows, vectors.tolist())], json)
+
+
+def _written(out: Path, rows: int, dim: int, json: bool) -> None:
+    if json:
+        print_json({"out": str(out), "rows": rows, "dim": dim})
+    else:
+        typer.echo(f"{counted(rows, 'vector')} of dimension {dim} in {out}", err=True)
+
+
+def _show(found: list[dict[str, Any]], json: bool) -> None:
     if json:
         print_json(found)
-    else:
-        _print_lines(found)
-
-
-def _print_lines(found: list[dict[str, Any]]) -> None:
+        return
     for line in found:
         stdout().write(jsonlib.dumps(line, ensure_ascii=False) + "\n")
 

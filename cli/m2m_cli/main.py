@@ -169,23 +169,28 @@ def _run(arguments: list[str], as_json: bool) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return FAILED
     except (Exception, SystemExit) as error:
-        if isinstance(error, SystemExit) and _completes(arguments):
-            return int(error.code or 0)
-        if isinstance(error.__context__, BrokenPipeError):  # rich has turned it into SystemExit
-            return FAILED
-        failure = explain(error, arguments, COMMANDS)
-        if failure is None:
-            if as_json:
-                _fail(Failure(FAILED, f"{type(error).__name__}: {error}"), as_json)
-            show_traceback(error)
-            return FAILED
-        if debugging(arguments):
-            show_traceback(error)
-        # No arguments at all: help was shown, and there is nothing to add.
-        return _fail(failure, as_json) if failure.what else failure.code
+        return _failed(error, arguments, as_json)
     if code == INTERRUPTED:  # typer has turned Ctrl-C into it, unless it came very early
         say("stopped; nothing was left half-written")
     return code
+
+
+def _failed(error: Exception | SystemExit, arguments: list[str], as_json: bool) -> int:
+    """Say what went wrong; the exit code."""
+    if isinstance(error, SystemExit) and _completes(arguments):
+        return int(error.code or 0)
+    if isinstance(error.__context__, BrokenPipeError):  # rich has turned it into SystemExit
+        return FAILED
+    failure = explain(error, arguments, COMMANDS)
+    if failure is None:
+        if as_json:
+            _fail(Failure(FAILED, f"{type(error).__name__}: {error}"), as_json)
+        show_traceback(error)
+        return FAILED
+    if debugging(arguments):
+        show_traceback(error)
+    # No arguments at all: help was shown, and there is nothing to add.
+    return _fail(failure, as_json) if failure.what else failure.code
 
 
 def _fail(failure: Failure, as_json: bool) -> int:

@@ -111,14 +111,7 @@ def read_parallel(path: str | Path, *, limit: int | None = 1_000) -> Parallel:
     Rows in which a language is missing are left out; the first ``limit`` others are taken.
     """
     path = Path(path)
-    delimiter = DELIMITERS.get(kind_of(path), "\t")
-    try:
-        if delimiter == ",":
-            rows = list(csv.reader(text_lines(path), strict=True))
-        else:
-            rows = [line.split(delimiter) for line in text_lines(path)]
-    except csv.Error as error:
-        raise UserError(f"{path}: {error}", "in csv files a quotation mark is doubled") from error
+    rows = _cells(path)
     tags = [normalize_tag(cell) if is_known(cell) else "" for cell in rows[0]] if rows else []
     columns = {tag: place for place, tag in enumerate(tags) if tag}
     if "en" not in columns or len(columns) < 2:
@@ -130,6 +123,16 @@ def read_parallel(path: str | Path, *, limit: int | None = 1_000) -> Parallel:
              and all(row[place].strip() for place in columns.values())]  # fmt: skip
     texts = {tag: [row[place].strip() for row in whole[:limit]] for tag, place in columns.items()}
     return parallel_of(path.name, texts)
+
+
+def _cells(path: Path) -> list[list[str]]:
+    delimiter = DELIMITERS.get(kind_of(path), "\t")
+    try:
+        if delimiter == ",":
+            return list(csv.reader(text_lines(path), strict=True))
+        return [line.split(delimiter) for line in text_lines(path)]
+    except csv.Error as error:
+        raise UserError(f"{path}: {error}", "in csv files a quotation mark is doubled") from error
 
 
 def parallel_data(

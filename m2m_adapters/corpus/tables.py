@@ -172,17 +172,21 @@ def read_parquet(
         for batch in file.iter_batches(batch_size=8192, columns=columns):
             languages = batch.column(spoken).to_pylist() if spoken else [None] * len(batch)
             for value, language in zip(batch.column(name).to_pylist(), languages, strict=True):
-                if english and spoken is not None and not english.keep(language):
-                    continue
-                for sentence in value if isinstance(value, list) else [value]:
-                    if sentence is not None and not isinstance(sentence, str):
-                        raise UserError(f"{where}: column '{name}' holds no text", "choose another")
-                    yield sentence or ""
+                if english is None or spoken is None or english.keep(language):
+                    yield from _cell(value, f"{where}: column '{name}'")
     except (pa.ArrowException, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(
             f"{where}: not a readable parquet file ({reason})", "write it again"
         ) from error
+
+
+def _cell(value: object, where: str) -> Iterator[str]:
+    """The sentence or sentences of a cell; an empty one for a missing value."""
+    for sentence in value if isinstance(value, list) else [value]:
+        if sentence is not None and not isinstance(sentence, str):
+            raise UserError(f"{where} holds no text", "choose another")
+        yield sentence or ""
 
 
 def _holds_text(pa: Any, kind: Any) -> bool:

@@ -60,22 +60,16 @@ def train(
 
     ema: averages the weights with this decay and leaves the average in the modules.
     """
-    parameters = [p for m in modules.values() for p in m.parameters() if p.requires_grad]
+    parameters = _learned(modules)
     optimizer = torch.optim.AdamW(parameters, lr=lr, weight_decay=weight_decay, betas=(0.9, 0.99))
     averages = [p.detach().clone() for p in parameters] if ema else []
     done, began = 0, time.time()
     if checkpoint.is_file():
-        saved = torch.load(checkpoint, weights_only=True)
-        for name, module in modules.items():
-            module.load_state_dict(saved[name])
-        optimizer.load_state_dict(saved["optimizer"])
-        averages, done = saved["averages"], saved["done"]
+        averages, done = _restored(checkpoint, modules, optimizer)
     running = 0.0
     for number in range(done, steps):
-        warm = min(1.0, (number + 1) / 100)
-        rate = lr * warm * (0.5 + 0.5 * math.cos(math.pi * number / steps)) + 1e-6
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = _rate(number, steps, lr)
         # A generator for each step, so that an interrupted run draws what a whole one draws.
         generator = torch.Generator().manual_seed(seed * 1_000_003 + number)
         optimizer.zero_grad(set_to_none=True)
@@ -94,10 +88,34 @@ def train(
         if (number + 1) % 500 == 0 or number + 1 == steps:
             state: dict[str, Any] = {name: module.state_dict() for name, module in modules.items()}
             state |= {"optimizer": optimizer.state_dict(), "averages": averages}
-            checkpoint.parent.mkdir(parents=True, exist_ok=True)
-            torch.save({**state, "done": number + 1}, checkpoint.with_suffix(".part"))
-            checkpoint.with_suffix(".part").replace(checkpoint)
-    if ema:
-        with torch.no_grad():
-            for parameter, average in zip(parameters, averages, strict=True):
-                parameter.copy_(average)
+            _save(checkpoint, {**state, "done": number + 1})
+    with torch.no_grad():
+        for parameter, average in zip(parameters if ema else [], averages, strict=True):
+            parameter.copy_(average)
+
+
+def _learned(modules: dict[str, torch.nn.Module]) -> list[torch.nn.Parameter]:
+    return [p for m in modules.values() for p in m.parameters() if p.requires_grad]
+
+
+def _rate(number: int, steps: int, lr: float) -> float:
+    """Learning rate of a step: warm-up over 100 steps, then cosine decay."""
+    warm = min(1.0, (number + 1) / 100)
+    return lr * warm * (0.5 + 0.5 * math.cos(math.pi * number / steps)) + 1e-6
+
+
+def _save(checkpoint: Path, state: dict[str, Any]) -> None:
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(state, checkpoint.with_suffix(".part"))
+    checkpoint.with_suffix(".part").replace(checkpoint)
+
+
+def _restored(
+    checkpoint: Path, modules: dict[str, torch.nn.Module], optimizer: torch.optim.Optimizer
+) -> tuple[list[torch.Tensor], int]:
+    """Averages and steps done of a checkpoint, whose weights are loaded."""
+    saved = torch.load(checkpoint, weights_only=True)
+    for name, module in modules.items():
+        module.load_state_dict(saved[name])
+    optimizer.load_state_dict(saved["optimizer"])
+    return saved["averages"], saved["done"]

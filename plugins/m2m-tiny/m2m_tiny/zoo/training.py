@@ -55,13 +55,7 @@ def train(
     """Minimise ``loss_of(step)``; progress and checkpoints go to the folder ``work``."""
     work.mkdir(parents=True, exist_ok=True)
     saved = work / "checkpoint.pt"
-    decayed = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
-    others = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": plan.weight_decay},
-         {"params": others, "weight_decay": 0.0}],
-        lr=plan.lr, betas=(0.9, 0.98), fused=True,
-    )  # fmt: skip
+    optimizer = _optimizer(model, plan)
     first = 0
     if saved.exists():
         state = torch.load(saved, weights_only=True)
@@ -86,15 +80,31 @@ def train(
         if done % CHECKPOINT_EVERY == 0 or done == plan.steps:
             _save(saved, {"model": model.state_dict(), "optimizer": optimizer.state_dict(),
                           "step": done})  # fmt: skip
-            told = ""
-            if score is not None and (done % (4 * CHECKPOINT_EVERY) == 0 or done == plan.steps):
-                model.eval()
-                told = score()
-                model.train()
+            scored = done % (4 * CHECKPOINT_EVERY) == 0 or done == plan.steps
+            figures = _scored(model, score) if score is not None and scored else ""
             minutes = (time.perf_counter() - began) / 60
-            print(f"step {done}/{plan.steps}  loss {average:.3f}  {minutes:.1f} min  {told}",
+            print(f"step {done}/{plan.steps}  loss {average:.3f}  {minutes:.1f} min  {figures}",
                   flush=True)  # fmt: skip
     model.eval()
+
+
+def _optimizer(model: nn.Module, plan: Plan) -> torch.optim.AdamW:
+    """Weight decay for matrices alone, not for biases and norms."""
+    learned = [p for p in model.parameters() if p.requires_grad]
+    decayed = [p for p in learned if p.ndim > 1]
+    others = [p for p in learned if p.ndim <= 1]
+    return torch.optim.AdamW(
+        [{"params": decayed, "weight_decay": plan.weight_decay},
+         {"params": others, "weight_decay": 0.0}],
+        lr=plan.lr, betas=(0.9, 0.98), fused=True,
+    )  # fmt: skip
+
+
+def _scored(model: nn.Module, score: Callable[[], str]) -> str:
+    model.eval()
+    figures = score()
+    model.train()
+    return figures
 
 
 def _save(path: Path, state: dict[str, object]) -> None:
