@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 # Names are imported on first use, so that `m2m --help` never waits for torch.
 _HOMES = {
     "AbilityMissing": "errors",
+    "Adaptation": "adaptation.adapt",
     "AdaptedEncoder": "artifact.adapter",
     "Adapter": "artifact.adapter",
     "BadItem": "models.items",
@@ -38,6 +39,7 @@ _HOMES = {
     "TokenEncoder": "models.text_encoder",
     "UserError": "errors",
     "Vectors": "interfaces",
+    "adapt": "adaptation.adapt",
     "align": "alignment.align",
     "align_vectors": "alignment.vectors",
     "analyze": "analysis.analyze",
@@ -67,6 +69,7 @@ _HOMES = {
 }
 
 if TYPE_CHECKING:
+    from m2m_adapters.adaptation.adapt import Adaptation, adapt
     from m2m_adapters.alignment.align import align
     from m2m_adapters.alignment.anytime import Stopping
     from m2m_adapters.alignment.recipes import Recipe
@@ -108,6 +111,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AbilityMissing",
+    "Adaptation",
     "AdaptedEncoder",
     "Adapter",
     "BadItem",
@@ -131,6 +135,7 @@ __all__ = [
     "TokenEncoder",
     "UserError",
     "Vectors",
+    "adapt",
     "align",
     "align_vectors",
     "analyze",

@@ -11,9 +11,9 @@ from fake_dist import fake_dist, run_m2m
 from toy_media import Seeing, save_picture
 
 import m2m_adapters as m2m
+from m2m_adapters.alignment.corpus_again import english_sentences
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation import Benchmark, LazyItems, evaluate
-from m2m_adapters.evaluation.corpus_again import english_sentences
 from m2m_adapters.evaluation.find import load_benchmark
 from m2m_adapters.testing import AffineTarget, ToySource, toy_sentences
 

@@ -23,7 +23,7 @@ FLOORS = [
     {"artifact", "corpus"},
     {"embeddings", "generation", "exporters"},
     {"alignment"},
-    {"evaluation", "analysis", "planning", "search"},
+    {"adaptation", "evaluation", "analysis", "planning", "search"},
     {"report", "serve"},
 ]
 CORE = ROOT / "m2m_adapters"

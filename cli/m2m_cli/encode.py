@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from m2m_adapters._internal.spelling import counted
-from m2m_cli.options import DEVICE, JSON, SKIP_BAD, TRUST
+from m2m_cli.options import DEVICE, JSON, LANG, SKIP_BAD, TRUST
 from m2m_cli.output import print_json, reserved_stdout, stdout
 
 
@@ -35,6 +35,7 @@ def encode(
         "-o",
         help="File: .npy, .safetensors, .parquet or .jsonl. Without it, JSON lines on stdout.",
     ),
+    lang: str | None = LANG,
     device: str = DEVICE,
     precision: str | None = typer.Option(None, "--precision", help="fp32, bf16 or fp16."),
     trust_remote_code: bool = TRUST,
@@ -62,9 +63,11 @@ def encode(
     rows = [str(path) for path in speech or ()] or _rows(texts, file)
     with reserved_stdout():
         if items or speech:
+            if lang is not None:
+                raise UserError("--lang is the language of texts", "leave it out")
             rows, vectors = model.encode_some_items(rows, skip_bad=skip_bad, speech=bool(speech))
         else:
-            vectors = model.encode(rows)
+            vectors = model.encode(rows, lang)
     kind = "speech" if speech else "item" if items else "text"
     if out is not None:
         write_vectors(out, rows, vectors, kind)

@@ -36,6 +36,7 @@ COMMANDS = {
     "recommend": ("recommend", "recommend"),
     "forecast": ("forecast", "forecast"),
     "align": ("align", "align"),
+    "adapt": ("adapt", "adapt"),
     "encode": ("encode", "encode"),
     "embed": ("embed", "embed"),
     "evaluate": ("evaluate", "evaluate"),

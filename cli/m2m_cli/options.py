@@ -18,6 +18,9 @@ TRUST = typer.Option(
 SKIP_BAD = typer.Option(
     False, "--skip-bad", help="Leave out items that cannot be read, instead of stopping."
 )
+LANG = typer.Option(
+    None, "--lang", help="Language of the texts, or auto; for adapters of `m2m adapt`."
+)
 FETCH = typer.Option(
     False, "--fetch", help="Download corpora named in --texts that are not on this machine."
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from m2m_cli.options import DEVICE, JSON, TRUST
+from m2m_cli.options import DEVICE, JSON, LANG, TRUST
 from m2m_cli.output import print_json
 
 
@@ -47,6 +47,7 @@ def search(
     bank: bool = typer.Option(
         True, "--bank/--no-bank", help="Let the adapter's English bank correct the scores."
     ),
+    lang: str | None = LANG,
     page: Path | None = typer.Option(None, "--page", help="Write a contact sheet (.html)."),
     device: str = DEVICE,
     trust_remote_code: bool = TRUST,
@@ -68,7 +69,7 @@ def search(
     indexes = [load_index(folder) for folder in [index, *(also or [])]]
     answers = search_several(
         indexes, wanted, k, where=where, adapters=adapter or [], bank=bank,
-        device=device, trust_remote_code=trust_remote_code,
+        language=lang, device=device, trust_remote_code=trust_remote_code,
     )  # fmt: skip
     if page is not None:
         write_page(page, answers)

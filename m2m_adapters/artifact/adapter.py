@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 import warnings
@@ -25,6 +26,7 @@ from m2m_adapters.artifact.record import (
     BANK,
     CARD,
     FILES,
+    LANGUAGES,
     RECORD,
     VECTORS,
     WEIGHTS,
@@ -36,9 +38,11 @@ from m2m_adapters.artifact.record import (
 from m2m_adapters.artifact.weights import (
     bank_bytes,
     describe_bank,
+    describe_languages,
     describe_projector,
     describe_weights,
     digest_of,
+    languages_bytes,
     weights_bytes,
 )
 from m2m_adapters.errors import AbilityMissing, UserError
@@ -57,6 +61,7 @@ from m2m_adapters.registry.names import load_source, load_target
 
 if TYPE_CHECKING:
     from m2m_adapters.artifact.bank import Bank
+    from m2m_adapters.artifact.languages import LanguageTable
     from m2m_adapters.projectors.protocol import Projector
     from m2m_adapters.projectors.rows import Rows
 
@@ -64,14 +69,15 @@ WINDOW = 2048
 """Texts that are encoded and mapped together."""
 
 
-ENCODE_OPTIONS = ("batch_size", "tokens_per_batch", "progress")
+ENCODE_OPTIONS = ("batch_size", "tokens_per_batch", "progress", "language")
 ITEM_OPTIONS = ("batch_size", "on_error", "skipped", "workers", "progress", "allow_urls")
 
 
 class Adapter:
     """A projector joined to its source and target, each loaded on first use.
 
-    projector: the learned map. record: the content of ``adapter.json``, immutable.
+    projector: the learned map. bank, languages: corrections beside it. record: the content of
+    ``adapter.json``, immutable.
     seconds: time per stage, right after ``align``; encoding: what each tower encoded, and how
     fast. Neither is part of the artifact: the same inputs give the same files.
     skipped: pairs of vectors that ``align_vectors`` left out.
@@ -87,9 +93,11 @@ class Adapter:
         target: ModalityModel | str | None = None,
         options: dict[str, Any] | None = None,
         bank: Bank | None = None,
+        languages: LanguageTable | None = None,
     ) -> None:
         self.projector = projector.eval()
         self.bank = bank
+        self.languages = languages
         self.record = record
         self.seconds: dict[str, float] = {}
         self.skipped = 0
@@ -185,7 +193,12 @@ class Adapter:
         return vectors
 
     def encode(self, texts: str | Sequence[str], **options: Any) -> Vectors:
-        """Texts in any language of the source -> float32 ``[n, dim]`` in the target's space."""
+        """Texts in any language of the source -> float32 ``[n, dim]`` in the target's space.
+
+        options: ``batch_size``, ``tokens_per_batch``, ``progress``, and ``language``: a code, one
+        for each text, or ``"auto"`` to detect it. Of languages that ``m2m adapt`` has learned,
+        what their texts have in common is taken off; all others are treated as English.
+        """
         refuse_typos(options, ENCODE_OPTIONS, "encode")
         wanted = [texts] if isinstance(texts, str) else list(texts)
         for position, text in enumerate(wanted):
@@ -194,12 +207,16 @@ class Adapter:
                     f"text {position} is a {type(text).__name__}, not a string",
                     "pass strings; items go to encode_items",
                 )
-        progress = options.pop("progress", None)
+        progress, language = options.pop("progress", None), options.pop("language", None)
 
         def window(part: list[str]) -> Vectors:
             return self.project(read(self.source, part, self.level, what="source", **options))
 
-        return piece_by_piece(window, wanted, self.dim, WINDOW, progress)
+        vectors = piece_by_piece(window, wanted, self.dim, WINDOW, progress)
+        if language is None or self.languages is None:
+            return vectors
+        codes = self.languages.codes_of(wanted, language)
+        return self.languages.applied(vectors, codes, normalized=self.record.target.normalized)
 
     def encode_speech(self, files: Any, **options: Any) -> Vectors:
         """Spoken sentences -> float32 ``[n, dim]`` in the target's space.
@@ -260,15 +277,24 @@ class Adapter:
         """Cosine of every row of a with every row of b: float32 ``[len(a), len(b)]``."""
         return np.asarray(normalize(np.asarray(a)) @ normalize(np.asarray(b)).T, dtype=np.float32)
 
+    def with_languages(self, table: LanguageTable) -> Adapter:
+        """The same adapter with another table of languages; models are shared."""
+        made = copy.copy(self)
+        made.languages = table
+        return made
+
     def as_text_encoder(self) -> AdaptedEncoder:
         """Source and projector as one ``TextEncoder`` of the target's space."""
         return AdaptedEncoder(self)
 
     @property
     def digest(self) -> str:
-        """sha256 over projector and bank; identifies the adapter (``weights.digest_of``)."""
-        weights = describe_weights(weights_bytes(self.projector))
-        return digest_of(weights, None if self.bank is None else describe_bank(self.bank))
+        """Identifies the adapter: projector, bank and languages (``weights.digest_of``)."""
+        return digest_of(
+            describe_weights(weights_bytes(self.projector)),
+            None if self.bank is None else describe_bank(self.bank),
+            None if self.languages is None else describe_languages(self.languages),
+        )
 
     def save(self, folder: str | Path, *, overwrite: bool = True) -> Path:
         """Write the folder, whole or not at all.
@@ -283,12 +309,15 @@ class Adapter:
             projector=describe_projector(self.projector),
             weights=describe_weights(weights),
             bank=None if self.bank is None else describe_bank(self.bank),
+            languages=None if self.languages is None else describe_languages(self.languages),
         )
         encoded, readme = encode_record(self.record), card(self.record)
         with whole_folder(folder, names=FILES) as temporary:
             (temporary / WEIGHTS).write_bytes(weights)
             if self.bank is not None:
                 (temporary / BANK).write_bytes(bank_bytes(self.bank))
+            if self.languages is not None:
+                (temporary / LANGUAGES).write_bytes(languages_bytes(self.languages))
             (temporary / RECORD).write_bytes(encoded)
             (temporary / CARD).write_text(readme, encoding="utf-8")
         while self.when_saved:

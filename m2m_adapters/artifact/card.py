@@ -15,6 +15,7 @@ from m2m_adapters.artifact.record import (
     VECTORS,
     CorpusRecord,
     HeldOut,
+    LanguagesRecord,
     PullRecord,
     RecipeRecord,
     Record,
@@ -69,6 +70,8 @@ def _lines(record: Record, repo: str) -> Iterator[str]:
         yield from _recipe(record.recipe)
     if record.pull is not None:
         yield from _pull(record.pull)
+    if record.languages is not None:
+        yield from _languages(record.languages)
     if record.held_out is not None:
         yield from _held_out(record.held_out, source.class_name == VECTORS)
     yield from _results(record)
@@ -102,6 +105,21 @@ def _recipe(recipe: RecipeRecord) -> Iterator[str]:
     values = {name: getattr(recipe, name) for name in recipe.__struct_fields__}
     shown = (f"{k} {_cell(v)}" for k, v in values.items() if v not in (None, False, ""))
     yield from ["## Recipe", "", ", ".join(shown), ""]
+
+
+def _languages(table: LanguagesRecord) -> Iterator[str]:
+    """Languages whose own text was used, and how that was judged."""
+    yield from ["## Languages", ""]
+    yield (
+        f"What each of these languages has in common was learned from {words(table.seen)} and is "
+        f'taken off where the language is known (`adapter.encode(texts, language="...")`). '
+        "The map itself has seen English only."
+    )
+    yield from ["", "| language | sentences | gain of halves, CSLS in 1/100 |", "|---|---|---|"]
+    for one in table.adapted:
+        value = ", ".join(f"{part:+.2f}" for part in one.gain)
+        yield f"| {words(one.code)} | {one.sentences:,} | {value} |"
+    yield ""
 
 
 def _pull(pull: PullRecord) -> Iterator[str]:

@@ -21,11 +21,11 @@ from m2m_adapters.artifact.codec import read_record
 from m2m_adapters.artifact.record import (
     BANK,
     CARD,
+    LANGUAGES,
     RECORD,
     WEIGHTS,
     WEIGHTS_LIMIT,
-    BankRecord,
-    WeightsRecord,
+    FileRecord,
 )
 from m2m_adapters.artifact.untrusted import JSON_LIMIT, read_file
 from m2m_adapters.artifact.weights import digest_of
@@ -37,8 +37,11 @@ SECONDS = 10.0
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?\Z")
 COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 RESULTS = re.compile(r"\.eval_results/[\w-]+\.yaml\Z")
-BANK_LIMIT = 64 << 20
-LIMITS = {WEIGHTS: WEIGHTS_LIMIT, RECORD: JSON_LIMIT, CARD: JSON_LIMIT, BANK: BANK_LIMIT}
+TABLE_LIMIT = 64 << 20
+LIMITS = {
+    WEIGHTS: WEIGHTS_LIMIT, RECORD: JSON_LIMIT, CARD: JSON_LIMIT, BANK: TABLE_LIMIT,
+    LANGUAGES: TABLE_LIMIT,
+}  # fmt: skip
 INSTALL = 'pip install "m2m-adapters[hub]"'
 
 
@@ -171,17 +174,19 @@ def _check(folder: Path, digest: str | None) -> None:
     """The record is sound, its files are those it describes, and those asked for."""
     record = read_record(folder)
     name = folder.parent.name.replace("--", "/")
-    described: dict[str, WeightsRecord | BankRecord] = {WEIGHTS: record.weights}
-    if record.bank is not None:
-        described[BANK] = record.bank
+    described: dict[str, FileRecord | None] = {
+        WEIGHTS: record.weights, BANK: record.bank, LANGUAGES: record.languages,
+    }  # fmt: skip
     for file, about in described.items():
+        if about is None:
+            continue
         raw = read_file(folder / file, about.bytes)
         if hashlib.sha256(raw).hexdigest() != about.sha256:
             raise UserError(
                 f"{file} of {name} is not the file that its record describes (its digest differs)",
                 "do not use it; tell its author",
             )
-    found = digest_of(record.weights, record.bank)
+    found = digest_of(record.weights, record.bank, record.languages)
     if digest is not None and found != digest.lower().removeprefix("sha256:"):
         raise UserError(
             f"the adapter {name} has the digest {found}, not {digest}",

@@ -15,14 +15,16 @@ from m2m_adapters.artifact.adapter import Adapter
 from m2m_adapters.artifact.bank import Bank
 from m2m_adapters.artifact.codec import AGAIN, read_record
 from m2m_adapters.artifact.hub import find, origin
+from m2m_adapters.artifact.languages import LanguageTable
 from m2m_adapters.artifact.record import (
     BANK,
+    LANGUAGES,
     RECORD,
     WEIGHTS,
-    BankRecord,
+    FileRecord,
     HubRecord,
+    LanguagesRecord,
     Record,
-    WeightsRecord,
 )
 from m2m_adapters.artifact.untrusted import check_safetensors, read_current
 from m2m_adapters.artifact.weights import digest_of
@@ -58,14 +60,14 @@ def load_adapter(
     if not path.exists():
         path = find(str(folder), digest=digest)
         hub = origin(path)
-    record, weights, raw_bank = _files(path)
+    record, weights, raw_bank, raw_languages = _files(path)
     if hub is not None:
         record = msgspec.structs.replace(record, hub=HubRecord(**hub))
     try:
         shape = shape_of(record.projector.name, record.projector.arguments)
     except UserError as error:
         raise UserError(f"{path / RECORD}: {error.what}", error.remedy or AGAIN) from error
-    found = digest_of(record.weights, record.bank)
+    found = digest_of(record.weights, record.bank, record.languages)
     if digest is not None and found != digest.lower().removeprefix("sha256:"):
         raise UserError(
             f"the adapter {path} has the digest {found}, not {digest}",
@@ -88,7 +90,13 @@ def load_adapter(
     projector = build(record.projector.name, record.projector.arguments)
     projector.load_state_dict(state)
     bank = None if record.bank is None else _bank(raw_bank, path / BANK, record)
-    return Adapter(projector, record, source=source, target=target, options=options, bank=bank)
+    languages = None
+    if record.languages is not None:
+        languages = _languages(raw_languages, path / LANGUAGES, record.languages, shape.d_out)
+    return Adapter(
+        projector, record, source=source, target=target, options=options, bank=bank,
+        languages=languages,
+    )  # fmt: skip
 
 
 def _bank(raw: bytes, path: Path, record: Record) -> Bank:
@@ -106,13 +114,29 @@ def _bank(raw: bytes, path: Path, record: Record) -> Bank:
     return Bank(rows, record.bank.weight, record.bank.near)
 
 
-def _files(folder: Path) -> tuple[Record, bytes, bytes]:
-    """Record, weights and bank of one version, also while another process saves a new one."""
+def _languages(raw: bytes, path: Path, record: LanguagesRecord, dim: int) -> LanguageTable:
+    """The table that the record describes; strict like the weights."""
+    from safetensors.numpy import load
+
+    shapes: dict[str, tuple[int, ...]] = {one.code: (dim,) for one in record.adapted}
+    check_safetensors(raw, shapes, path, f"the languages that {RECORD} names")
+    shifts = load(raw)
+    if not all(np.isfinite(shift).all() for shift in shifts.values()):
+        raise UserError(f"{path} holds NaN or infinity", AGAIN)
+    in_order = {one.code: shifts[one.code] for one in record.adapted}
+    return LanguageTable(in_order, record.share, record.english, tuple(record.adapted))
+
+
+def _files(folder: Path) -> tuple[Record, bytes, bytes, bytes]:
+    """Record, weights, bank and languages of one version, also while a new one is saved."""
     for attempt in range(ATTEMPTS):
         record = read_record(folder)
         try:
             weights = _described(folder, WEIGHTS, record.weights)
-            return record, weights, _described(folder, BANK, record.bank) if record.bank else b""
+            bank = _described(folder, BANK, record.bank) if record.bank else b""
+            table = record.languages
+            languages = _described(folder, LANGUAGES, table) if table else b""
+            return record, weights, bank, languages
         except UserError as error:
             wrong = error
         if attempt and read_record(folder) == record:
@@ -121,7 +145,7 @@ def _files(folder: Path) -> tuple[Record, bytes, bytes]:
     raise wrong
 
 
-def _described(folder: Path, name: str, described: WeightsRecord | BankRecord) -> bytes:
+def _described(folder: Path, name: str, described: FileRecord) -> bytes:
     """The bytes of a file, if they are those that the record describes."""
     raw = read_current(folder, name, described.bytes)
     if hashlib.sha256(raw).hexdigest() != described.sha256:

@@ -55,7 +55,12 @@ def push(
         raise UserError(f"there is no adapter folder {adapter}", "correct the path")
     loaded = load_adapter(adapter) if isinstance(adapter, str | Path) else adapter
     _no_machine_paths(loaded)
-    shared = Adapter(loaded.projector, _without_paths(loaded.record), bank=loaded.bank)
+    shared = Adapter(
+        loaded.projector,
+        _without_paths(loaded.record),
+        bank=loaded.bank,
+        languages=loaded.languages,
+    )
     if offline():
         raise UserError("HF_HUB_OFFLINE forbids to publish", "unset it")
     try:

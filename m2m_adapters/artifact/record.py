@@ -16,7 +16,8 @@ from msgspec import Meta, Struct, to_builtins
 FORMAT = 2
 WEIGHTS, RECORD, CARD = "adapter.safetensors", "adapter.json", "README.md"
 BANK = "bank.safetensors"
-FILES = (WEIGHTS, RECORD, CARD, BANK)
+LANGUAGES = "languages.safetensors"
+FILES = (WEIGHTS, RECORD, CARD, BANK, LANGUAGES)
 WEIGHTS_LIMIT = 4 << 30
 VECTORS = "vectors"
 """Class of source and target of an adapter that was learned from vectors alone."""
@@ -57,6 +58,29 @@ class BankRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rows: Size
     weight: Annotated[float, Meta(ge=0, le=10)]
     near: Annotated[float, Meta(gt=0, le=1)]
+
+
+FileRecord: TypeAlias = "WeightsRecord | BankRecord | LanguagesRecord"
+
+
+class AdaptedLanguage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A language that was adapted to, and how it was judged without labels."""
+
+    code: Name
+    sentences: Count
+    digest: Digest
+    gain: list[float]
+
+
+class LanguagesRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What ``languages.safetensors`` must be, and what it was learned from."""
+
+    sha256: Digest
+    bytes: Bytes
+    share: float
+    english: Count
+    seen: Name
+    adapted: list[AdaptedLanguage]
 
 
 class ModelOptions(
@@ -270,6 +294,7 @@ class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     held_out: HeldOut | None = None
     pull: PullRecord | None = None
     bank: BankRecord | None = None
+    languages: LanguagesRecord | None = None
     curve: list[CurvePoint] = []
     growth: list[GrowthPoint] = []
     evaluation: list[EvaluationRecord] = []

@@ -63,10 +63,19 @@ class NamedEncoder:
             return self.adapter.target
         return load_target(self.name, **self.options)
 
-    def encode(self, texts: list[str]) -> Vectors:
-        """float32 ``[len(texts), dim]``, checked."""
+    def encode(self, texts: list[str], language: str | None = None) -> Vectors:
+        """float32 ``[len(texts), dim]``, checked.
+
+        language: a code or ``"auto"``, for an adapter that ``m2m adapt`` has given a table.
+        """
         from m2m_adapters.models.text_encoder import embed
 
+        if language is not None:
+            if self.kind != "adapter":
+                raise UserError(
+                    f"'{self.name}' is no adapter and knows no languages", "leave --lang out"
+                )
+            return self.adapter.encode(texts, language=language)
         return embed(self.text, texts, what=self.kind)
 
     @property

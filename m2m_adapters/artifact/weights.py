@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from m2m_adapters.artifact.describe import versions
 from m2m_adapters.artifact.record import (
     BANK,
+    LANGUAGES,
     WEIGHTS,
     BankRecord,
+    LanguagesRecord,
     ProjectorRecord,
     Record,
     WeightsRecord,
@@ -17,6 +19,7 @@ from m2m_adapters.artifact.record import (
 
 if TYPE_CHECKING:
     from m2m_adapters.artifact.bank import Bank
+    from m2m_adapters.artifact.languages import LanguageTable
     from m2m_adapters.projectors.protocol import Projector
 
 
@@ -57,15 +60,43 @@ def describe_bank(bank: Bank) -> BankRecord:
     )
 
 
-def digest_of(weights: WeightsRecord, bank: BankRecord | None) -> str:
+def languages_bytes(table: LanguageTable) -> bytes:
+    """The shifts as a safetensors file, a tensor for each language."""
+    from safetensors.numpy import save
+
+    return bytes(save(dict(table.shifts)))
+
+
+def describe_languages(table: LanguageTable) -> LanguagesRecord:
+    """The record of a table of languages."""
+    from m2m_adapters.artifact.languages import SEEN
+
+    raw = languages_bytes(table)
+    return LanguagesRecord(
+        sha256=hashlib.sha256(raw).hexdigest(),
+        bytes=len(raw),
+        share=table.share,
+        english=table.english,
+        seen=SEEN,
+        adapted=list(table.about),
+    )
+
+
+def digest_of(
+    weights: WeightsRecord, bank: BankRecord | None, languages: LanguagesRecord | None
+) -> str:
     """What identifies an adapter: the sha256 of its weights, or of a line for each file.
 
-    Weights alone: their own digest. With a bank: of the lines ``NAME SHA256``, the bank's
-    followed by how it is used.
+    Weights alone: their own digest. Otherwise: of the lines ``NAME SHA256``, the bank's followed
+    by how it is used.
     """
-    if bank is None:
+    lines = [f"{WEIGHTS} {weights.sha256}"]
+    if bank is not None:
+        lines.append(f"{BANK} {bank.sha256} {bank.weight} {bank.near}")
+    if languages is not None:
+        lines.append(f"{LANGUAGES} {languages.sha256}")
+    if len(lines) == 1:
         return weights.sha256
-    lines = [f"{WEIGHTS} {weights.sha256}", f"{BANK} {bank.sha256} {bank.weight} {bank.near}"]
     return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
 
 

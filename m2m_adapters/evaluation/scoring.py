@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from m2m_adapters._internal.progress import Progress
+from m2m_adapters.alignment.corpus_again import english_sentences
 from m2m_adapters.artifact.adapter import Adapter
 from m2m_adapters.artifact.record import Json
 from m2m_adapters.corpus.sentences import TextsLike
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.agreement import consistency
 from m2m_adapters.evaluation.benchmark import Benchmark
-from m2m_adapters.evaluation.corpus_again import english_sentences
 from m2m_adapters.evaluation.intervals import Figures, Resampler, difference
 from m2m_adapters.evaluation.metrics import DIRECTIONS
 from m2m_adapters.evaluation.scored import Scored, Scorer
-from m2m_adapters.evaluation.systems import System, systems
+from m2m_adapters.evaluation.systems import System, adapted, shifted, systems
 from m2m_adapters.evaluation.trust import trust_report
 from m2m_adapters.interfaces import Vectors
 from m2m_adapters.models.devices import choose_device
@@ -113,6 +113,8 @@ def evaluate(
     trust: also the trust report; encodes every caption three times instead of once.
     bank: the adapter's English bank, if it has one, corrects the scores of items; the figures
         without it are then a system of their own. False leaves it out altogether.
+    An adapter with a table of languages is measured without it, and with it as a system of its
+    own: it has seen unlabelled foreign text.
     device: where similarities are computed; the models keep the device they were loaded on.
     """
     bar = progress or Progress()
@@ -133,6 +135,8 @@ def evaluate(
         scored.append(scorer(system, vectors))
         if system is compared[0] and system.bias is not None:
             scored.append(scorer(system.without_bank(), vectors))
+        if system is compared[0] and adapter.languages is not None:
+            scored.append(scorer(adapted(system, adapter), shifted(adapter, vectors)))
     if corrections:
         from m2m_adapters.evaluation.corrections import BANK, corrected
 

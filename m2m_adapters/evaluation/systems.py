@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from m2m_adapters.alignment.corpus_again import english_sentences
 from m2m_adapters.artifact.adapter import Adapter
 from m2m_adapters.artifact.results import PLAIN
 from m2m_adapters.corpus.sentences import TextsLike
 from m2m_adapters.errors import UserError
-from m2m_adapters.evaluation.corpus_again import english_sentences
 from m2m_adapters.interfaces import Vectors, normalize, same_model
 from m2m_adapters.models.text_encoder import embed
 
@@ -37,6 +37,8 @@ class System:
         return replace(self, name=PLAIN, description=PLAIN_IS, bias=None)
 
 
+ADAPTED = "adapter, languages known"
+ADAPTED_IS = "what each language has in common taken off; uses unlabelled foreign text"
 PLAIN_IS = "the adapter's vectors, scores of items not corrected by its English bank"
 
 BASELINES = {
@@ -85,6 +87,23 @@ def systems(
 
 def _bias(adapter: Adapter, bank: bool) -> Callable[[Vectors], Vectors] | None:
     return adapter.item_bias if bank and adapter.bank is not None else None
+
+
+def adapted(system: System, adapter: Adapter) -> System:
+    """The system that knows each text's language and uses the adapter's table of them."""
+    assert adapter.languages is not None
+    codes = ", ".join(adapter.languages.shifts)
+    return replace(system, name=ADAPTED, description=f"{ADAPTED_IS} ({codes})")
+
+
+def shifted(adapter: Adapter, vectors: dict[str, Vectors]) -> dict[str, Vectors]:
+    """Vectors by language, what the languages of the adapter's table have in common taken off."""
+    table, unit = adapter.languages, adapter.record.target.normalized
+    assert table is not None
+    return {
+        code: table.applied(rows, [code] * len(rows), normalized=unit)
+        for code, rows in vectors.items()
+    }
 
 
 def beside(adapter: Adapter, other: Adapter, name: str, *, bank: bool = True) -> System:

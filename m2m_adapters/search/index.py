@@ -161,6 +161,7 @@ class Index:
         where: str | None = None,
         adapter: Adapter | str | Path | None = None,
         bank: bool = True,
+        language: str | None = None,
         **options: Any,
     ) -> Hits | list[Hits]:
         """The ``k`` best items for each query; for a single query one :class:`Hits`.
@@ -169,8 +170,8 @@ class Index:
         (``"beach - people"``, ``"2:dog + snow"``), :class:`Query` objects, or float32
         ``[n, dim]``. where: a filter on metadata (docs/search.md). adapter: one to the index's
         target, or ``"native"`` for the target's own text tower. bank: the adapter's English
-        bank, if it has one, corrects the scores of texts. options: ``device``, ... for the
-        models.
+        bank, if it has one, corrects the scores of texts. language: of texts, or ``"auto"``; for
+        adapters with a table of languages. options: ``device``, ... for the models.
         """
         if k < 1:
             raise UserError(f"k is {k}", "ask for at least one item")
@@ -181,7 +182,7 @@ class Index:
         single = isinstance(queries, (str, Query))
         wanted = [queries] if isinstance(queries, (str, Query)) else list(queries)
         parsed = [parse(one) if isinstance(one, str) else one for one in wanted]
-        vectors = self.encode(parsed, adapter, **options)
+        vectors = self.encode(parsed, adapter, language, **options)
         biases = self.biases(parsed, adapter, **options) if bank else None
         answers = self.nearest(vectors, k, kept, [query.name for query in parsed], biases)
         return answers[0] if single else answers
@@ -190,12 +191,19 @@ class Index:
         self,
         queries: Sequence[Query],
         adapter: Adapter | str | Path | None = None,
+        language: str | None = None,
         **options: Any,
     ) -> Vectors:
-        """float32 ``[n, dim]``: the vectors of queries, each text encoded once."""
+        """float32 ``[n, dim]``: the vectors of queries, each text encoded once.
+
+        language: of the texts, or ``"auto"``; for adapters with a table of languages.
+        """
 
         def texts(some: list[str]) -> Vectors:
-            return self.queries(adapter, **options).encode(some)
+            encoder = self.queries(adapter, **options)
+            if language is None:
+                return encoder.encode(some)
+            return encoder.encode(some, language=language)
 
         def items(some: list[Any]) -> Vectors:
             return encode_items(self.target, some)

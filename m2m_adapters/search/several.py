@@ -25,17 +25,22 @@ def search_several(
     where: str | None = None,
     adapters: Sequence[Adapter | str] = (),
     bank: bool = True,
+    language: str | None = None,
     **options: Any,
 ) -> list[Hits]:
     """The ``k`` best items over all indexes, for each query.
 
     adapters: each serves the indexes whose target it leads to; one that serves none is refused.
     bank: adapters' English banks, where they have one, correct the scores of texts.
+    language: of texts, or ``"auto"``; for adapters with a table of languages.
     Scores of one target can be compared, so its indexes are merged by score; answers of
     different targets take turns.
     """
     chosen = _served(indexes, adapters, options)
-    vectors = [index.encode(queries, adapter, **options) for index, adapter in zip(indexes, chosen)]
+    vectors = [
+        index.encode(queries, adapter, language, **options)
+        for index, adapter in zip(indexes, chosen)
+    ]
     biases = [
         index.biases(queries, adapter, **options) if bank else None
         for index, adapter in zip(indexes, chosen)

@@ -24,8 +24,8 @@ RECORDED_OPTIONS = ("precision", "revision")
 class Queries(Protocol):
     """Encodes texts into the space of an index, and speech where its source takes it."""
 
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        """float32 ``[n, dim]``."""
+    def encode(self, texts: Sequence[str], **options: Any) -> Vectors:
+        """float32 ``[n, dim]``; options: ``language``."""
 
     def encode_speech(self, files: Sequence[Any]) -> Vectors:
         """float32 ``[n, dim]`` of spoken sentences."""
@@ -37,7 +37,8 @@ class NativeQueries:
     def __init__(self, text: TextEncoder) -> None:
         self._text = text
 
-    def encode(self, texts: Sequence[str]) -> Vectors:
+    def encode(self, texts: Sequence[str], **options: Any) -> Vectors:
+        """float32 ``[n, dim]``; the tower has no table of languages."""
         return embed(self._text, list(texts), what="target")
 
     def encode_speech(self, files: Sequence[Any]) -> Vectors:
