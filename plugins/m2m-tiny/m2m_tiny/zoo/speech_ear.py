@@ -16,7 +16,7 @@ from m2m_tiny.zoo import training
 from m2m_tiny.zoo.speech_data import Speech
 
 BATCH = 20
-STEPS = 900
+STEPS = 700
 
 
 def build() -> Any:
