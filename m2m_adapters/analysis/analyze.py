@@ -20,7 +20,7 @@ from m2m_adapters.errors import UserError
 from m2m_adapters.models.layers import check_pooling
 
 if TYPE_CHECKING:
-    from m2m_adapters.interfaces import Vectors
+    from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors
 
 STUDIES = {
     "layers": "similarity of translations at each layer",
@@ -67,10 +67,10 @@ def analyze(
     if study == "gaps":
         from m2m_adapters.analysis.gaps import gaps_study
 
-        items = item_layers(model.model, texts.items or [], pooling=pooling)
-        return gaps_study(
-            vectors, items, data=texts.name, modality=model.modality or "item", **common  # type: ignore[arg-type]
-        )  # fmt: skip
+        tower: ModalityModel | TextEncoder = model.text if hears(model) else model.model
+        items = item_layers(tower, texts.items or [], pooling=pooling)
+        modality = "speech" if hears(model) else model.modality or "item"
+        return gaps_study(vectors, items, data=texts.name, modality=modality, **common)  # type: ignore[arg-type]
     if study == "families":
         from m2m_adapters.analysis.families import families_study
 
@@ -87,17 +87,23 @@ def check(model: NamedEncoder, study: str, measures: Sequence[str], pooling: str
     check_pooling(pooling)
     if study == "map" and model.kind != "adapter":
         raise UserError(f"'{model.name}' is not an adapter", "the study 'map' needs one")
-    if study == "gaps":
+    if study == "gaps" and not hears(model):
         if model.kind != "target":
             raise UserError(
                 f"'{model.name}' is a {model.kind}",
-                "the study 'gaps' reads the layers of both towers: give a target",
+                "the study 'gaps' reads the layers of both towers: give a target, or a source "
+                "that takes speech",
             )
         if not model.model.can("encode_item_layers"):
             raise UserError(
                 f"'{model.name}' does not show the layers of its items",
                 "choose a target of transformers (clip:..., clap:...)",
             )
+
+
+def hears(model: NamedEncoder) -> bool:
+    """Whether it is a source that shows the layers of speech."""
+    return model.kind == "source" and model.text.can("encode_item_layers")
 
 
 class _Reading:

@@ -60,9 +60,9 @@ def text_layers(
 
 
 def item_layers(
-    model: ModalityModel, items: Sequence[Any], *, pooling: str = "mean"
+    model: ModalityModel | TextEncoder, items: Sequence[Any], *, pooling: str = "mean"
 ) -> list[Vectors]:
-    """The same of a target's items; their vectors in the joint space come last."""
+    """The same of a target's items, or of speech; their vectors in the joint space come last."""
     from m2m_adapters.models.items import encode_items
 
     layers = model.encode_item_layers(items, pooling=pooling)

@@ -27,6 +27,9 @@ class Listener(Hears):
     def width(self, config: dict[str, Any]) -> int:
         return int(config["hidden_size"])
 
+    def encode_layers(self, texts: Sequence[str], *, pooling: str = "mean") -> list[Vectors]:
+        return [self.encode(texts)]  # refused in the same words
+
     def encode(self, texts: Sequence[str], **options: Any) -> Vectors:
         raise AbilityMissing(f"{type(self).__name__} hears speech and reads no text",
                              SPEECH_SOURCES)  # fmt: skip
