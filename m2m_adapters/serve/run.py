@@ -42,6 +42,9 @@ def serve(
     """
     import uvicorn
 
+    key = os.environ.get(KEY, "")
+    if not all("!" <= c <= "~" for c in key):
+        raise UserError(f"the key in {KEY} holds blanks or letters beyond ASCII", "choose another")
     with _listening(host, port) as listener:
         holdings = (
             indexes
@@ -50,17 +53,22 @@ def serve(
         )
         holdings.warm_up()
         called = {*LOCAL, *(name.lower() for name in allow_hosts)} if is_local(host) else set()
-        app = create_app(
-            holdings, limits=limits, key=os.environ.get(KEY, ""), hosts=called or set(allow_hosts)
-        )
+        hosts = called or set(allow_hosts)
+        app = create_app(holdings, limits=limits, key=key, hosts=hosts)
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False,
             timeout_graceful_shutdown=ENDING, timeout_keep_alive=30,
         )  # fmt: skip
         shown = f"[{host}]" if ":" in host else host
-        ready(f"http://{shown}:{listener.getsockname()[1]}/", holdings)
+        address = f"http://{shown}:{listener.getsockname()[1]}/"
+
+        class Server(uvicorn.Server):
+            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                await super().startup(sockets)
+                ready(address, holdings)
+
         with _ended_by_signals(), contextlib.closing(holdings):
-            uvicorn.Server(config).run(sockets=[listener])
+            Server(config).run(sockets=[listener])
 
 
 def _listening(host: str, port: int) -> socket.socket:
