@@ -7,10 +7,13 @@ German, French and Czech of Multi30k's 2016 test set. Nothing is fitted or chose
 
     python benchmarks/transfer.py --vectors FILE.npz
     python benchmarks/transfer.py --encode FILE.npz --multi30k FOLDER --xtd10 FOLDER
+    python benchmarks/transfer.py --tiny    (unlabelled text in the tiny world; no vectors)
 
 --encode installs the two packages (versions and digests below) into an environment of its own,
 encodes everything once and keeps it in FILE.npz; Multi30k and XTD10 are those of their
-repositories. Both data sets are for research only.
+repositories. Both data sets are for research only. FILE.npz then also holds captions of the
+training set in German, French and Czech, as unlabelled text (languages_known.py); --unlabelled
+names a file of such vectors by language where FILE.npz was made without.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from languages_known import real_pair, tiny_world, unlabelled
 from measure import Report, arguments
 
 import m2m_adapters as m2m
@@ -57,6 +61,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 PAPER = {"paper: 50 epochs as published": {"name": "paper"}}
 SETS = ("xtd10", "multi30k")
 RESAMPLES = 1000
+UNLABELLED = 2000
 
 # Runs in the environment of the two packages: texts on standard input, vectors into a file.
 ENCODER = """
@@ -168,6 +173,8 @@ def read_texts(multi30k: Path, xtd10: Path) -> dict[str, list[str]]:
     texts = {"train_source": english, "train_target": english}
     for code in ("en", "de", "fr", "cs"):
         texts[f"multi30k_source_{code}"] = _lines(multi30k, f"test_2016_flickr.{code}.gz")
+    for code in ("de", "fr", "cs"):
+        texts[f"unlabelled_source_{code}"] = _lines(multi30k, f"train.{code}.gz")[:UNLABELLED]
     texts["multi30k_target_en"] = texts["multi30k_source_en"]
     for path in sorted(xtd10.rglob("test_1kcaptions_*.txt")):
         texts[f"xtd10_source_{path.stem.rpartition('_')[2]}"] = path.read_text().splitlines()
@@ -185,8 +192,13 @@ def main() -> None:
         __doc__, vectors={"type": Path, "help": "vectors that were kept by --encode"},
         encode={"type": Path, "help": "encode everything into this file first"},
         multi30k={"type": Path}, xtd10={"type": Path},
+        unlabelled={"type": Path, "help": "vectors of unlabelled text, an array for each language"},
+        tiny={"action": "store_true", "help": "only unlabelled text in the tiny world"},
         paper={"action": "store_true", "help": "the published recipe as well: minutes"},
     )  # fmt: skip
+    if asked.tiny:
+        tiny_world().finish(asked)
+        return
     if asked.encode is not None:
         if asked.multi30k is None or asked.xtd10 is None:
             sys.exit("--encode needs --multi30k FOLDER and --xtd10 FOLDER")
@@ -210,6 +222,7 @@ def main() -> None:
                 "... and the English bank on the items",
                 *cells(tests, fitted.projector.encode, bank), "",
             )  # fmt: skip
+            languages = _known(path, asked.unlabelled, pairs, tests, fitted.projector.encode, bank)
     ceiling = []
     for name, test in tests.items():
         own = Asked(test.queries, test.queries["en"])
@@ -223,6 +236,16 @@ def main() -> None:
     )
     report.notes.append("means over 10 and 3 unseen languages; 95 % intervals over the 1,000 items")
     report.finish(asked)
+    if languages is not None:
+        languages.finish(asked)
+
+
+def _known(
+    path: Path, other: Path | None, pairs: Pairs, tests: dict[str, Asked], map_: Any, bank: Any
+) -> Report | None:
+    """The part with languages known, where there is text for it."""
+    texts = unlabelled(other, np.load(path))
+    return real_pair(texts, pairs.read(0, pairs.n)[0], tests, map_, bank) if texts else None
 
 
 def bank_of(pairs: Pairs, projector: Any) -> Any:

