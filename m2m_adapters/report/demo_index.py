@@ -13,6 +13,8 @@ from m2m_adapters._internal.files import cache_folder
 from m2m_adapters._internal.folders import whole_folder
 from m2m_adapters._internal.progress import Progress
 from m2m_adapters.alignment.align import align
+from m2m_adapters.artifact.load import load_adapter
+from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.find import load_benchmark
 from m2m_adapters.registry.names import load_source, load_target
 from m2m_adapters.report.demo import SENTENCES, TINY, Pairing
@@ -21,6 +23,16 @@ from m2m_adapters.search.build import build_index
 GROUP = 25  # items of one folder: the tiny benchmarks are groups of a base and its variations
 FIRST_DAY = 1_577_880_000  # 2020-01-01, noon in UTC
 DAY = 86_400
+EXAMPLES = (
+    "ein kleiner weißer Kreis rechts von einem gelben Herz",
+    "大きな黄色い水玉模様の円",
+    "مربع وردي كبير على يسار قلب أبيض",
+    "синий ромб и жёлтый квадрат",
+    "पहले एक धीमी ऊँची भनभनाहट, फिर तीन धीमे खटके",
+    "dos acordes fuertes - zumbido",
+    "iki alçalan ıslık",
+)
+"""Queries that the page of the demonstration offers."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +65,8 @@ def _prepared(
     place: Path, pairing: Pairing, sentences: int, items: int | None, progress: Progress
 ) -> Prepared:
     inside = place / f"{pairing.benchmark}-{_key(pairing, sentences, items)}"
-    adapter, files = inside / pairing.target, inside / pairing.title.lower()
-    if not (adapter / "adapter.json").is_file():
+    adapter, files = inside / f"{pairing.source}-{pairing.target}", inside / pairing.title.lower()
+    if not _can_be_read(adapter):
         align(
             pairing.source, pairing.target, pairing.corpus, max_sentences=sentences,
             progress=progress,
@@ -63,6 +75,15 @@ def _prepared(
         _write_items(pairing, files, items, progress)
     build_index(adapter, files, inside / "index", progress=progress)
     return Prepared(pairing.title.lower(), inside / "index", adapter)
+
+
+def _can_be_read(adapter: Path) -> bool:
+    """Whether an earlier start has left an adapter that this version reads."""
+    try:
+        load_adapter(adapter)
+    except UserError:
+        return False
+    return True
 
 
 def _key(pairing: Pairing, sentences: int, items: int | None) -> str:

@@ -46,3 +46,11 @@ def test_other_sentences_get_a_folder_of_their_own(prepared: list[Prepared]) -> 
 
     other = prepare_demo(place, TINY[:1], sentences=500, items=30)
     assert other[0].adapter != prepared[0].adapter
+
+
+def test_an_adapter_of_another_version_is_made_again(prepared: list[Prepared]) -> None:
+    place = prepared[0].index.parent.parent
+    record = prepared[0].adapter / "adapter.json"
+    record.write_text(record.read_text().replace('"projector"', '"projector_of_old"', 1))
+    assert prepare_demo(place, sentences=600, items=30) == prepared
+    assert m2m.load_adapter(prepared[0].adapter).encode(["ein rotes Quadrat"]).shape[0] == 1

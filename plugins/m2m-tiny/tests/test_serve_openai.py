@@ -33,14 +33,18 @@ def rows(answer: Any) -> Any:
 
 def test_texts_as_in_process(client: Any, adapter: Any) -> None:
     wanted = adapter.encode(TEXTS)
-    made = rows(client.embeddings.create(model="tiny-clip", input=TEXTS))
+    made = rows(client.embeddings.create(model="tiny-text-tiny-clip", input=TEXTS))
     assert np.allclose(made, wanted, atol=1e-5)
-    as_floats = client.embeddings.create(model="tiny-clip", input=TEXTS, encoding_format="float")
+    as_floats = client.embeddings.create(
+        model="tiny-text-tiny-clip", input=TEXTS, encoding_format="float"
+    )
     assert np.allclose(rows(as_floats), wanted, atol=1e-5)
-    single = client.embeddings.create(model="tiny-clip", input=TEXTS[0], dimensions=adapter.dim)
+    single = client.embeddings.create(
+        model="tiny-text-tiny-clip", input=TEXTS[0], dimensions=adapter.dim
+    )
     assert np.allclose(rows(single), wanted[:1], atol=1e-5)
     many = [f"a red square and {n} stars" for n in range(150)]
-    made = rows(client.embeddings.create(model="tiny-clip", input=many))
+    made = rows(client.embeddings.create(model="tiny-text-tiny-clip", input=many))
     assert np.allclose(made, adapter.encode(many), atol=1e-5)
 
 
@@ -51,16 +55,21 @@ def test_pictures_as_infinity_and_jina_send_them(client: Any, adapter: Any, pict
     made = client.embeddings.create(model="tiny-clip", input=sent, extra_body={"modality": "image"})
     assert np.allclose(rows(made), wanted, atol=1e-4)
     mixed: Any = [{"text": TEXTS[0]}, {"image": sent[0]}, {"text": TEXTS[1]}]
-    made = client.embeddings.create(model="tiny-clip", input=mixed)
+    made = client.embeddings.create(model="tiny-text-tiny-clip", input=mixed)
     both = adapter.encode(TEXTS[:2])
     assert np.allclose(rows(made), np.stack([both[0], wanted[0], both[1]]), atol=1e-4)
 
 
 def test_models(client: Any, adapter: Any) -> None:
     names = [model.id for model in client.models.list()]
-    assert names == ["tiny-clip", "tiny-clap"]
-    one = client.models.retrieve("tiny-clip")
+    assert names == ["tiny-text-tiny-clip", "tiny-text-tiny-clap", "tiny-clip", "tiny-clap"]
+    one = client.models.retrieve("tiny-text-tiny-clip")
     assert one.dimensions == adapter.dim and one.modalities == ["text", "image"]
+
+
+def test_texts_by_the_target_are_its_own_towers(client: Any, adapter: Any) -> None:
+    made = rows(client.embeddings.create(model="tiny-clip", input=TEXTS))
+    assert np.allclose(made, adapter.target.text.encode(TEXTS), atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -80,9 +89,9 @@ def test_models(client: Any, adapter: Any) -> None:
 )  # fmt: skip
 def test_what_cannot_be_done_is_refused(client: Any, arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(openai.BadRequestError, match=words):
-        client.embeddings.create(**{"model": "tiny-clip", "input": "x", **arguments})
+        client.embeddings.create(**{"model": "tiny-text-tiny-clip", "input": "x", **arguments})
 
 
 def test_a_model_that_is_not_there(client: Any) -> None:
-    with pytest.raises(openai.NotFoundError, match="choose one of tiny-clip, tiny-clap"):
+    with pytest.raises(openai.NotFoundError, match="choose one of tiny-text-tiny-clip, "):
         client.embeddings.create(model="gpt", input="x")
