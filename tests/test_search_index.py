@@ -274,3 +274,15 @@ def test_a_bias_of_items_changes_their_order(photos: Path, tmp_path: Path) -> No
     against = ItemBias("no-blue", lambda rows: -2 * rows[:, 2])
     biased = m2m.build_index(Colors(), photos, tmp_path / "biased", bias=against)
     assert "blue.png" not in names(biased.search("blue", 5))
+
+
+def test_what_a_kill_right_after_the_switch_left_goes(photos: Path, tmp_path: Path) -> None:
+    from m2m_adapters.search.media import Media, Preview
+
+    out = tmp_path / "index"
+    m2m.build_index(Colors(), photos, out)
+    shutil.copytree(out / "generations" / "000001", out / "generations" / "000007")
+    Media(out / "media.sqlite", write=True).add([("gone", Preview(peaks=b"1"))])
+    m2m.build_index(Colors(), photos, out)
+    assert [path.name for path in (out / "generations").iterdir()] == ["000001"]
+    assert Media(out / "media.sqlite").get("gone") == Preview()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -74,3 +75,19 @@ def test_a_killed_run_goes_on_at_its_last_batch(tmp_path: Path) -> None:
     assert [item for _, item in calm.metadata] == [item for _, item in killed.metadata]
     seen = Counter((tmp_path / "killed.log").read_text().splitlines())
     assert len(seen) == 60 and sum(seen.values()) <= 60 + 5 * kills
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are forked")
+def test_killed_builds_updates_and_imports_end_as_undisturbed_ones() -> None:
+    """The short form of ``benchmarks/kills_index.py``; M2M_KILLS=150 is the long one."""
+    script = Path(__file__).resolve().parent.parent / "benchmarks" / "kills_index.py"
+    kills = os.environ.get("M2M_KILLS", "9")
+    done = subprocess.run(
+        [sys.executable, str(script), "--kills", kills, "--items", "120", "--json"],
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=1800,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-3000:]
+    rows = json.loads(done.stdout.splitlines()[-1])["rows"]
+    assert [row[0] for row in rows] == ["build", "update", "import"]
+    for _, _, rounds, same, _, _, unexcused, _ in rows:
+        assert same == f"{rounds} of {rounds}" and unexcused == "0"

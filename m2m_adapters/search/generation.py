@@ -98,8 +98,7 @@ def write(folder: Path, content: Content) -> IndexRecord:
     )
     _flush(place)
     write_record(folder, record)
-    _sweep(folder, name)
-    bias.sweep(folder, name)
+    sweep(folder, name)
     return record
 
 
@@ -127,8 +126,9 @@ def _flush(place: Path) -> None:
             os.fsync(file.fileno())
 
 
-def _sweep(folder: Path, current: str) -> None:
+def sweep(folder: Path, current: str) -> None:
     """Remove other generations; open readers keep what they have mapped."""
+    bias.sweep(folder, current)
     for old in (folder / GENERATIONS).iterdir():
         if old.name != current and old.name.isdigit():
             shutil.rmtree(old, ignore_errors=True)

@@ -146,7 +146,9 @@ class Update:
         changes = self._changes(items, bad)
         if self._old is None or self._pending or changes.deleted or self._moved_rules(content):
             generation.write(self._place, content)
-            self._media.keep({item.digest for item in items})
+        else:  # a run that was killed right after the switch left the generation before
+            generation.sweep(self._place, self._old.record.generation)
+        self._media.keep({item.digest for item in items})
         self._journal.close()
         shutil.rmtree(self._place / WORK, ignore_errors=True)
         return changes
