@@ -19,7 +19,8 @@ from measure import Report, arguments, spread
 from m2m_adapters._internal.progress import Progress
 from m2m_adapters.alignment.anytime import stages
 from m2m_adapters.alignment.closed_form import Moments
-from m2m_adapters.alignment.fit import fit, top1
+from m2m_adapters.alignment.fit import fit
+from m2m_adapters.alignment.held_out import top1
 from m2m_adapters.alignment.losses import parse_loss
 from m2m_adapters.alignment.pairs import Pairs, in_memory
 from m2m_adapters.alignment.recipes import recipe

@@ -50,7 +50,7 @@ def test_what_is_written_is_what_is_read(record: Record) -> None:
 
 
 def test_every_parameter_of_a_recipe_is_recorded() -> None:
-    recorded = set(RecipeRecord.__struct_fields__) - {"level", "seed", "left_out"}
+    recorded = set(RecipeRecord.__struct_fields__) - {"seed"}
     assert recorded == {field.name for field in fields(Recipe)}
 
 

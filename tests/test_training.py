@@ -15,17 +15,18 @@ import pytest
 import torch
 
 import m2m_adapters as m2m
+from m2m_adapters.alignment import batches
 from m2m_adapters.alignment import pairs as pairs_module
-from m2m_adapters.alignment import train
 from m2m_adapters.alignment.checkpoint import Checkpoint
 from m2m_adapters.alignment.losses import parse_loss
 from m2m_adapters.alignment.pairs import Pairs, in_memory
-from m2m_adapters.alignment.train import Refinement, Resume, Schedule, refine
+from m2m_adapters.alignment.recipes import Recipe
+from m2m_adapters.alignment.train import Refinement, Resume, enough, refine
 from m2m_adapters.errors import UserError
 from m2m_adapters.projectors.affine import AffineProjector, AffineShape
 from m2m_adapters.testing import toy_sentences
 
-SCHEDULE = Schedule(epochs=6, batch_size=32, warmup_steps=5, patience=None)
+SCHEDULE = Recipe("trained", "gradient", epochs=6, batch_size=32, warmup_steps=5, patience=None)
 
 
 def some_pairs() -> Pairs:
@@ -40,7 +41,7 @@ class Stop(Exception):
 
 
 def trained(
-    resume: Resume | None, stop_at: int | None = None, seed: int = 0, schedule: Schedule = SCHEDULE
+    resume: Resume | None, stop_at: int | None = None, seed: int = 0, schedule: Recipe = SCHEDULE
 ) -> tuple[AffineProjector, Refinement, list[int]]:
     pairs = some_pairs()
     torch.manual_seed(seed)
@@ -75,7 +76,7 @@ def test_an_interrupted_training_ends_in_the_same_bytes(
 ) -> None:
     if streamed:
         monkeypatch.setattr(pairs_module, "RESIDENT_BYTES", 1)
-        monkeypatch.setattr(train, "BLOCK", 100)
+        monkeypatch.setattr(batches, "BLOCK", 100)
     whole, result, _ = trained(None)
     resume = Resume(tmp_path, "these pairs", every=0)
     for stop in stops:
@@ -88,7 +89,7 @@ def test_an_interrupted_training_ends_in_the_same_bytes(
 
 
 def test_a_training_that_had_enough_is_not_continued(tmp_path: Path) -> None:
-    impatient = Schedule(epochs=20, batch_size=32, lr=5.0, patience=1)
+    impatient = Recipe("trained", "gradient", epochs=20, batch_size=32, lr=5.0, patience=1)
     whole, result, _ = trained(None, schedule=impatient)
     assert len(result.losses) < 21
     resume = Resume(tmp_path, "these pairs", every=0)
@@ -103,7 +104,7 @@ def test_checkpoints_of_others_and_damaged_ones_are_not_used(tmp_path: Path) -> 
     with pytest.raises(Stop):
         trained(resume, 4)
     for other in ({"resume": Resume(tmp_path, "other pairs", every=0)}, {"resume": resume, "seed": 1},
-                  {"resume": resume, "schedule": Schedule(epochs=6, batch_size=32, lr=1e-3)}):  # fmt: skip
+                  {"resume": resume, "schedule": Recipe("trained", "gradient", epochs=6, batch_size=32, lr=1e-3)}):  # fmt: skip
         assert trained(**other)[2] == list(range(1, 7))  # type: ignore[arg-type]
     (path,) = tmp_path.glob("*.pt")
     whole = path.read_bytes()
@@ -219,12 +220,12 @@ def test_a_tracker_that_cannot_be_had_is_told_at_once(monkeypatch: pytest.Monkey
 
 
 def test_patience_counts_epochs_that_bring_too_little() -> None:
-    from m2m_adapters.alignment.train import _enough
-
     losses = [1.0, 0.9, 0.899, 0.898, 0.897]
-    assert not _enough(losses, Schedule(patience=3))
-    assert _enough(losses, Schedule(patience=3, least_gain=0.005))
-    assert not _enough(losses, Schedule(patience=4, least_gain=0.005))
-    assert not _enough(losses, Schedule(patience=None, least_gain=0.005))
+    assert not enough(losses, Recipe("trained", "gradient", patience=3))
+    assert enough(losses, Recipe("trained", "gradient", patience=3, least_gain=0.005))
+    assert not enough(losses, Recipe("trained", "gradient", patience=4, least_gain=0.005))
+    assert not enough(losses, Recipe("trained", "gradient", patience=None, least_gain=0.005))
     # Small gains add up to one that counts.
-    assert not _enough([1.0, 0.996, 0.992], Schedule(patience=2, least_gain=0.005))
+    assert not enough(
+        [1.0, 0.996, 0.992], Recipe("trained", "gradient", patience=2, least_gain=0.005)
+    )

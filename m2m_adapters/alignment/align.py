@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from m2m_adapters._internal.processes import team
 from m2m_adapters._internal.progress import Progress, progress_for
-from m2m_adapters.alignment.anytime import Grower, Grown, Stopping
+from m2m_adapters.alignment.anytime import ALL_USED, Grown, Stopping, grow
 from m2m_adapters.alignment.checkpoint import until_saved
-from m2m_adapters.alignment.fit import Fitted, fit, held_out_loss, top1
+from m2m_adapters.alignment.encode import PairEncoder
+from m2m_adapters.alignment.fit import Fitted, fit
+from m2m_adapters.alignment.held_out import top1
+from m2m_adapters.alignment.levels import check_level, prepare
 from m2m_adapters.alignment.losses import parse_loss
 from m2m_adapters.alignment.pairs import Pairs, held_out_size
 from m2m_adapters.alignment.recipes import Recipe
@@ -17,15 +20,16 @@ from m2m_adapters.alignment.recipes import recipe as named_recipe
 from m2m_adapters.alignment.tracking import check_tracker, tracking
 from m2m_adapters.corpus.sentences import Corpus, TextsLike, read_corpus
 from m2m_adapters.embeddings.store import Store
-from m2m_adapters.embeddings.stored import StoredEncoder
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import ModalityModel, TextEncoder
+from m2m_adapters.projectors.rows import TokenStates
 from m2m_adapters.registry.names import check_name, load_source, load_target
 
 if TYPE_CHECKING:
     from m2m_adapters.artifact.adapter import Adapter
     from m2m_adapters.artifact.bank import Bank
     from m2m_adapters.artifact.record import CorpusRecord, HeldOut, PullRecord, RecipeRecord
+    from m2m_adapters.projectors.protocol import Projector
 
 
 def align(
@@ -62,13 +66,12 @@ def align(
     bank: keep an English bank, which corrects the scores of items, where the target has items.
     """
     options = model_options or {}
+    check_level(level, stopping)
     if team(str(options.get("device") or "auto")).size > 1:
-        _check_shareable(texts, level)
-    if level == "token":
-        _check_token_level(track, stopping)
+        _check_shareable(texts)
     if track is not None:
         check_tracker(track)
-    chosen = named_recipe(recipe, **changes)
+    chosen = named_recipe(recipe, level, **changes)
     if chosen.loss is not None:
         parse_loss(chosen.loss)
     for kind, given in (("source", source), ("target", target)):
@@ -87,35 +90,32 @@ def align(
     _check_recordable(encoder, model, options)
     if names is None:
         names = tuple(given if isinstance(given, str) else None for given in (source, target))
-    if level != "sentence":
-        from m2m_adapters.alignment.tokens import align_tokens
-
-        return align_tokens(
-            encoder, model, names, corpus, level, recipe, changes, seed, bar, options
-        )
     kept = store if isinstance(store, Store) else Store() if store else None
-    normalized = model.space.normalized
-    towers = (StoredEncoder(encoder, kept, "source"), StoredEncoder(model.text, kept, "target"))
-    grower = Grower(*towers, corpus.sentences, normalized, seed)
-    grown = grower.grow(chosen, stopping or Stopping(), bar)
+    work = prepare(level, encoder, model, kept, stopping)
+    towers = PairEncoder(work.source, work.target, corpus.sentences[: work.room], work.unit, seed)
+    grown = grow(towers, chosen, work.stopping, work.unit, bar)
+    if len(corpus) > len(towers) and grown.stopped == ALL_USED:
+        grown.stopped = f"{len(towers):,} sentences are what token level has room for"
     with tracking(track, chosen.to_dict()) as tracker, until_saved() as finished:
         fitted = fit(
             grown.pairs,
             chosen,
-            normalized,
+            work.unit,
             seed=seed,
             progress=bar,
+            create=work.create,
             moments=grown.moments,
+            solved=grown.solved,
             device=str(options.get("device") or "auto"),
             resume=_resume(kept, encoder, model, corpus, grown),
             track=tracker,
         )
-    made = _assemble(encoder, model, names, corpus, grown, fitted, chosen, seed, options)
-    if bank and normalized and model.can("encode_items"):
+    made = _assemble(encoder, model, names, corpus, grown, fitted, chosen, work.unit, seed, options)
+    if bank and work.unit and model.can("encode_items"):
         made.bank = _english_bank(made, grown.pairs)
     made.when_saved = finished
     made.seconds = dict(bar.seconds)
-    made.encoding = {tower.what: tower.speed.to_dict() for tower in towers}
+    made.encoding = {tower.what: tower.speed.to_dict() for tower in (work.source, work.target)}
     return made
 
 
@@ -131,24 +131,10 @@ def _resume(
     return Resume(store.folder / "training", f"{towers} {corpus.digest} {grown.pairs.n}")
 
 
-def _check_token_level(track: str | None, stopping: Stopping | None) -> None:
-    """Refuse what alignment of tokens cannot honor, before anything is loaded."""
-    if track is not None:
-        raise UserError("losses of token level are not tracked", "leave --track out")
-    if stopping is not None and not stopping.use_all and stopping != Stopping():
-        raise UserError(
-            "token level uses every sentence that memory holds: --tolerance and --patience mean "
-            "nothing to it",
-            "leave them out, or limit the corpus with --max-sentences",
-        )
-
-
-def _check_shareable(texts: TextsLike, level: str) -> None:
+def _check_shareable(texts: TextsLike) -> None:
     """What several processes cannot do together."""
     if texts == "-":
         raise UserError("several processes cannot read one standard input", "give a file")
-    if level != "sentence":
-        raise UserError("alignment of tokens is the work of one process", "start `m2m align` alone")
 
 
 def _check_recordable(encoder: TextEncoder, model: ModalityModel, options: dict[str, Any]) -> None:
@@ -180,6 +166,7 @@ def _assemble(
     grown: Grown,
     fitted: Fitted,
     chosen: Recipe,
+    unit: bool,
     seed: int,
     options: dict[str, Any],
 ) -> Adapter:
@@ -190,11 +177,11 @@ def _assemble(
 
     record = new_record(
         fitted.projector,
-        source=describe_source(encoder, names[0], model.space.normalized, options),
+        source=describe_source(encoder, names[0], unit, options),
         target=describe_target(model, names[1], options),
-        recipe=recipe_record(chosen, fitted, model.space.normalized, seed),
+        recipe=recipe_record(chosen, fitted, unit, seed),
         corpus=corpus_record(corpus, grown.pairs.n + len(grown.pairs.x_held), grown.stopped),
-        held_out=held_out_results(grown.pairs, fitted, chosen, model.space.normalized),
+        held_out=held_out_results(grown.pairs, fitted),
         pull=pull_record(fitted),
         curve=[
             CurvePoint(epoch=int(point["epoch"]), held_out_loss=finite(point["held_out_loss"]))
@@ -223,8 +210,6 @@ def recipe_record(chosen: Recipe, fitted: Fitted, normalized: bool, seed: int) -
             "head": chosen.head_for(normalized),
             "ridge": fitted.ridge,
         },
-        level="sentence",
-        left_out=None,
         seed=seed,
     )
 
@@ -273,26 +258,33 @@ def finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def held_out_results(pairs: Pairs, fitted: Fitted, chosen: Recipe, normalized: bool) -> HeldOut:
+def held_out_results(pairs: Pairs, fitted: Fitted) -> HeldOut:
     """Loss and top-1 text-to-text accuracy in the target's space, on pairs never fitted on."""
-    import torch
-
     from m2m_adapters.artifact.record import HeldOut
 
-    projector = fitted.projector
-    loss = parse_loss(chosen.loss_for(normalized))
-    xh, yh = torch.from_numpy(pairs.x_held), torch.from_numpy(pairs.y_held)
-    with torch.inference_mode():
-        projected = projector(xh).numpy()
-    linear = projector.shape.activation == "none" or projector.shape.layers == 1
-    same_width = pairs.d_in == pairs.d_out
+    before = None
+    if pairs.d_in == pairs.d_out and not isinstance(pairs.x_held, TokenStates):
+        before = top1(pairs.x_held, pairs.y_held)
     return HeldOut(
         sentences=len(pairs.x_held),
-        loss=held_out_loss(projector, xh, yh, loss),
-        top1=top1(projected, pairs.y_held),
-        top1_before=top1(pairs.x_held, pairs.y_held) if same_width else None,
-        orthogonality_deviation=projector.orthogonality_deviation(xh) if linear else None,
-        parameters=projector.parameter_count,
+        loss=fitted.held_out_loss,
+        top1=fitted.top1,
+        top1_before=before,
+        orthogonality_deviation=_orthogonality(fitted.projector, pairs),
+        parameters=fitted.projector.parameter_count,
         epochs=fitted.epochs,
         best_epoch=fitted.best_epoch,
     )
+
+
+def _orthogonality(projector: Projector, pairs: Pairs) -> float | None:
+    """How far an affine map is from a rotation; None for other maps."""
+    import torch
+
+    from m2m_adapters.projectors.affine import AffineProjector
+
+    if not isinstance(projector, AffineProjector) or isinstance(pairs.x_held, TokenStates):
+        return None
+    if projector.shape.activation != "none" and projector.shape.layers > 1:
+        return None
+    return projector.orthogonality_deviation(torch.from_numpy(pairs.x_held))

@@ -1,4 +1,4 @@
-"""What alignment minimises. Each loss: projected and wanted vectors ``[B, d]`` -> scalar.
+"""What alignment minimizes. Each loss: projected and target vectors ``[B, d]`` -> scalar.
 
 Expressions combine them: ``"48*mse + 1*structure"`` is the published one.
 """
@@ -20,7 +20,7 @@ from m2m_adapters.errors import UnknownName, UserError
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 TEMPERATURE = 0.07
 BLOCK = 1 << 24
-"""Numbers of a B x B matrix that are there at once."""
+"""Entries of a B x B matrix computed at once."""
 
 
 def mse(p: Tensor, y: Tensor) -> Tensor:
@@ -42,18 +42,20 @@ def structure(p: Tensor, y: Tensor) -> Tensor:
     """Sum over pairs i<j of (p_i.p_j - y_i.y_j)^2, divided by B(B-1)/2."""
     if len(p) < 2:
         return p.sum() * 0
-    found: Tensor = _Structure.apply(p, y)  # type: ignore[no-untyped-call]
-    return found
+    value: Tensor = _Structure.apply(p, y)  # type: ignore[no-untyped-call]
+    return value
 
 
 class _Structure(torch.autograd.Function):
-    """Value and slope in one pass over blocks of rows: autograd would keep a B x B matrix."""
+    """Value and gradient in one pass over blocks of rows: autograd would keep a B x B matrix."""
 
     @staticmethod
     def forward(ctx: Any, p: Tensor, y: Tensor) -> Tensor:
         size = len(p)
         sides = (p, y)
-        slopes = [torch.zeros_like(v) if n else None for v, n in zip(sides, ctx.needs_input_grad)]
+        gradients = [
+            torch.zeros_like(v) if n else None for v, n in zip(sides, ctx.needs_input_grad)
+        ]
         total = p.new_zeros(())
         step = max(1, BLOCK // size)
         for start in range(0, size, step):
@@ -61,11 +63,11 @@ class _Structure(torch.autograd.Function):
             away = p[rows] @ p.T - y[rows] @ y.T
             away.diagonal(start).zero_()  # a row with itself is no pair
             total += away.square().sum()
-            for slope, side in zip(slopes, sides):
-                if slope is not None:
-                    slope[rows] = away @ side
+            for gradient, side in zip(gradients, sides):
+                if gradient is not None:
+                    gradient[rows] = away @ side
         pairs = size * (size - 1)  # each of them is met twice
-        signed = zip(slopes, (4 / pairs, -4 / pairs))
+        signed = zip(gradients, (4 / pairs, -4 / pairs))
         ctx.save_for_backward(*(s if s is None else s * factor for s, factor in signed))
         return total / pairs
 
@@ -75,7 +77,7 @@ class _Structure(torch.autograd.Function):
 
 
 def contrastive(p: Tensor, y: Tensor) -> Tensor:
-    """Symmetric InfoNCE of the normalised vectors at temperature 0.07."""
+    """Symmetric InfoNCE of the normalized vectors at temperature 0.07."""
     logits = F.normalize(p, dim=-1) @ F.normalize(y, dim=-1).T / TEMPERATURE
     labels = torch.arange(len(p), device=p.device)
     return (F.cross_entropy(logits, labels) + F.cross_entropy(logits.T, labels)) / 2
@@ -109,8 +111,22 @@ class Loss:
         return " + ".join(f"{weight:g}*{name}" for weight, name in self.terms)
 
 
+@dataclass(frozen=True)
+class Scaled:
+    """A loss of vectors whose columns are multiplied by ``scale`` ``[d]`` first."""
+
+    loss: LossFunction
+    scale: Tensor
+
+    def __call__(self, p: Tensor, y: Tensor) -> Tensor:
+        return self.loss(p * self.scale, y * self.scale)
+
+    def __repr__(self) -> str:
+        return f"Scaled({self.loss})"
+
+
 def loss_function(name: str) -> LossFunction:
-    """A loss of ours, or one that a plugin offers."""
+    """A built-in loss, or one that a plugin offers."""
     if name in LOSSES:
         return LOSSES[name]
     from m2m_adapters._internal.spelling import did_you_mean

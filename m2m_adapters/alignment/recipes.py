@@ -9,16 +9,19 @@ from typing import Any
 
 from m2m_adapters.errors import UnknownName, UserError
 
+LEVELS = ("sentence", "token")
 FITS = ("closed-form", "gradient", "both")
 PRECISIONS = ("fp32", "bf16")
 PRIORS = ("zero", "rotation")
 OF_TRAINING = (
     "lr", "weight_decay", "batch_size", "epochs", "warmup_steps", "patience", "precision",
-    "least_gain",
+    "least_gain", "clip",
 )  # fmt: skip
 """Parameters that mean nothing to a recipe without gradient steps."""
+AT_TOKEN_LEVEL = ("layers", "hidden", *OF_TRAINING, "left_out")
+"""Parameters that mean something at token level."""
 MOST_RIDGE = 1e6
-"""Beyond it nothing is left of the map but its mean."""
+"""A ridge beyond it leaves nothing of the map but its mean."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +38,15 @@ class Recipe:
     own geometry where English says little.
     patience: epochs of refinement in a row that may bring no more than ``least_gain`` of the loss.
     precision: of the projector's arithmetic during refinement; its weights stay fp32.
+    clip: largest norm of the gradient, None for no limit.
+    left_out: share of a sentence's tokens that a step of training at token level does not see,
+    others every time: no single English word may be relied on, and other languages say things
+    with other tokens.
     """
 
     name: str
     fit: str
+    level: str = "sentence"
     loss: str | None = None
     head: str | None = None
     layers: int = 1
@@ -56,6 +64,8 @@ class Recipe:
     patience: int | None = None
     precision: str = "fp32"
     least_gain: float = 0.0
+    clip: float | None = None
+    left_out: float | None = None
 
     def loss_for(self, normalized: bool) -> str:
         if self.loss is not None:
@@ -97,20 +107,64 @@ RECIPES = {
         # arXiv 2601.10096: AdamW, linear schedule with 50 warm-up steps, batch 64, 50 epochs.
         Recipe("paper", "gradient", loss="48*mse + 1*structure", head="l2", layers=2),
         Recipe("paper-generation", "gradient", loss="1*mse", head="layernorm", layers=2, epochs=10),
+        Recipe(
+            "token",
+            "gradient",
+            level="token",
+            loss="1*mse",
+            head="none",
+            layers=2,
+            hidden=128,
+            lr=1.5e-3,
+            epochs=18,
+            patience=3,
+            clip=1.0,
+            left_out=0.15,
+        ),
     )
 }
 
 
-def recipe(name: str, **changes: Any) -> Recipe:
-    """A named recipe with some parameters changed; None leaves one as it is."""
+def recipe(name: str, level: str = "sentence", **changes: Any) -> Recipe:
+    """A named recipe with changed parameters; None keeps one. ``auto`` exists at both levels."""
+    if level not in LEVELS:
+        raise UserError(f"there is no level '{level}'", f"use {' or '.join(LEVELS)}")
+    named = _named("token" if (name, level) == ("auto", "token") else name, level)
+    _check_known(changes)
+    changed = {k: v for k, v in changes.items() if v is not None}
+    if odd := sorted(set(changed) - set(AT_TOKEN_LEVEL)) if level == "token" else []:
+        raise UserError(
+            f"'{odd[0]}' means nothing at token level", f"use {', '.join(AT_TOKEN_LEVEL)}"
+        )
+    if level == "sentence" and "left_out" in changed:
+        raise UserError("'left_out' means nothing at sentence level", "use it with level='token'")
+    chosen = replace(named, **changed)
+    _check_values(chosen)
+    _warn_of_unused(named, changed)
+    return chosen
+
+
+def _named(name: str, level: str) -> Recipe:
     from m2m_adapters._internal.spelling import did_you_mean
 
+    offered = [one.name for one in RECIPES.values() if one.level == level]
     if name not in RECIPES:
         raise UnknownName(
-            f"no recipe is called '{name}'{did_you_mean(name, list(RECIPES))}",
-            f"one of {', '.join(RECIPES)}",
+            f"no recipe is called '{name}'{did_you_mean(name, offered)}",
+            f"one of {', '.join(offered)}",
         )
-    known = {f.name for f in fields(Recipe)} - {"name", "fit"}
+    if name not in offered:
+        raise UserError(
+            f"the recipe '{name}' is not one of {level} level",
+            f"use {', '.join(offered)}, or leave --recipe out",
+        )
+    return RECIPES[name]
+
+
+def _check_known(changes: dict[str, Any]) -> None:
+    from m2m_adapters._internal.spelling import did_you_mean
+
+    known = {f.name for f in fields(Recipe)} - {"name", "fit", "level"}
     for key in changes:
         if key in ELSEWHERE:
             raise UserError(f"a recipe has no '{key}'", f"pass {ELSEWHERE[key]}")
@@ -119,8 +173,9 @@ def recipe(name: str, **changes: Any) -> Recipe:
                 f"a recipe has no '{key}'{did_you_mean(key, [*known, *ALIGN_OPTIONS])}",
                 f"it has {', '.join(sorted(known))}",
             )
-    changed = {k: v for k, v in changes.items() if v is not None}
-    chosen = replace(RECIPES[name], **changed)
+
+
+def _check_values(chosen: Recipe) -> None:
     _check_numbers(chosen)
     if chosen.precision not in PRECISIONS:
         raise UserError(
@@ -136,14 +191,21 @@ def recipe(name: str, **changes: Any) -> Recipe:
         raise UserError(f"there is no prior '{chosen.prior}'", f"use {' or '.join(PRIORS)}")
     if chosen.procrustes and chosen.fit == "gradient":
         raise UserError("Procrustes is a closed form", "use it with --recipe closed-form or auto")
-    _warn_of_unused(RECIPES[name], changed)
-    return chosen
+    if chosen.activation != "none" and chosen.layers > 1 and chosen.fit != "gradient":
+        raise UserError(
+            f"activation '{chosen.activation}' has no closed form",
+            "use --recipe paper, or activation none",
+        )
+    if chosen.left_out is not None and not 0 <= chosen.left_out < 1:
+        raise UserError(f"left_out must be from 0 to 1, not {chosen.left_out}", "e.g. 0.15")
 
 
 def _check_numbers(chosen: Recipe) -> None:
     for key in ("lr", "batch_size", "epochs", "layers"):
         if not getattr(chosen, key) > 0:
             raise UserError(f"{key} must be above zero, not {getattr(chosen, key)}")
+    if chosen.clip is not None and not 0 < chosen.clip < inf:
+        raise UserError(f"clip must be above zero, not {chosen.clip}", "e.g. 1.0")
     for key in ("weight_decay", "warmup_steps", "patience", "least_gain"):
         value = getattr(chosen, key)
         if value is not None and not 0 <= value < inf:

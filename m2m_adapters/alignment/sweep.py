@@ -14,7 +14,7 @@ from m2m_adapters.artifact.adapter import Adapter
 from m2m_adapters.errors import UserError
 from m2m_adapters.registry.names import check_name, load_source, load_target
 
-GRIDDED = ("recipe", *(f.name for f in fields(Recipe) if f.name not in ("name", "fit")))
+GRIDDED = ("recipe", *(f.name for f in fields(Recipe) if f.name not in ("name", "fit", "level")))
 
 
 @dataclass(frozen=True)

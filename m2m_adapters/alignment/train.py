@@ -1,29 +1,33 @@
 """Gradient refinement of the objective; the best state by held-out loss is kept, not the last.
 
-Pairs that fit in memory, or on the device, are shuffled whole; larger sets are streamed in
-blocks, in random order and shuffled within. Processes of one team draw the same batches.
+Processes of one team draw the same batches and share the work of each.
 """
 
 from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from m2m_adapters._internal.processes import team
+from m2m_adapters.alignment.batches import Batches
 from m2m_adapters.alignment.checkpoint import Checkpoint
-from m2m_adapters.alignment.losses import Loss
-from m2m_adapters.alignment.objective import Objective, fastest
+from m2m_adapters.alignment.losses import LossFunction
 from m2m_adapters.alignment.pairs import Pairs
+from m2m_adapters.alignment.recipes import Recipe
 from m2m_adapters.projectors.protocol import Projector
 
-BLOCK = 1 << 16
+log = logging.getLogger(__name__)
+
+Step = Callable[..., Tensor]
+"""(inputs..., y) -> loss."""
 
 
 @dataclass(frozen=True)
@@ -35,24 +39,6 @@ class Resume:
     every: float | None = None
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """AdamW with linear warm-up and linear decay to zero, as published by default.
-
-    batch_size: of all processes together. precision: the projector's arithmetic.
-    patience: epochs in a row that lower the held-out loss by no more than ``least_gain`` of it.
-    """
-
-    lr: float = 3e-4
-    weight_decay: float = 0.01
-    batch_size: int = 64
-    epochs: int = 50
-    warmup_steps: int = 50
-    patience: int | None = None
-    precision: str = "fp32"
-    least_gain: float = 0.0
-
-
 @dataclass
 class Refinement:
     """Held-out loss after each epoch (before the first at index 0) and the best of them."""
@@ -61,111 +47,173 @@ class Refinement:
     best_epoch: int = 0
 
 
+class Objective(nn.Module):
+    """A batch -> its loss.
+
+    Only the projector computes in bf16, where that is wanted; losses are small differences.
+    The inputs are this process's share of the batch. y: the whole of it, since a loss may compare
+    rows, so every process takes the loss of all rows; summed over processes, gradients are exact.
+    """
+
+    def __init__(self, projector: Projector, loss: LossFunction, precision: str = "fp32") -> None:
+        super().__init__()
+        self.projector, self.loss, self.in_bf16 = projector, loss, precision == "bf16"
+
+    def forward(self, *batch: Tensor) -> Tensor:
+        *inputs, y = batch
+        # A cache of cast weights would not survive being replayed as a graph.
+        with torch.autocast(y.device.type, torch.bfloat16, self.in_bf16, cache_enabled=False):
+            p = self.projector(*inputs)
+        return self.loss(team().joined(p.float(), len(y)), y)
+
+
+def fastest(objective: Objective, batch: int, device: torch.device) -> Step:
+    """The objective as CUDA graphs, for batches of one size; unchanged where that fails."""
+    if device.type != "cuda" or team().size > 1:  # collectives stay out of graphs
+        return objective
+    if objective.projector.level != "sentence":  # the longest text of a batch decides its shape
+        return objective
+    shape = objective.projector.shape
+    like = tuple(torch.zeros(batch, width, device=device) for width in (shape.d_in, shape.d_out))
+    graphs: Any = torch.cuda.make_graphed_callables
+    try:
+        graphed: Step = graphs(objective, like)
+    except Exception as error:  # a plugin's loss that waits for the device, an old driver
+        log.info("no CUDA graphs: %s", error)
+        return objective
+    return graphed
+
+
 def refine(
     projector: Projector,
     pairs: Pairs,
     score: Callable[[Projector], float],
-    loss: Loss,
-    schedule: Schedule,
+    loss: LossFunction,
+    recipe: Recipe,
     *,
     seed: int = 0,
     progress: Callable[[int, int, float], None] | None = None,
     device: torch.device | None = None,
     resume: Resume | None = None,
 ) -> Refinement:
-    """Train ``projector`` in place on ``pairs``.
+    """Train ``projector`` in place on ``pairs`` by AdamW, warm-up and linear decay to zero.
 
     ``score`` gives the held-out loss; ``progress`` is called with (epoch, epochs, loss).
-    device: where the projector is; pairs are kept and shuffled there.
-    resume: a run that was killed goes on after its last checkpoint, to the same result.
+    device: where the projector is; batches are taken and shuffled there.
+    resume: a run that was killed continues after its last checkpoint, to the same result.
     """
-    device = device or torch.device("cpu")
-    generator = torch.Generator(device).manual_seed(seed)
-    batches = Batches(pairs, schedule.batch_size, generator)
-    steps_per_epoch = batches.steps
-    total = steps_per_epoch * schedule.epochs
+    training = _Training(projector, pairs, score, loss, recipe, seed, device)
+    checkpoint = training.resumed(resume) if resume is not None else None
+    while training.epoch < recipe.epochs and not enough(training.result.losses, recipe):
+        training.one_epoch()
+        if progress is not None:
+            progress(training.epoch, recipe.epochs, training.result.losses[-1])
+        if checkpoint is not None and team().rank == 0:
+            checkpoint.save(training.state)
+    projector.load_state_dict(training.best)
+    if checkpoint is not None and team().rank == 0:
+        checkpoint.drop()
+    return training.result
 
-    def rate(step: int) -> float:
-        if step < schedule.warmup_steps:
-            return (step + 1) / schedule.warmup_steps
-        return max(0.0, (total - step) / max(1, total - schedule.warmup_steps))
 
-    others = team()
-    parameters = list(projector.parameters())
-    optimizer = torch.optim.AdamW(
-        parameters,
-        lr=schedule.lr,
-        weight_decay=schedule.weight_decay,
-        fused=True,
-    )
-    decay = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
-    checkpoint = None
-    if resume is not None:
-        parts = (resume.data, schedule, loss, seed, pairs.n, batches.steps, device, others.size)
-        identity = f"{parts} {torch.__version__} {_digest(projector)}"
-        checkpoint = Checkpoint(resume.folder, identity)
-        if resume.every is not None:
-            checkpoint.every = resume.every
-    result = Refinement([others.agreed(score(projector))])
-    best = copy.deepcopy(projector.state_dict())
-    first = 1
-    saved = others.agreed(checkpoint.load() if checkpoint is not None else None)
-    if saved is not None:
-        projector.load_state_dict(saved["projector"])
-        optimizer.load_state_dict(saved["optimizer"])
-        decay.load_state_dict(saved["decay"])
-        generator.set_state(saved["generator"])
-        best, first = saved["best"], saved["epoch"] + 1
-        result = Refinement(saved["losses"], saved["best_epoch"])
+class _Training:
+    """The state of one refinement between two epochs."""
 
-    def state() -> dict[str, Any]:
+    def __init__(
+        self,
+        projector: Projector,
+        pairs: Pairs,
+        score: Callable[[Projector], float],
+        loss: LossFunction,
+        recipe: Recipe,
+        seed: int,
+        device: torch.device | None,
+    ) -> None:
+        device = device or torch.device("cpu")
+        self.projector, self.score, self.recipe = projector, score, recipe
+        self.generator = torch.Generator(device).manual_seed(seed)
+        size = min(recipe.batch_size, pairs.n)
+        self.batches = Batches(pairs, size, self.generator, recipe.left_out)
+        self.learned = [p for p in projector.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(
+            self.learned, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True
+        )
+        total = self.batches.steps * recipe.epochs
+        self.decay = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, lambda step: rate(step, recipe.warmup_steps, total)
+        )
+        parts = (recipe, loss, seed, pairs.n, self.batches.steps, device, team().size)
+        self.identity = f"{parts} {torch.__version__} {_digest(projector)}"
+        self.step = fastest(Objective(projector, loss, recipe.precision), size, device)
+        self.epoch = 0
+        self.result = Refinement([team().agreed(score(projector))])
+        self.best = copy.deepcopy(projector.state_dict())
+
+    def one_epoch(self) -> None:
+        others = team()
+        self.projector.train()
+        for inputs, y in self.batches.epoch():
+            self.optimizer.zero_grad(set_to_none=True)
+            share = others.share(len(y))
+            self.step(*(value[share] for value in inputs), y).backward()  # type: ignore[no-untyped-call]
+            others.add_up(value.grad for value in self.learned)
+            if self.recipe.clip is not None:
+                nn.utils.clip_grad_norm_(self.learned, self.recipe.clip)
+            self.optimizer.step()
+            self.decay.step()
+        self.projector.eval()
+        self.epoch += 1
+        held_out = others.agreed(self.score(self.projector))
+        self.result.losses.append(held_out)
+        if held_out < self.result.losses[self.result.best_epoch]:
+            self.result.best_epoch = self.epoch
+            self.best = copy.deepcopy(self.projector.state_dict())
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds."""
         return {
-            "projector": projector.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "decay": decay.state_dict(),
-            "generator": generator.get_state(),
-            "best": best,
-            "epoch": epoch,
-            "losses": result.losses,
-            "best_epoch": result.best_epoch,
+            "projector": self.projector.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "decay": self.decay.state_dict(),
+            "generator": self.generator.get_state(),
+            "best": self.best,
+            "epoch": self.epoch,
+            "losses": self.result.losses,
+            "best_epoch": self.result.best_epoch,
         }
 
-    objective = Objective(projector, loss, schedule.precision)
-    step = fastest(objective, schedule.batch_size, device)
-    for epoch in range(first, schedule.epochs + 1):
-        if _enough(result.losses, schedule):
-            break
-        projector.train()
-        for x, y in batches.epoch():
-            optimizer.zero_grad(set_to_none=True)
-            step(x[others.share(len(x))], y).backward()  # type: ignore[no-untyped-call]
-            others.add_up(value.grad for value in parameters)
-            optimizer.step()
-            decay.step()
-        projector.eval()
-        held_out = others.agreed(score(projector))
-        result.losses.append(held_out)
-        if held_out < result.losses[result.best_epoch]:
-            result.best_epoch = epoch
-            best = copy.deepcopy(projector.state_dict())
-        if progress is not None:
-            progress(epoch, schedule.epochs, held_out)
-        if checkpoint is not None and others.rank == 0:
-            checkpoint.save(state)
-    projector.load_state_dict(best)
-    if checkpoint is not None and others.rank == 0:
-        checkpoint.drop()
-    return result
+    def resumed(self, resume: Resume) -> Checkpoint:
+        """Continue from the last checkpoint of the same training, if there is one."""
+        checkpoint = Checkpoint(resume.folder, f"{resume.data} {self.identity}")
+        if resume.every is not None:
+            checkpoint.every = resume.every
+        saved = team().agreed(checkpoint.load())
+        if saved is not None:
+            self.projector.load_state_dict(saved["projector"])
+            self.optimizer.load_state_dict(saved["optimizer"])
+            self.decay.load_state_dict(saved["decay"])
+            self.generator.set_state(saved["generator"])
+            self.best, self.epoch = saved["best"], saved["epoch"]
+            self.result = Refinement(saved["losses"], saved["best_epoch"])
+        return checkpoint
 
 
-def _enough(losses: list[float], schedule: Schedule) -> bool:
-    if schedule.patience is None:
+def rate(step: int, warmup: int, total: int) -> float:
+    """Share of the learning rate at a step: linear warm-up, then linear decay to zero."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return max(0.0, (total - step) / max(1, total - warmup))
+
+
+def enough(losses: list[float], recipe: Recipe) -> bool:
+    """Whether the last ``patience`` epochs brought no more than ``least_gain``."""
+    if recipe.patience is None:
         return False
-    last, reached = 0, losses[0]  # the epoch that last brought something, and its loss
+    last, reached = 0, losses[0]  # the last epoch that improved, and its loss
     for epoch, loss in enumerate(losses):
-        if loss < reached - schedule.least_gain * abs(reached):
+        if loss < reached - recipe.least_gain * abs(reached):
             last, reached = epoch, loss
-    return len(losses) - 1 - last >= schedule.patience
+    return len(losses) - 1 - last >= recipe.patience
 
 
 def _digest(projector: Projector) -> str:
@@ -174,61 +222,3 @@ def _digest(projector: Projector) -> str:
     for name, value in projector.state_dict().items():
         digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-class Batches:
-    """Shuffled batches of pairs, the same number in every epoch; a short last one is dropped.
-
-    They lie where the generator is. A GPU keeps all pairs that half of its free memory holds.
-    """
-
-    def __init__(self, pairs: Pairs, size: int, generator: torch.Generator) -> None:
-        self._pairs, self._size, self._generator = pairs, size, generator
-        self._device = generator.device
-        whole = team().agreed(pairs.fits_in_memory or self._fits_on_gpu())
-        block = pairs.n if whole else min(pairs.n, max(BLOCK, size))
-        self._starts = list(range(0, pairs.n, block))
-        self._block = block
-        self._kept = None
-        if len(self._starts) == 1:
-            self._kept = self._read(0) if pairs.fits_in_memory else self._gathered()
-        rows = [min(block, pairs.n - start) for start in self._starts]
-        self.steps = max(1, sum(n // size for n in rows))
-
-    def _fits_on_gpu(self) -> bool:
-        if self._device.type != "cuda":
-            return False
-        free, _ = torch.cuda.mem_get_info(self._device)
-        return self._pairs.n * (self._pairs.d_in + self._pairs.d_out) * 4 <= free // 2
-
-    def _read(self, start: int) -> tuple[Tensor, Tensor]:
-        x, y = self._pairs.read(start, min(start + self._block, self._pairs.n))
-        return torch.from_numpy(x).to(self._device), torch.from_numpy(y).to(self._device)
-
-    def _gathered(self) -> tuple[Tensor, Tensor]:
-        """All pairs on the device, by way of small pieces of the host's memory."""
-        pairs = self._pairs
-        x = torch.empty(pairs.n, pairs.d_in, device=self._device)
-        y = torch.empty(pairs.n, pairs.d_out, device=self._device)
-        start = 0
-        for some_x, some_y in pairs.chunks():
-            stop = start + len(some_x)
-            x[start:stop] = torch.from_numpy(some_x)
-            y[start:stop] = torch.from_numpy(some_y)
-            start = stop
-        return x, y
-
-    def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Every block once, in random order."""
-        blocks = [0]
-        if self._kept is None:
-            blocks = self._shuffled(len(self._starts)).tolist()
-        for number in blocks:
-            x, y = self._kept or self._read(self._starts[number])
-            order = self._shuffled(len(x))
-            for step in range(len(x) // self._size):
-                rows = order[step * self._size : (step + 1) * self._size]
-                yield x[rows], y[rows]
-
-    def _shuffled(self, n: int) -> Tensor:
-        return torch.randperm(n, generator=self._generator, device=self._device)

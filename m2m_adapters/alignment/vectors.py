@@ -173,7 +173,7 @@ def _assemble(
             name=names[1], dim=pairs.d_out, normalized=normalized, modality=modality, **common
         ),
         recipe=recipe_record(chosen, fitted, normalized, seed),
-        held_out=held_out_results(pairs, fitted, chosen, normalized),
+        held_out=held_out_results(pairs, fitted),
         pull=pull_record(fitted),
     )
     return Adapter(fitted.projector, record)

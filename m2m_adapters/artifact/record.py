@@ -159,6 +159,7 @@ class RecipeRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     patience: int | None
     precision: str
     least_gain: float
+    clip: float | None
     left_out: float | None
     seed: Count
 

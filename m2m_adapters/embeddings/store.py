@@ -26,9 +26,10 @@ from m2m_adapters._internal.files import cache_folder, whole_file
 from m2m_adapters.embeddings.shard import Keys, Shard, damage, drop, keys_of, write_shard
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import TextEncoder, Vectors
+from m2m_adapters.projectors.rows import TokenStates
 
 ABOUT, USED, LOCK = "about.json", "used", "lock"
-DTYPES = {"fp32": np.float32, "fp16": np.float16}
+DTYPES: dict[str, type[np.floating]] = {"fp32": np.float32, "fp16": np.float16}
 Rows = npt.NDArray[np.int64]
 
 
@@ -45,11 +46,19 @@ class Store:
         """The encoder's shelf; None when it cannot be told exactly from others."""
         return self.shelf_of(encoder.fingerprint, encoder.dim)
 
-    def shelf_of(self, fingerprint: str, dim: int) -> Shelf | None:
-        """The shelf of the encoder with this fingerprint."""
+    def shelf_of(
+        self, fingerprint: str, dim: int, *, dtype: str | None = None, states: bool = False
+    ) -> Shelf | None:
+        """The shelf of the encoder with this fingerprint. states: of token states."""
         if fingerprint.startswith("probe:"):
             return None
-        about: dict[str, object] = {"fingerprint": fingerprint, "dim": dim, "dtype": self.dtype}
+        about: dict[str, object] = {
+            "fingerprint": fingerprint,
+            "dim": dim,
+            "dtype": dtype or self.dtype,
+        }
+        if states:
+            about["rows"] = "token states"
         return Shelf(self._vectors / _name(about), about)
 
     @property
@@ -129,6 +138,15 @@ def _name(about: dict[str, object]) -> str:
     return hashlib.sha256(_told(about).encode()).hexdigest()[:32]
 
 
+def _chosen(
+    rows: Vectors | TokenStates, new: Rows, kind: type[np.floating]
+) -> npt.NDArray[np.floating] | TokenStates:
+    if isinstance(rows, TokenStates):
+        return TokenStates.join([rows[i].astype(kind) for i in new], rows.width)
+    chosen: npt.NDArray[np.floating] = rows[new].astype(kind)
+    return chosen
+
+
 @dataclass
 class _Index:
     """Sorted keys with the shard and row of each."""
@@ -155,6 +173,7 @@ class Shelf:
     def __init__(self, folder: Path, about: dict[str, object]) -> None:
         self.folder, self.about = folder, about
         self.dim = int(str(about["dim"]))
+        self.holds_states = about.get("rows") == "token states"
         self._shards: dict[str, Shard] = {}  # in the order they were met; indices stay valid
         self._numbered: list[Shard] = []
         self._indices: list[_Index] = []
@@ -188,9 +207,9 @@ class Shelf:
                 shard = Shard(self.folder / name)
             except FileNotFoundError:  # pruned meanwhile
                 continue
-            if shard.rows.shape[1] != self.dim:
+            if shard.rows.shape[1] != self.dim or (shard.ends is not None) != self.holds_states:
                 raise UserError(
-                    f"{shard.path} has another width than its shelf",
+                    f"{shard.path} does not hold what its shelf says",
                     "run `m2m cache verify --mend`",
                 )
             number = np.full(len(shard), len(self._numbered), np.int32)
@@ -238,7 +257,14 @@ class Shelf:
             self._numbered[which].release()
         return out
 
-    def add(self, texts: Sequence[str], vectors: Vectors) -> None:
+    def read_states(self, places: Rows) -> TokenStates:
+        """Token states of places that :meth:`find` gave, as they are stored."""
+        parts = [self._numbered[shard].states(text) for shard, text in places]
+        for shard in np.unique(places[:, 0]):
+            self._numbered[shard].release()
+        return TokenStates.join(parts, self.dim)
+
+    def add(self, texts: Sequence[str], vectors: Vectors | TokenStates) -> None:
         """Store rows of new texts in one shard; what another process stored meanwhile stays."""
         from filelock import FileLock
 
@@ -254,7 +280,7 @@ class Shelf:
                 if len(new):
                     kind = DTYPES[str(self.about["dtype"])]
                     name = f"{len(self._shards):08d}-{uuid.uuid4().hex[:12]}.shard"
-                    write_shard(self.folder / name, keys[new], vectors[new].astype(kind))
+                    write_shard(self.folder / name, keys[new], _chosen(vectors, new, kind))
         except OSError as error:
             raise UserError(
                 f"cannot store vectors in {self.folder}: {error.strerror or error}",

@@ -1,17 +1,20 @@
-"""Embedding through the store: what is there is read, the rest is encoded and kept at once."""
+"""Embedding through the store: stored rows are read, the rest is encoded and stored at once."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from m2m_adapters.embeddings.store import Rows as Places
 from m2m_adapters.embeddings.store import Shelf, Store
 from m2m_adapters.interfaces import TextEncoder, Vectors
 from m2m_adapters.models.text_encoder import Progress, encode_texts, piece_by_piece
+from m2m_adapters.models.token_states import embed_tokens
+from m2m_adapters.projectors.rows import TokenStates, concatenate
 
 ATTEMPTS = 4
 WINDOW = 2048
@@ -21,7 +24,7 @@ that a run that was killed makes the same batches, hence the same bytes, as one 
 
 @dataclass
 class Speed:
-    """What an encoder has done so far. tokens: 0 where it does not tell them."""
+    """What an encoder has done so far. tokens: 0 where it does not count them."""
 
     sentences: int = 0
     tokens: int = 0
@@ -37,22 +40,75 @@ class Speed:
         return told
 
 
-class StoredEncoder:
-    """An encoder with its shelf, or without one where it cannot be filed or none is wanted.
+R = TypeVar("R", Vectors, TokenStates)
 
-    speed: of what was encoded; what was stored already does not count.
+
+class _Stored(Generic[R]):
+    """Rows of an encoder: read from its shelf, or encoded and put there at once.
+
+    shelf: None where the encoder cannot be filed or nothing is to be kept.
+    speed: of what was encoded; rows that were stored already do not count.
     """
 
-    def __init__(self, encoder: TextEncoder, store: Store | None, what: str = "encoder") -> None:
-        self.encoder, self.what = encoder, what
-        self.shelf: Shelf | None = store.shelf(encoder) if store is not None else None
+    def __init__(self, encoder: TextEncoder, shelf: Shelf | None, what: str) -> None:
+        self.encoder, self.shelf, self.what = encoder, shelf, what
         self.speed = Speed()
 
     def missing(self, texts: Sequence[str]) -> int:
-        """How many of the texts would have to be encoded."""
+        """How many of the texts are not stored yet."""
         if self.shelf is None:
             return len(texts)
         return int((self.shelf.find(texts)[:, 0] < 0).sum())
+
+    def _window(self, texts: list[str], options: dict[str, Any]) -> R:
+        if self.shelf is None:
+            return self._encoded(texts, options)
+        for _ in range(ATTEMPTS):
+            places = self.shelf.find(texts)
+            absent = np.flatnonzero(places[:, 0] < 0)
+            if not len(absent):
+                # Read back even what was just encoded: a store of fp16 always gives the same rows.
+                return self._read(self.shelf, places)
+            new = list(dict.fromkeys(texts[i] for i in absent))
+            self.shelf.add(new, self._encoded(new, options))
+        return self._encoded(texts, options)  # another process prunes all the time
+
+    def _encoded(self, texts: list[str], options: dict[str, Any]) -> R:
+        began = time.perf_counter()
+        rows, tokens = self._encode(texts, options)
+        self.speed.seconds += time.perf_counter() - began
+        self.speed.sentences += len(texts)
+        self.speed.tokens += tokens
+        return rows
+
+    def _encode(self, texts: list[str], options: dict[str, Any]) -> tuple[R, int]:
+        """The rows of ``texts``, and how many tokens the encoder says they have."""
+        raise NotImplementedError
+
+    def _read(self, shelf: Shelf, places: Places) -> R:
+        raise NotImplementedError
+
+
+class StoredEncoder(_Stored[Vectors]):
+    """The vectors of an encoder, stored.
+
+    half: vectors are rounded to fp16, in the store or without one.
+    """
+
+    def __init__(
+        self,
+        encoder: TextEncoder,
+        store: Store | None,
+        what: str = "encoder",
+        *,
+        half: bool = False,
+    ) -> None:
+        shelf = None
+        if store is not None:
+            dtype = "fp16" if half else None
+            shelf = store.shelf_of(encoder.fingerprint, encoder.dim, dtype=dtype)
+        super().__init__(encoder, shelf, what)
+        self.half = half
 
     def embed(
         self, texts: Sequence[str], *, progress: Progress | None = None, **options: Any
@@ -67,24 +123,42 @@ class StoredEncoder:
             self.shelf.touch()
         return out
 
-    def _window(self, texts: list[str], options: dict[str, Any]) -> Vectors:
-        if self.shelf is None:
-            return self._encoded(texts, options)
-        for _ in range(ATTEMPTS):
-            places = self.shelf.find(texts)
-            absent = np.flatnonzero(places[:, 0] < 0)
-            if not len(absent):
-                # Read back even what was just encoded: a store of fp16 always gives the same rows.
-                return self.shelf.read(places)
-            new = list(dict.fromkeys(texts[i] for i in absent))
-            self.shelf.add(new, self._encoded(new, options))
-        return self._encoded(texts, options)  # another process prunes all the time
-
-    def _encoded(self, texts: list[str], options: dict[str, Any]) -> Vectors:
+    def _encode(self, texts: list[str], options: dict[str, Any]) -> tuple[Vectors, int]:
         before = getattr(self.encoder, "tokens_encoded", 0)
-        began = time.perf_counter()
-        found = encode_texts(self.encoder, texts, self.what, **options)
-        self.speed.seconds += time.perf_counter() - began
-        self.speed.sentences += len(texts)
-        self.speed.tokens += getattr(self.encoder, "tokens_encoded", 0) - before
-        return found
+        rows = encode_texts(self.encoder, texts, self.what, **options)
+        if self.half:
+            rows = rows.astype(np.float16).astype(np.float32)
+        return rows, getattr(self.encoder, "tokens_encoded", 0) - before
+
+    def _read(self, shelf: Shelf, places: Places) -> Vectors:
+        return shelf.read(places)
+
+
+class StoredStates(_Stored[TokenStates]):
+    """The token states of an encoder in fp16, stored."""
+
+    def __init__(self, encoder: TextEncoder, store: Store | None, what: str = "encoder") -> None:
+        self.width = embed_tokens(encoder, ["a dog barks"], what=what).width
+        shelf = None
+        if store is not None:
+            shelf = store.shelf_of(encoder.fingerprint, self.width, dtype="fp16", states=True)
+        super().__init__(encoder, shelf, what)
+
+    def embed(self, texts: Sequence[str]) -> TokenStates:
+        """The states of every text's tokens, window by window."""
+        windows = [
+            self._window(list(texts[start : start + WINDOW]), {})
+            for start in range(0, len(texts), WINDOW)
+        ]
+        if self.shelf is not None:
+            self.shelf.touch()
+        states = concatenate(windows)
+        assert isinstance(states, TokenStates)
+        return states
+
+    def _encode(self, texts: list[str], options: dict[str, Any]) -> tuple[TokenStates, int]:
+        states = embed_tokens(self.encoder, texts, what=self.what)
+        return TokenStates(states.values.astype(np.float16), states.ends), len(states.values)
+
+    def _read(self, shelf: Shelf, places: Places) -> TokenStates:
+        return shelf.read_states(places)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
+import numpy as np
+import numpy.typing as npt
 from torch import Tensor, nn
 
 from m2m_adapters.errors import AbilityMissing
@@ -15,6 +18,8 @@ from m2m_adapters.projectors.rows import Rows
 LEVELS = ("sentence", "token")
 
 Scalar = int | float | str | bool | None
+Spread = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+"""Mean and variance ``[d_out]`` of vectors."""
 
 
 class Shape(Protocol):
@@ -97,8 +102,8 @@ class Projector(nn.Module, ABC):
     def _instead(self) -> str:
         return "export it to onnx or onnx-projector, or align at the level of sentences"
 
-    def start_from(self, mean: Tensor, variance: Tensor) -> None:
-        """Take in mean and variance ``[d_out]`` of the target's columns before a training."""
+    def start_from(self, spread: Callable[[], Spread]) -> None:
+        """Before a training: take in mean and variance of the target's columns, if of use."""
 
     def column_scale(self) -> Tensor | None:
         """What each column of the result is multiplied by before the loss; None for 1."""

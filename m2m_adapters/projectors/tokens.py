@@ -7,6 +7,7 @@ elsewhere in another language.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 
 import numpy as np
@@ -15,8 +16,9 @@ from torch import Tensor, nn
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import Vectors
-from m2m_adapters.projectors.protocol import Projector, Scalar
-from m2m_adapters.projectors.rows import Rows, TokenStates, on_device
+from m2m_adapters.projectors.device_rows import on_device
+from m2m_adapters.projectors.protocol import Projector, Scalar, Spread
+from m2m_adapters.projectors.rows import Rows, TokenStates
 
 LIMIT = 1 << 20
 TINY = 1e-12
@@ -135,11 +137,12 @@ class TokenProjector(Projector):
                 out[row] = self(*states.take(slice(row, row + 1)))[0].numpy()
         return out
 
-    def start_from(self, mean: Tensor, variance: Tensor) -> None:
-        """Learn the deviation from ``mean``, in units of the sequence's own spread."""
-        self._spreads = [max(float(variance[part].mean().sqrt()), TINY) for part in self._parts()]
+    def start_from(self, spread: Callable[[], Spread]) -> None:
+        """Learn the deviation from the mean, in units of the sequence's own spread."""
+        mean, variance = spread()
+        self._spreads = [max(float(np.sqrt(variance[part].mean())), TINY) for part in self._parts()]
         with torch.no_grad():
-            self.mean.copy_(mean)
+            self.mean.copy_(torch.from_numpy(mean))
             self.spread.fill_(self._spreads[-1])
 
     def column_scale(self) -> Tensor | None:

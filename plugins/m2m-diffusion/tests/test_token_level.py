@@ -1,5 +1,7 @@
 """Aligning token states to a token sequence, and un-pooling a sentence vector beside it."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -114,8 +116,6 @@ def test_mistakes(target, token_adapter):
 
 
 def test_what_token_level_cannot_honor_is_refused(target, token_adapter, tmp_path):
-    with pytest.raises(UserError, match="are not tracked"):
-        m2m.align(WordSource(), target, SENTENCES, level="token", track="tensorboard", **OPTIONS)
     with pytest.raises(UserError, match="mean nothing"):
         m2m.align(
             WordSource(), target, SENTENCES, level="token", stopping=m2m.Stopping(0.2), **OPTIONS
@@ -123,6 +123,66 @@ def test_what_token_level_cannot_honor_is_refused(target, token_adapter, tmp_pat
     for to in ("numpy", "onnx", "sentence-transformers"):
         with pytest.raises(UserError, match="cannot hold an adapter of token level"):
             m2m.export(token_adapter, to, tmp_path / "out")
+
+
+class Counting(WordSource):
+    """Files its states and counts what it encodes."""
+
+    fingerprint = "word states"
+
+    def __init__(self):
+        super().__init__()
+        self.encoded = 0
+
+    def encode_tokens(self, texts):
+        self.encoded += len(texts)
+        return super().encode_tokens(texts)
+
+
+def test_states_are_stored_and_serve_every_later_alignment(target, tmp_path):
+    source, store = Counting(), m2m.Store(tmp_path)
+    made = [
+        m2m.align(
+            source, target, SENTENCES[:200], level="token", store=store, progress=False, **changes
+        )
+        for changes in ({"epochs": 1}, {"epochs": 1}, {"epochs": 2})
+    ]
+    probes = len(made)  # one sentence each time, to see how wide the states are
+    assert source.encoded == 200 + probes
+    assert made[0].digest == made[1].digest != made[2].digest
+    unstored = m2m.align(source, target, SENTENCES[:200], level="token", epochs=1, **OPTIONS)
+    assert unstored.digest == made[0].digest
+    assert made[0].encoding["source"]["tokens"] > 200
+
+
+def test_a_training_of_tokens_goes_on_where_it_was_stopped(target, tmp_path, monkeypatch):
+    from m2m_adapters.alignment import train
+
+    class Stop(Exception):
+        pass
+
+    def aligned(name, stop=None):
+        def one_epoch(self):
+            if self.epoch == stop:
+                raise Stop
+            trained.append(self.epoch + 1)
+            real(self)
+
+        monkeypatch.setattr(train._Training, "one_epoch", one_epoch)
+        return m2m.align(
+            Counting(), target, SENTENCES[:200], level="token", epochs=4, progress=False,
+            store=m2m.Store(tmp_path / name),
+        )  # fmt: skip
+
+    real, trained = train._Training.one_epoch, []
+    monkeypatch.setattr(train, "Checkpoint", functools.partial(train.Checkpoint, every=0))
+    whole = aligned("whole")
+    trained.clear()
+    with pytest.raises(Stop):
+        aligned("stopped", stop=2)
+    again = aligned("stopped")
+    assert trained == [1, 2, 3, 4] and again.digest == whole.digest
+    assert [point.epoch for point in again.record.curve] == [0, 1, 2, 3, 4]
 
 
 def test_names_and_shapes_are_known_without_making_weights():

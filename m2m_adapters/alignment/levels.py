@@ -1,0 +1,108 @@
+"""What one alignment reads of its source and which projector it fits, by level."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from m2m_adapters.alignment.anytime import Stopping
+from m2m_adapters.alignment.encode import Source
+from m2m_adapters.alignment.pairs import MIN_SENTENCES, Pairs
+from m2m_adapters.alignment.recipes import Recipe
+from m2m_adapters.embeddings.store import Store
+from m2m_adapters.embeddings.stored import StoredEncoder, StoredStates
+from m2m_adapters.errors import UserError
+from m2m_adapters.interfaces import ModalityModel, TextEncoder
+
+if TYPE_CHECKING:
+    from m2m_adapters.projectors.protocol import Projector
+
+ROOM_BYTES = 4 << 30
+"""For the states and sequences of a corpus at token level, on disk or in memory."""
+WIDE = 8192
+"""Columns from which sequences are kept in half precision."""
+HEADS = 4
+TOKENS_OF_A_SENTENCE = 32
+"""Assumed before any is encoded."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """What one alignment reads, and what it fits.
+
+    unit: whether rows of both sides are scaled to length 1, at alignment and whenever the adapter
+    encodes. create: the projector to start from, an affine one by default. room: most sentences
+    of a corpus; None for all.
+    """
+
+    source: Source
+    target: StoredEncoder
+    unit: bool
+    stopping: Stopping
+    create: Callable[[Recipe, Pairs, bool], Projector] | None = None
+    room: int | None = None
+
+
+def check_level(level: str, stopping: Stopping | None) -> None:
+    """Refuse, before any model is loaded, what the level cannot do."""
+    early = stopping is not None and not stopping.use_all and stopping != Stopping()
+    if level == "token" and early:
+        raise UserError(
+            "token level uses every sentence it has room for: --tolerance and --patience mean "
+            "nothing to it",
+            "leave them out, or limit the corpus with --max-sentences",
+        )
+
+
+def prepare(
+    level: str,
+    encoder: TextEncoder,
+    model: ModalityModel,
+    store: Store | None,
+    stopping: Stopping | None,
+) -> Level:
+    """Both sides of an alignment at ``level``."""
+    if level == "token":
+        return _token_level(encoder, model, store)
+    return Level(
+        StoredEncoder(encoder, store, "source"),
+        StoredEncoder(model.text, store, "target"),
+        model.space.normalized,
+        stopping or Stopping(),
+    )
+
+
+def _token_level(encoder: TextEncoder, model: ModalityModel, store: Store | None) -> Level:
+    """Token states to the target's whole sequence, by attention.
+
+    The target's text tower must say which part of its vectors is a sequence (``shape``).
+    """
+    tokens, width = _sequence(model)
+    pooled = model.space.dim - tokens * width
+
+    def create(recipe: Recipe, pairs: Pairs, normalized: bool) -> Projector:
+        from m2m_adapters.projectors.tokens import TokenProjector, TokenShape
+
+        hidden = recipe.hidden or 128
+        if hidden % HEADS:
+            raise UserError(f"hidden must be a multiple of {HEADS}, not {hidden}", "e.g. 128")
+        return TokenProjector(
+            TokenShape(pairs.d_in, pooled, tokens, width, hidden, HEADS, recipe.layers)
+        )
+
+    source = StoredStates(encoder, store, "source")
+    target = StoredEncoder(model.text, store, "target", half=model.space.dim > WIDE)
+    row = 2 * (model.space.dim + TOKENS_OF_A_SENTENCE * source.width)
+    room = max(MIN_SENTENCES, ROOM_BYTES // row)
+    return Level(source, target, False, Stopping(use_all=True), create, room)
+
+
+def _sequence(model: ModalityModel) -> tuple[int, int]:
+    shape = getattr(model.text, "shape", None)
+    if shape is None:
+        raise UserError(
+            f"the space of {type(model).__name__} has no token sequence",
+            "align at the level of sentences (Stable Diffusion 1.5, 2.1 and XL have one)",
+        )
+    return int(shape[0]), int(shape[1])
