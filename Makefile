@@ -8,7 +8,7 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PLUGINS := sentence-transformers clip open-clip clap diffusion speech tiny api
 PLUGIN_PATHS := $(foreach p,$(PLUGINS),-e plugins/m2m-$(p))
 
-.PHONY: demo test lint docs release zoo
+.PHONY: demo test fuzz lint docs release zoo
 
 # The main job on the embedded tiny models; leaves a page in demo-page/.
 demo: $(VENV)/.demo
@@ -17,6 +17,11 @@ demo: $(VENV)/.demo
 test: $(VENV)/.test
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile \
 		--cov=m2m_adapters --cov-report=term:skip-covered --cov-fail-under=85
+
+# Ten thousand random inputs of each kind; what fails stays in .hypothesis/ and is tried first.
+fuzz: $(VENV)/.test
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 M2M_FUZZ=$(or $(INPUTS),10000) $(BIN)/python -m pytest -q \
+		-n $(PROCESSES) tests/test_fuzz.py
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .

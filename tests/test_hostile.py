@@ -299,6 +299,20 @@ def test_an_adapter_cannot_switch_on_remote_code(
     assert seen == {"revision": "a", "trust_remote_code": True}
 
 
+def test_a_name_cannot_have_a_whole_disk_hashed(tmp_path: Path) -> None:
+    from m2m_adapters.models.weights import MOST_FILES, digest_folder
+
+    for number in range(MOST_FILES):
+        (tmp_path / f"{number}.txt").touch()
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "x").touch()
+    digest_folder(tmp_path)
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "one-more.txt").touch()
+    with pytest.raises(UserError, match="more than 2,000 files, which no model does"):
+        digest_folder(tmp_path)
+
+
 def test_the_command_line_says_it_in_one_line(good: Path, tmp_path: Path) -> None:
     from fake_dist import run_python
 

@@ -84,17 +84,18 @@ def normalize_tag(written: str) -> str:
     import langcodes
     from langcodes.tag_parser import LanguageTagError
 
-    plain = "-".join(part for part in written.strip().lower().replace("_", "-").split("-") if part)
+    parts = (part.strip() for part in written.lower().replace("_", "-").split("-"))
+    plain = "-".join(part for part in parts if part)
     first, _, rest = plain.partition("-")
     first = _ALIASES.get(first, first)
     try:
         tag = langcodes.standardize_tag(f"{first}-{rest}" if rest else first, macro=True)
         found = langcodes.Language.get(tag, normalize=False)
     except LanguageTagError:
-        return _by_name(written) or first
+        return _by_name(written) or (normalize_tag(first) if rest else _by_name(first) or first)
     base = _ALIASES.get(found.language or "", found.language) or first
     if len(base) > 3 or not found.is_valid():
-        return _by_name(written) or base
+        return _by_name(written) or _by_name(base) or base
     script = found.maximize().script
     script = "Kore" if script == "Hang" else script
     usual = langcodes.Language.get(base).maximize().script
@@ -105,6 +106,8 @@ def _by_name(written: str) -> str | None:
     """The tag of a language called by its English name."""
     import langcodes
 
+    if not written.isprintable():  # a null character leads langcodes' tables astray
+        return None
     try:
         base = langcodes.find(written.strip()).language or ""
     except LookupError:
@@ -133,9 +136,10 @@ def is_known(written: str) -> bool:
 def iso3(written: str) -> str:
     """The three-letter code (ISO 639-3) of a language, by any spelling; itself when unknown."""
     import langcodes
+    from langcodes.tag_parser import LanguageTagError
 
     base = normalize_tag(written).partition("-")[0]
     try:
         return str(langcodes.Language.get(base).to_alpha3())
-    except LookupError:
+    except (LookupError, LanguageTagError):
         return base

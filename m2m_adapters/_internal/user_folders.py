@@ -40,3 +40,11 @@ def expanded(path: str | Path) -> Path:
             f"{path} starts with the home folder of a user that does not exist",
             "write the whole path",
         ) from error
+
+
+def exists(path: str | Path) -> bool:
+    """Whether there is such a file or folder; text that cannot be a path is none."""
+    try:
+        return Path(path).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):  # too long, a null character, ~ of nobody
+        return False

@@ -108,7 +108,13 @@ class Loss:
         return sum(weight for weight, term in self.terms if term == name)
 
     def __str__(self) -> str:
-        return " + ".join(f"{weight:g}*{name}" for weight, name in self.terms)
+        return " + ".join(f"{_written(weight)}*{name}" for weight, name in self.terms)
+
+
+def _written(weight: float) -> str:
+    """The shortest number that is read as ``weight`` again."""
+    short = f"{weight:g}"
+    return short if float(short) == weight else repr(weight)
 
 
 @dataclass(frozen=True)
@@ -145,8 +151,9 @@ def loss_function(name: str) -> LossFunction:
 def parse_loss(expression: str) -> Loss:
     """``"48*mse + structure"`` -> Loss. Weights are positive numbers."""
     terms = []
-    for term in expression.split("+"):
-        match = re.fullmatch(r"\s*(?:([0-9.eE-]+)\s*\*\s*)?([A-Za-z][\w-]*)\s*", term)
+    # The plus of an exponent (1e+06) is not one between terms.
+    for term in re.split(r"(?<![0-9.][eE])\+|\+(?!\d)", expression):
+        match = re.fullmatch(r"\s*(?:([0-9.eE+-]+)\s*\*\s*)?([A-Za-z][\w-]*)\s*", term)
         try:
             weight = float(match.group(1) or 1) if match else math.nan
         except ValueError:

@@ -98,6 +98,8 @@ def convert(value: object, kind: type[T], where: str | Path) -> T:
         return msgspec.convert(value, kind, strict=True)
     except (msgspec.ValidationError, RecursionError) as error:
         raise UserError(f"{where}: {problem(error)}", AGAIN) from error
+    except UnicodeEncodeError:
+        raise UserError(f"{where} holds a lone surrogate, which is not text", AGAIN) from None
 
 
 def problem(error: Exception) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from m2m_adapters._internal.spelling import did_you_mean
+from m2m_adapters._internal.user_folders import exists
 from m2m_adapters.artifact.hub import NAME as HUB_NAME
 from m2m_adapters.artifact.record import RECORD
 from m2m_adapters.errors import UnknownName, UserError
@@ -158,7 +159,7 @@ def kind_of(name: str) -> Kind:
 
 def _unregistered(name: str) -> Kind:
     """An adapter on the hub; anything else is refused with what it may be."""
-    if _exists(name):
+    if exists(name):
         raise UserError(
             f"{name} is not an adapter: it has no {RECORD}",
             "give the folder that `m2m align --out` wrote",
@@ -172,13 +173,6 @@ def _unregistered(name: str) -> Kind:
         "see `m2m list`, or give the folder of an adapter, ORG/NAME of the hub, or "
         f"{' or '.join(f'{s}:MODEL' for s in schemes) or 'st:MODEL'}",
     )
-
-
-def _exists(name: str) -> bool:
-    try:
-        return Path(name).expanduser().exists()
-    except (OSError, ValueError, RuntimeError):
-        return False
 
 
 def _is_file(folder: str, name: str) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from m2m_adapters._internal.user_folders import exists
 from m2m_adapters.corpus.files import (
     check_unicode,
     expand,
@@ -216,7 +217,7 @@ class _Reader:
             self.origins.append(CorpusOrigin("stdin"))
             for line in read_stdin(self.column):
                 yield _checked(line, "standard input")
-        elif isinstance(name, str) and not _exists(name) and _is_corpus(name):
+        elif isinstance(name, str) and not exists(name) and _is_corpus(name):
             self.origins.append(CorpusOrigin("name", name))
             yield from self._corpus(name)
         else:
@@ -255,17 +256,14 @@ class _Reader:
                 yield _checked(line, str(file))
 
 
-def _exists(text: str) -> bool:
-    try:
-        return bool(text.strip()) and Path(text).expanduser().exists()
-    except (OSError, ValueError, RuntimeError):  # too long, or not a path at all
-        return False
-
-
 def _is_name(text: str) -> bool:
     # One word may name something, also a file that is missing; a sentence is never looked up.
     return " " not in text.strip() and (
-        text == "-" or is_glob(text) or names_a_file(text) or _exists(text) or _is_corpus(text)
+        text == "-"
+        or is_glob(text)
+        or names_a_file(text)
+        or (bool(text.strip()) and exists(text))
+        or _is_corpus(text)
     )
 
 

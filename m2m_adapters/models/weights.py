@@ -20,6 +20,9 @@ from m2m_adapters.errors import UserError
 HUB_SECONDS = 2.5
 """How long we wait for the hub's first answer before calling ourselves offline."""
 
+MOST_FILES = 2_000
+"""In the folder of a model; what holds more is somebody's home or disk, and is not read."""
+
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?\Z")
 _COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")
@@ -57,11 +60,15 @@ def locate(model: str, revision: str | None = None, *, scheme: str, extra: str =
     scheme: of the asking plugin (``"st"``), for the remedies.
     extra: a folder of the repository to fetch besides the usual files (``"onnx"``).
     """
-    folder = Path(model).expanduser()
-    if folder.is_dir():
-        if not any(folder.iterdir()):
-            raise UserError(f"the folder {model} is empty", "give a folder with a saved model")
-        return Located(str(model), folder, None, f"files:{digest_folder(folder)}")
+    try:
+        folder = Path(model).expanduser()
+        if folder.is_dir():
+            if not any(folder.iterdir()):
+                raise UserError(f"the folder {model} is empty", "give a folder with a saved model")
+            return Located(str(model), folder, None, f"files:{digest_folder(folder)}")
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: ~ of nobody
+        why = getattr(error, "strerror", None) or error
+        raise UserError(f"cannot read the model folder {model}: {why}", "check the path") from error
     if folder.exists():
         raise UserError(f"{model} is a file, not a model folder", "give the folder it lies in")
     if not _HUB_ID.match(model) or model.startswith((".", "~", "/")) or ".." in model:
@@ -179,13 +186,28 @@ def wanted(files: list[str], extra: str = "") -> list[str]:
 def digest_folder(folder: Path) -> str:
     """sha256 over names and contents of the files a loader may read, prose left out."""
     whole = hashlib.sha256()
-    for path in sorted(folder.rglob("*"), key=lambda p: p.relative_to(folder).as_posix()):
-        parts = path.relative_to(folder).parts
-        if any(p.startswith(".") or p == "__pycache__" for p in parts):
-            continue
-        if path.is_file() and path.suffix.lower() not in _PROSE:
-            whole.update(f"{'/'.join(parts)}\0{digest_file(path)}\n".encode())
+    names = sorted(_model_files(folder))
+    for name in names:
+        whole.update(f"{name}\0{digest_file(folder / name)}\n".encode())
     return whole.hexdigest()
+
+
+def _model_files(folder: Path) -> list[str]:
+    """Names below the folder, with slashes, of all files but prose and hidden ones."""
+    names: list[str] = []
+    for place, inner, files in os.walk(folder):
+        inner[:] = [name for name in inner if not name.startswith(".") and name != "__pycache__"]
+        for name in files:
+            path = Path(place, name)
+            if name.startswith(".") or path.suffix.lower() in _PROSE or not path.is_file():
+                continue
+            names.append(path.relative_to(folder).as_posix())
+            if len(names) > MOST_FILES:
+                raise UserError(
+                    f"{folder} holds more than {MOST_FILES:,} files, which no model does",
+                    "give the folder of one saved model",
+                )
+    return names
 
 
 def digest_file(path: Path) -> str:

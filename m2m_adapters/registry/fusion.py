@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from m2m_adapters._internal.plugin_calls import plugin_code
+from m2m_adapters._internal.user_folders import exists
 from m2m_adapters.errors import AbilityMissing, UserError
 from m2m_adapters.interfaces import (
     SPEECH_SOURCES,
@@ -101,7 +101,7 @@ def terms(expression: str) -> list[str]:
         # The longest run of pieces that is a folder's name, else one piece.
         for end in range(len(pieces), 1, -1):
             scheme, _, folder = "+".join(pieces[:end]).partition(":")
-            if "+" not in scheme and folder and Path(folder).expanduser().exists():
+            if "+" not in scheme and folder and exists(folder):
                 break
         else:
             end = 1

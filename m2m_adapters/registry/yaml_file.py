@@ -78,6 +78,7 @@ def _plain(file: YamlFile, node: Any, path: Path) -> Any:
     name = f"'{path[-1]}' in {'.'.join(path[:-1])}" if path else "the file"
     if node.tag not in PLAIN:
         raise file.at(line, f"{name} is not plain data")
+    _check_unicode(file, node)
     try:
         return yaml.SafeLoader("").construct_object(node, deep=True)
     except (ValueError, KeyError, yaml.YAMLError) as error:
@@ -92,12 +93,21 @@ def _mapping(file: YamlFile, node: Any, path: Path) -> dict[str, Any]:
         line = key.start_mark.line + 1
         if not isinstance(key, yaml.ScalarNode):
             raise file.at(line, f"a key in {_title(path)} is not text")
+        _check_unicode(file, key)
         if key.value in values:
             raise file.at(line, f"'{key.value}' appears twice in {_title(path)}")
         inside = (*path, key.value)
         file.lines[inside] = line
         values[key.value] = _plain(file, value, inside)
     return values
+
+
+def _check_unicode(file: YamlFile, node: Any) -> None:
+    """Escapes such as ``\\ud800`` can write what no text may hold."""
+    try:
+        node.value.encode()
+    except UnicodeEncodeError:
+        raise file.at(node.start_mark.line + 1, "a lone surrogate is not text") from None
 
 
 def _title(path: Path) -> str:

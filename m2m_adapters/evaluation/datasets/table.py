@@ -184,7 +184,7 @@ def _columns(record: Json, where: str) -> Columns:
     def first(names: Sequence[str]) -> str | None:
         return next((lower[name] for name in names if name in lower), None)
 
-    media = next((lower[n] for n in MEDIA if isinstance(record.get(lower.get(n, "")), dict)), None)
+    media = next((lower[n] for n in MEDIA if isinstance(record.get(lower.get(n, n)), dict)), None)
     item, language, caption = media or first(ITEM), first(LANGUAGE), first(CAPTION)
     taken = {item, language, caption}
     wide = {}
