@@ -15,12 +15,16 @@ from m2m_adapters.search import faiss_files
 Rows = npt.NDArray[np.int64]
 """int64 ``[n]``, sorted: rows of an index that a filter keeps."""
 
-SCANNED_PART = 0.05
-"""Filters that keep less than this part of an IVF index are answered by scanning what they keep:
-reading so few rows costs about as much as the lists that would have to be probed instead."""
+SCANNED_ROWS = 20_000
+"""So few rows are scanned exactly whatever else could be done: it takes milliseconds."""
+LOOKED_AT, COMPARED = 0.03, 0.3
+"""Costs of a row in a probed list, in those of a row that is copied out and scanned: to see that a
+filter leaves it out, and to compare it."""
 GATHERED_PART = 0.1
 """Of a flat index, less than this part is copied out and scanned; more is scanned in place."""
-ROWS_AT_ONCE = 200_000
+ROWS_AT_ONCE = 65_536
+MANY = 32
+"""From so many queries on, rows are decoded once for all of them."""
 
 
 class Engine(Protocol):
@@ -71,20 +75,25 @@ class FaissEngine:
 
     def _search(self, queries: Vectors, k: int, kept: Rows | None) -> tuple[Vectors, Rows]:
         if kept is None:
-            if self._ivf is None:
-                return self._found(self._flat.search(queries, k))
-            return self._probe(queries, k, self.nprobe, None)
-        part = len(kept) / self.rows
-        if part < (GATHERED_PART if self._ivf is None else SCANNED_PART) or len(kept) <= 4 * k:
-            return self._scan(queries, k, kept)
-        faiss = faiss_files.load_faiss()
-        selector = self._selector(kept)
+            if self._ivf is not None:
+                return self._probe(queries, k, self.nprobe, None)
+            if len(queries) >= MANY:
+                return self._scan(queries, k, None)
+            return self._found(self._flat.search(queries, k))
         if self._ivf is None:
-            parameters = faiss.SearchParameters(sel=selector)
+            if len(queries) >= MANY or len(kept) < GATHERED_PART * self.rows:
+                return self._scan(queries, k, kept)
+            faiss = faiss_files.load_faiss()
+            parameters = faiss.SearchParameters(sel=self._selector(kept))
             return self._found(self._flat.search(queries, k, params=parameters))
         # The best k of the kept rows lie about as deep as the best k / part of all of them.
+        part = len(kept) / self.rows
         nprobe = min(int(self._ivf.nlist), math.ceil(self.nprobe / part))
-        scores, rows = self._probe(queries, k, nprobe, selector)
+        probed = self.rows * nprobe / self._ivf.nlist
+        cheap = len(kept) <= probed * (LOOKED_AT + COMPARED * part)
+        if cheap or len(kept) <= max(SCANNED_ROWS, 4 * k):
+            return self._scan(queries, k, kept)
+        scores, rows = self._probe(queries, k, nprobe, self._selector(kept))
         if (rows < 0).any():  # the lists that were probed hold fewer than k of the kept rows
             return self._scan(queries, k, kept)
         return scores, rows
@@ -96,16 +105,28 @@ class FaissEngine:
             parameters.sel = selector
         return self._found(self._ivf.search(queries, k, params=parameters))
 
-    def _scan(self, queries: Vectors, k: int, kept: Rows) -> tuple[Vectors, Rows]:
-        """Exact over the kept rows, copied out piece by piece."""
+    def _scan(self, queries: Vectors, k: int, kept: Rows | None) -> tuple[Vectors, Rows]:
+        """Exact over the kept rows (all without any), piece by piece."""
+        faiss = faiss_files.load_faiss()
         stored = faiss_files.codes(self._flat)
+        total = self.rows if kept is None else len(kept)
         parts: list[tuple[Vectors, Rows]] = []
-        for start in range(0, len(kept), ROWS_AT_ONCE):
-            piece = kept[start : start + ROWS_AT_ONCE]
-            index = faiss_files.flat(self.columns)
-            faiss_files.add_codes(index, stored[piece])
-            scores, places = index.search(queries, min(k, len(piece)))
+        for start in range(0, total, ROWS_AT_ONCE):
+            end = min(total, start + ROWS_AT_ONCE)
+            piece = np.arange(start, end) if kept is None else kept[start:end]
+            rows = stored[start:end] if kept is None else stored[piece]
+            best_of = min(k, len(piece))
+            if len(queries) >= MANY:
+                vectors = faiss_files.as_vectors(rows)
+                found = faiss.knn(queries, vectors, best_of, metric=faiss.METRIC_INNER_PRODUCT)
+            else:
+                index = faiss_files.flat(self.columns)
+                faiss_files.add_codes(index, rows)
+                found = index.search(queries, best_of)
+            scores, places = self._found(found)
             parts.append((scores, np.where(places < 0, -1, piece[places])))
+            if len(parts) > 8:  # of large indexes only the best so far are kept
+                parts = [best(parts, k)]
         return best(parts, k)
 
     def _selector(self, kept: Rows) -> Any:

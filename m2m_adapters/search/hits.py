@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any, overload
 
+from msgspec import Struct
+
 from m2m_adapters.search.metadata import Item
 
 if TYPE_CHECKING:
     from m2m_adapters.search.index import Index
 
 
-@dataclass(frozen=True)
-class Hit:
+class Hit(Struct, frozen=True):
     """One answer.
 
     score: cosine to the query, plus the item's bias where the adapter has an English bank. start,

@@ -8,7 +8,6 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -245,7 +244,7 @@ class _Import:
                 about = os.stat(path)
                 file = File(path, about.st_size, about.st_mtime_ns)
                 read = facts(file, self._target.modality, window=MAX_SECONDS)
-                return replace(read.item, text=entry.text), read.preview
+                return msgspec.structs.replace(read.item, text=entry.text), read.preview
             except (UserError, OSError):  # it was used once: its vector is here
                 pass
         return self._plain(entry, path), None

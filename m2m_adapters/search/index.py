@@ -293,7 +293,7 @@ def _opened(place: Path, record: IndexRecord) -> Index:
                 f"{inside / name} is missing or not as long as the record says",
                 "build the index again",
             )
-    metadata = Metadata(inside / ITEMS)
+    metadata = Metadata(inside / ITEMS, single=record.rows == record.items)
     kind = record.engine.kind
     ivf = inside / IVF if kind == "ivf" else None
     engine = FaissEngine.open(inside / FLAT, ivf, record.engine.nprobe)

@@ -8,6 +8,7 @@ from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
+from msgspec import structs
 
 from m2m_adapters.interfaces import Vectors
 from m2m_adapters.search.metadata import COLUMNS, Bad, Item
@@ -58,7 +59,8 @@ class Journal:
         marks = ", ".join("?" * len(COLUMNS))
         with self._db as db:
             db.executemany(
-                f"INSERT OR REPLACE INTO items VALUES ({marks})", (astuple(one) for one in items)
+                f"INSERT OR REPLACE INTO items VALUES ({marks})",
+                (structs.astuple(one) for one in items),
             )
             db.executemany("INSERT OR REPLACE INTO windows VALUES (?, ?, ?)", windows)
             db.executemany(

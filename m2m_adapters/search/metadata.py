@@ -5,17 +5,20 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, structs
 
 from m2m_adapters.errors import UserError
 
 PARAMETERS_AT_ONCE = 900
+MAPPED = 1 << 40
+"""Bytes of the file that are read by memory map; SQLite lowers it to what the platform allows."""
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(Struct, frozen=True):
     """One file, or one entry of an imported index.
 
     path: absolute for files; the id of an imported entry without a file. mtime_ns, size, digest:
@@ -38,8 +41,7 @@ class Item:
     text: str | None = None
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(Struct, frozen=True):
     """A row of the vectors: an item, or the window of a sound from ``start`` to ``end`` seconds."""
 
     item: int
@@ -57,7 +59,7 @@ class Bad:
     reason: str
 
 
-COLUMNS = tuple(field.name for field in fields(Item))
+COLUMNS = Item.__struct_fields__
 SCHEMA = """
 CREATE TABLE items (
   id INTEGER PRIMARY KEY, path TEXT NOT NULL, folder TEXT NOT NULL, name TEXT NOT NULL,
@@ -83,7 +85,7 @@ def write(
         db.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + SCHEMA)
         db.executemany(
             f"INSERT INTO items VALUES ({marks})",
-            ((number, *astuple(item)) for number, item in enumerate(items)),
+            ((number, *structs.astuple(item)) for number, item in enumerate(items)),
         )
         written = db.execute("SELECT count(*) FROM items").fetchone()[0]
         db.executemany(
@@ -97,14 +99,18 @@ def write(
 
 
 class Metadata:
-    """Reads such a file; usable from several threads."""
+    """Reads such a file; usable from several threads.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    single: every item has one part, so that the number of a row is that of its item.
+    """
+
+    def __init__(self, path: Path, *, single: bool = False) -> None:
+        self._path, self._single = path, single
         # immutable: no lock files, so that read-only media can be read.
         address = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
         try:
             self._db = sqlite3.connect(address, uri=True, check_same_thread=False)
+            self._db.execute(f"PRAGMA mmap_size = {MAPPED}")
         except sqlite3.Error as error:
             raise self._damaged(error) from error
 
@@ -124,17 +130,22 @@ class Metadata:
 
     def at(self, rows: Sequence[int]) -> dict[int, tuple[Part, Item]]:
         """What the rows stand for."""
-        chosen = ", ".join(f"i.{name}" for name in COLUMNS)
         answers: dict[int, tuple[Part, Item]] = {}
         for start in range(0, len(rows), PARAMETERS_AT_ONCE):
             some = [int(row) for row in rows[start : start + PARAMETERS_AT_ONCE]]
             marks = ", ".join("?" * len(some))
+            if self._single:
+                query = f"SELECT {', '.join(COLUMNS)}, id FROM items WHERE id IN ({marks})"
+                for values in self._ask(query, some):
+                    answers[values[-1]] = (Part(values[-1]), Item(*values[:-1]))
+                continue
+            chosen = ", ".join(f"i.{name}" for name in COLUMNS)
             query = (
-                f"SELECT p.row, p.item, p.start, p.end, {chosen} FROM parts p "
+                f"SELECT {chosen}, p.item, p.start, p.end, p.row FROM parts p "
                 f"JOIN items i ON i.id = p.item WHERE p.row IN ({marks})"
             )
-            for row, item, begin, end, *values in self._ask(query, some):
-                answers[row] = (Part(item, begin, end), Item(*values))
+            for values in self._ask(query, some):
+                answers[values[-1]] = (Part(*values[-4:-1]), Item(*values[:-4]))
         return answers
 
     def rows_of(self, path: str) -> list[int]:

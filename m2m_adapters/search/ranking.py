@@ -63,11 +63,11 @@ def _hits(index: Index, name: str, scores: Any, rows: Any, about: Any, k: int) -
     folder = str(index.folder)
     hits: dict[int, Hit] = {}
     for score, row in zip(scores.tolist(), rows.tolist()):
-        if row < 0 or row not in about:
+        if (known := about.get(row)) is None:  # also where fewer rows were found than asked for
             continue
-        part, item = about[row]
+        part, item = known
         if part.item not in hits:
             hits[part.item] = Hit(score, item, row, part.start, part.end, folder, part.item)
-        if len(hits) == k:
-            break
+            if len(hits) == k:
+                break
     return Hits(name, list(hits.values()), {folder: index})
