@@ -122,6 +122,7 @@ def test_filters_and_languages(client: TestClient) -> None:
         ({"query": [{"vector": [1, 2]}]}, "no chosen index"),
         ({"query": [{"vector": [0, 0, 0]}]}, "zero or not finite"),
         ({"query": "x", "index": "other"}, "no index 'other'"),
+        ({"query": "x", "language": "\0"}, "not a language"),
         ({"query": "x", "adapter": "other"}, "no chosen index has an adapter 'other'"),
         ({"query": "x", "where": "folder ="}, "missing"),
         ({"query": "x", "where": "1; DROP TABLE items"}, "filter"),

@@ -20,6 +20,8 @@ from m2m_adapters.serve.guard import Guard
 from m2m_adapters.serve.holdings import Holdings
 from m2m_adapters.serve.item_routes import ItemRoutes
 from m2m_adapters.serve.limits import Limits
+from m2m_adapters.serve.metrics import Metrics
+from m2m_adapters.serve.openapi import description
 from m2m_adapters.serve.page import Pages
 from m2m_adapters.serve.search_route import SearchRoute
 from m2m_adapters.serve.work import ItemsJob
@@ -43,6 +45,7 @@ def create_app(
         work.answer, limits.together, limits.waiting, "m2m-serve-texts", work.cost
     )
     items: Worker[ItemsJob] = Worker(work.encode_items, 1, ITEMS_WAITING, "m2m-serve-items")
+    metrics = Metrics(texts=texts, items=items)
     embeddings = EmbeddingsRoute(models_of(holdings), texts, items, limits)
     pages, files = Pages(), ItemRoutes(holdings)
 
@@ -51,6 +54,11 @@ def create_app(
 
     async def health(request: Request) -> Response:
         return replies.json({"status": "ok", "version": __version__, "waiting": len(texts)})
+
+    described = description(limits)
+
+    async def openapi(request: Request) -> Response:
+        return replies.json(described)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -71,6 +79,9 @@ def create_app(
         Route("/items/{index}/{item}/thumbnail", files.thumbnail),
         Route("/items/{index}/{item}/peaks", files.peaks),
         Route("/health", health),
+        Route("/metrics", metrics.answer),
+        Route("/openapi.json", openapi),
+        Route("/docs", pages.docs),
     ]
     app = Starlette(routes=routes, exception_handlers=replies.HANDLERS, lifespan=lifespan)
-    return Guard(app, limits, hosts=hosts, key=key)
+    return Guard(app, limits, hosts=hosts, key=key, count=metrics.count)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection
 from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -37,12 +38,20 @@ COOKIE = "m2m-items"
 class Guard:
     """hosts: names by which the server may be addressed; any if empty. A page of another site
     whose name is pointed at this machine (DNS rebinding) is refused by them. key: what clients
-    send as ``Authorization: Bearer``; none if empty."""
+    send as ``Authorization: Bearer``; none if empty. count: called with path, status and seconds
+    of each answer."""
 
     def __init__(
-        self, app: ASGIApp, limits: Limits, *, hosts: Collection[str] = (), key: str = ""
+        self,
+        app: ASGIApp,
+        limits: Limits,
+        *,
+        hosts: Collection[str] = (),
+        key: str = "",
+        count: Callable[[str, int, float], None] = lambda path, status, seconds: None,
     ) -> None:
         self._app, self._limits, self._hosts, self._key = app, limits, frozenset(hosts), key
+        self._count = count
         # Pictures and sounds are asked for by the browser itself, which sends cookies only.
         self._token = hmac.new(key.encode(), b"items", hashlib.sha256).hexdigest()
 
@@ -50,10 +59,12 @@ class Guard:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         headers = Headers(scope=scope)
-        signed_in = False
+        signed_in, start, status = False, time.perf_counter(), 0
 
         async def answer(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = message["status"]
                 out = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     out.setdefault(name, value)
@@ -61,6 +72,8 @@ class Guard:
                 if signed_in:
                     out.append("Set-Cookie", f"{COOKIE}={self._token}; HttpOnly; SameSite=Strict")
             await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                self._count(scope["path"], status, time.perf_counter() - start)
 
         refusal = self._refusal(scope, headers)
         if refusal is not None:

@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from m2m_adapters._internal.languages import language, normalize_tag
+from m2m_adapters.errors import UserError
 
 # Of the 97 that py3langid knows: with all of them short queries are read as rare languages.
 LANGUAGES = (
@@ -17,6 +18,7 @@ LANGUAGES = (
 ).split()
 READ = 300  # characters that are looked at
 HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
+TAG = re.compile("[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*")
 KANA = re.compile("[\u3040-\u30ff]")
 
 
@@ -37,10 +39,12 @@ def _identifier() -> Any:
     return identifier
 
 
-def named(tag: str) -> Detected | None:
+def named(tag: str) -> Detected:
     """A language that the client chose."""
-    code = normalize_tag(tag) if tag.strip() else ""
-    return Detected(code, language(code).name, 1.0) if code else None
+    if not TAG.fullmatch(tag):
+        raise UserError(f"{tag[:40]!r} is not a language", "use a tag such as de or pt-BR")
+    code = normalize_tag(tag)
+    return Detected(code, language(code).name, 1.0)
 
 
 @lru_cache(maxsize=4096)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from browser import serious_findings
+from browser import OpenPage, serious_findings
 from search_page import SearchPage
 
 OpenSearch = Callable[..., SearchPage]
@@ -144,3 +144,11 @@ def test_dark_by_system_or_by_choice(open_search: OpenSearch) -> None:
     light.at("#theme").click()
     assert light.page.evaluate(ground) == grounds[0]
     assert light.seen.complaints == dark.seen.complaints == []
+
+
+@pytest.mark.parametrize("width", [380, 1280])
+def test_the_page_about_the_api(page_server: str, open_address: OpenPage, width: int) -> None:
+    seen = open_address(f"{page_server}docs", width=width)
+    seen.until("document.querySelectorAll('#schemas pre').length >= 4")
+    assert "POST /search" in seen.ask("operations.textContent")
+    assert seen.overflow <= 0 and serious_findings(seen.page) == [] and seen.complaints == []
