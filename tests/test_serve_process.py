@@ -87,3 +87,11 @@ def test_a_request_under_way_is_answered_before_the_end(index: Path, number: int
     assert answers and answers[0].json()["hits"][0]["path"].endswith("blue.png")
     assert (process.returncode, said.strip()) == (0, "ended"), errors
     assert errors == ""
+
+
+def test_answers_are_sent_at_once() -> None:
+    """asyncio sets TCP_NODELAY only where the protocol is named; else each answer waits 40 ms."""
+    from m2m_adapters.serve.run import _listening
+
+    with _listening("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP

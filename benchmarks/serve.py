@@ -1,0 +1,203 @@
+"""The server: what a query costs over HTTP, and 1,000 clients at once.
+
+One client: the same queries in turns in process (encode and search) and over HTTP, on one
+connection. Load: clients that each wait for an answer before they ask again, against the same
+server asked by one of them; a client that gets 429 waits as long as Retry-After says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from measure import Report, arguments, spread
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from serving import running
+
+K = 20
+SHAPES = ("rotes Quadrat", "blauer Kreis", "gelber Stern", "grünes Herz", "weißer Mond")
+
+
+def texts(count: int, start: int = 0) -> list[str]:
+    """Queries that differ, so that nothing is answered from memory."""
+    five = len(SHAPES)
+    return [f"ein {SHAPES[n % five]} neben {n // five} Ringen" for n in range(start, start + count)]
+
+
+def body(text: str) -> dict[str, Any]:
+    return {"query": [{"text": text}], "k": K}
+
+
+def one_client(index: Any, adapter: Any, address: str, count: int) -> tuple[list[float], ...]:
+    """Milliseconds in process, over HTTP, and for a request that does nothing."""
+    from m2m_adapters.search.query import Query
+
+    def timed(call: Any) -> float:
+        start = time.perf_counter()
+        call()
+        return 1000 * (time.perf_counter() - start)
+
+    here, there, nothing = [], [], []
+    with httpx.Client(base_url=address) as client:
+        for number, text in enumerate(texts(count + 20)):
+            took = (
+                timed(lambda text=text: index.search(Query.of_text(text), K, adapter=adapter)),
+                timed(lambda text=text: client.post("search", json=body(text)).raise_for_status()),
+                timed(lambda: client.get("health").raise_for_status()),
+            )
+            if number >= 20:
+                for some, one in zip((here, there, nothing), took):
+                    some.append(one)
+    return here, there, nothing
+
+
+@dataclass
+class Load:
+    """What clients saw. seconds: of the answers; busy: answers 429; failed: everything else."""
+
+    answered: int = 0
+    busy: int = 0
+    failed: dict[str, int] = field(default_factory=dict)
+    seconds: list[float] = field(default_factory=list)
+    spent: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        return self.answered / self.spent
+
+
+async def load(address: str, clients: int, seconds: float) -> Load:
+    seen = Load()
+    context = ssl.create_default_context()  # one for all: each costs megabytes
+    begin = time.perf_counter()
+    end = begin + seconds
+
+    async def client(number: int) -> None:
+        waiting = httpx.Timeout(60)
+        async with httpx.AsyncClient(base_url=address, verify=context, timeout=waiting) as http:
+            turn = 0
+            while time.perf_counter() < end:
+                text = f"ein {SHAPES[turn % len(SHAPES)]} neben {number} Ringen und {turn} Sternen"
+                turn += 1
+                start = time.perf_counter()
+                try:
+                    answer = await http.post("search", json=body(text))
+                except httpx.HTTPError as error:
+                    name = type(error).__name__
+                    seen.failed[name] = seen.failed.get(name, 0) + 1
+                    continue
+                if answer.status_code == 200:
+                    seen.answered += 1
+                    seen.seconds.append(time.perf_counter() - start)
+                elif answer.status_code == 429:
+                    seen.busy += 1
+                    await asyncio.sleep(float(answer.headers["retry-after"]))
+                else:
+                    name = str(answer.status_code)
+                    seen.failed[name] = seen.failed.get(name, 0) + 1
+
+    await asyncio.gather(*(client(number) for number in range(clients)))
+    seen.spent = time.perf_counter() - begin
+    return seen
+
+
+class Memory:
+    """The largest resident memory of the server, in megabytes, looked at twice a second."""
+
+    def __init__(self, address: str) -> None:
+        self._process = _listening_process(int(address.rstrip("/").rpartition(":")[2]))
+        self.start = self.most = self._now()
+        self._ended = threading.Event()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _now(self) -> float:
+        pages = int(Path(f"/proc/{self._process}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.5):
+            self.most = max(self.most, self._now())
+
+    def stop(self) -> float:
+        self._ended.set()
+        return self._now()
+
+
+def _listening_process(port: int) -> int:
+    """The process that listens on a port (Linux)."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    columns = [line.split() for line in lines]
+    wanted = {f"socket:[{c[9]}]" for c in columns if c[1].endswith(f":{port:04X}") and c[3] == "0A"}
+    for folder in Path("/proc").glob("[0-9]*/fd"):
+        try:
+            if any(os.readlink(link) in wanted for link in folder.iterdir()):
+                return int(folder.parent.name)
+        except OSError:
+            continue
+    raise SystemExit("the server's process is not found")
+
+
+def percentile(values: list[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+
+
+def main() -> None:
+    asked = arguments(
+        __doc__,
+        queries={"type": int, "default": 300, "help": "of the one client"},
+        clients={"type": int, "default": 1000, "help": "at once"},
+        seconds={"type": float, "default": 60.0, "help": "of load"},
+    )
+    import m2m_adapters as m2m
+    from m2m_adapters.report.demo import TINY
+    from m2m_adapters.report.demo_index import prepare_demo
+
+    command = (
+        f"python benchmarks/serve.py --queries {asked.queries} --clients {asked.clients} "
+        f"--seconds {asked.seconds:g}"
+    )
+    report = Report("Serve", command, ("what", "figure"))
+    with tempfile.TemporaryDirectory() as folder:
+        (made,) = prepare_demo(Path(folder), TINY[:1], sentences=3000)
+        index, adapter = m2m.load_index(made.index), m2m.load_adapter(made.adapter)
+        with running(str(made.index), "--adapter", str(made.adapter)) as address:
+            here, there, nothing = one_client(index, adapter, address, asked.queries)
+            ratio = statistics.median(b / a for a, b in zip(here, there))
+            report.add("one client: encode and search in process, ms", spread(here))
+            report.add("one client: over HTTP, ms", spread(there))
+            report.add("... of which a request that does nothing, ms", spread(nothing))
+            report.add("ratio, median over the queries", f"{ratio:.2f}x")
+            single = asyncio.run(load(address, 1, asked.seconds / 4))
+            memory = Memory(address)
+            many = asyncio.run(load(address, asked.clients, asked.seconds))
+            after = memory.stop()
+            again = asyncio.run(load(address, 1, asked.seconds / 4))
+    alone = (single.answered + again.answered) / (single.spent + again.spent)
+    report.add("one client, answers a second (before and after the load)", f"{alone:.0f}")
+    report.add(f"{asked.clients:,} clients, answers a second", f"{many.rate:.0f}")
+    report.add("... times one client", f"{many.rate / alone:.1f}x")
+    failed = f"{sum(many.failed.values())} {many.failed or ''}".strip()
+    waits = [percentile(many.seconds, share) for share in (0.5, 0.99)]
+    sizes = [f"{size:.0f}" for size in (memory.start, memory.most, after)]
+    counts = f"{many.answered:,} / {many.busy:,} / {failed}"
+    report.add("... answered / 429 / anything else", counts)
+    report.add("... seconds for an answer, p50 / p99", f"{waits[0]:.2f} / {waits[1]:.2f}")
+    report.add("server's memory before / most / after, MB", " / ".join(sizes))
+    report.notes.append("tiny-text to tiny-clip, 1,000 pictures; server and clients on one machine")
+    report.finish(asked)
+
+
+if __name__ == "__main__":
+    main()
