@@ -135,6 +135,35 @@ def test_tokens_to_vectors_in_one_graph(
     assert guide["adapter"] == made.digest and guide["prompt"] == (prompt or "")
 
 
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_token_level_in_onnxruntime(tmp_path: Path, precision: str) -> None:
+    import onnxruntime
+
+    pytest.importorskip("onnxscript")
+    small = pytest.importorskip("small_models")
+    small.sentence_source(tmp_path / "encoder", "bert", "mean", "query: ")
+    source = m2m.load_source(f"st:{tmp_path / 'encoder'}")
+    target = AffineTarget(48)
+    target.text.shape = (4, 12)  # type: ignore[attr-defined]
+    made = m2m.align(source, target, SENTENCES, level="token", epochs=2, progress=False)
+    whole = export(made, "onnx", tmp_path / "whole", precision=precision)
+    assert whole.deviation <= whole.tolerance
+    alone = export(made, "onnx-projector", tmp_path / "alone", precision=precision)
+    assert alone.deviation <= alone.tolerance
+    if precision != "fp32":
+        return
+    from m2m_adapters.exporters.onnx import run as run_texts
+
+    for texts in (SENTENCES[:1], SENTENCES[:17], ["犬", "a " * 200]):  # rows and length are free
+        np.testing.assert_allclose(run_texts(whole.path, texts), made.encode(texts), atol=1e-4)
+    states = source.encode_tokens(["a dog barks"])[0]
+    session = onnxruntime.InferenceSession(str(alone.path), providers=["CPUExecutionProvider"])
+    inputs = {"states": states[None], "mask": np.ones((1, len(states)), bool)}
+    np.testing.assert_allclose(
+        session.run(None, inputs)[0], made.encode(["a dog barks"]), atol=1e-4
+    )
+
+
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
 def test_smaller_graphs(tmp_path: Path, precision: str) -> None:
     pytest.importorskip("onnxscript")

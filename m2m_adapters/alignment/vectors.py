@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from m2m_adapters._internal.progress import Progress, progress_for
-from m2m_adapters.alignment.align import held_out_results, pull_record, recipe_record
 from m2m_adapters.alignment.fit import Fitted, fit
 from m2m_adapters.alignment.losses import parse_loss
 from m2m_adapters.alignment.pairs import CHUNK, Chunk, Pairs, held_out_rows
 from m2m_adapters.alignment.recipes import Recipe
 from m2m_adapters.alignment.recipes import recipe as named_recipe
+from m2m_adapters.alignment.results import held_out_results, pull_record, recipe_record
 from m2m_adapters.artifact.record import VECTORS
 from m2m_adapters.embeddings.vector_pairs import open_pair
 from m2m_adapters.errors import UserError

@@ -37,6 +37,7 @@ FORMATS = {
 }
 
 
+AT_TOKEN_LEVEL = ("onnx", "onnx-projector")
 HOLD_BANK = ("numpy",)
 NO_BANK = (
     "the English bank, which corrects the scores of items, has no place in this format: add "
@@ -58,11 +59,11 @@ def export(adapter: Adapter, to: str, out: str | Path, **options: Any) -> Export
             f"no format is called '{to}'{did_you_mean(to, list(FORMATS))}",
             f"one of {', '.join(FORMATS)}",
         )
-    if adapter.level == "token":
+    if adapter.level == "token" and to not in AT_TOKEN_LEVEL:
         raise UserError(
             f"the format {to} cannot hold an adapter of token level: its map reads the states of "
             "tokens",
-            "share its folder (m2m push), or align at sentence level",
+            f"use {' or '.join(AT_TOKEN_LEVEL)}, or share its folder (m2m push)",
         )
     out = Path(out)
     if out.is_dir() and any(out.iterdir()):

@@ -13,7 +13,8 @@ import numpy as np
 
 from m2m_adapters._internal.folders import whole_folder
 from m2m_adapters.errors import UserError
-from m2m_adapters.exporters.onnx import library, open_session, source_and_tokenizer, token_graph
+from m2m_adapters.exporters.onnx import library, open_session
+from m2m_adapters.exporters.onnx_graphs import source_and_tokenizer, token_graph
 from m2m_adapters.exporters.onnx_precision import PRECISIONS, check_precision, lower
 from m2m_adapters.exporters.source import source_prompt
 from m2m_adapters.exporters.verify import PROBES, Exported, compare

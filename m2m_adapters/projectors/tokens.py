@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import Vectors
+from m2m_adapters.projectors.decoder import DecoderLayer
 from m2m_adapters.projectors.device_rows import on_device
 from m2m_adapters.projectors.protocol import Projector, Scalar, Spread
 from m2m_adapters.projectors.rows import Rows, TokenStates
@@ -84,12 +85,8 @@ class TokenProjector(Projector):
         self.whole = nn.Linear(shape.d_in, shape.hidden)
         self.queries = nn.Parameter(torch.randn(1 + shape.tokens, shape.hidden) * 0.5)
         self.layers = nn.ModuleList(
-            nn.TransformerDecoderLayer(
-                shape.hidden, shape.heads, 2 * shape.hidden, dropout=0.0, activation="gelu",
-                batch_first=True, norm_first=True,
-            )
-            for _ in range(shape.layers)
-        )  # fmt: skip
+            DecoderLayer(shape.hidden, shape.heads) for _ in range(shape.layers)
+        )
         self.norm = nn.LayerNorm(shape.hidden)
         self.give = nn.Linear(shape.hidden, shape.width)
         self.give_pooled = nn.Linear(shape.hidden, shape.pooled) if shape.pooled else None
@@ -104,10 +101,10 @@ class TokenProjector(Projector):
         mean = (states * kept).sum(1, keepdim=True) / kept.sum(1, keepdim=True).clamp_min(1)
         # The sentence itself goes first: what languages share most is what their tokens sum to.
         memory = torch.cat([self.whole(mean), self.take(states)], 1)
-        absent = torch.cat([mask.new_zeros(len(mask), 1), ~mask], 1)
+        there = torch.cat([torch.ones_like(mask[:, :1]), mask], 1)[:, None, None, :]
         z = self.queries.expand(len(states), -1, -1)
         for layer in self.layers:
-            z = layer(z, memory, memory_key_padding_mask=absent)
+            z = layer(z, memory, there)
         z = self.norm(z)
         result = self.give(z[:, 1:]).flatten(1)
         if self.give_pooled is not None:

@@ -120,7 +120,7 @@ def test_what_token_level_cannot_honor_is_refused(target, token_adapter, tmp_pat
         m2m.align(
             WordSource(), target, SENTENCES, level="token", stopping=m2m.Stopping(0.2), **OPTIONS
         )
-    for to in ("numpy", "onnx", "sentence-transformers"):
+    for to in ("numpy", "sentence-transformers"):
         with pytest.raises(UserError, match="cannot hold an adapter of token level"):
             m2m.export(token_adapter, to, tmp_path / "out")
 
