@@ -286,3 +286,43 @@ def test_what_a_kill_right_after_the_switch_left_goes(photos: Path, tmp_path: Pa
     m2m.build_index(Colors(), photos, out)
     assert [path.name for path in (out / "generations").iterdir()] == ["000001"]
     assert Media(out / "media.sqlite").get("gone") == Preview()
+
+
+def test_rows_are_compared_again_where_8_bits_lose_too_much() -> None:
+    """Near copies, which 8 bits cannot tell apart."""
+    from m2m_adapters.search import faiss_files, lists
+    from m2m_adapters.search.engine import FaissEngine
+
+    random = np.random.default_rng(0)
+    centers = random.normal(size=(300, 32))
+    rows = np.repeat(centers, 20, 0) + 0.02 * random.normal(size=(6000, 32))
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    flat = faiss_files.flat(32)
+    flat.add(rows)
+    ivf = lists.build_lists(flat, 64)
+    record = lists.measured(flat, ivf)
+    assert record.rescored and record.recall is not None and record.recall.at >= 0.97
+    engine, exact = FaissEngine(flat, ivf, record.nprobe, rescored=True), FaissEngine(flat)
+    queries = rows[::30]
+    wanted_scores, wanted = exact.search(queries, 10)
+    scores, found = engine.search(queries, 10)
+    assert lists.recall(found, wanted) >= 0.97
+    assert np.abs(scores - wanted_scores).max() < 0.01
+    plain = FaissEngine(flat, ivf, record.nprobe).search(queries, 10)[1]
+    assert lists.recall(plain, wanted) < 0.97
+
+
+def test_many_queries_and_one_get_the_same_answers() -> None:
+    from m2m_adapters.search import faiss_files
+    from m2m_adapters.search.engine import MANY, FaissEngine
+
+    random = np.random.default_rng(0)
+    flat = faiss_files.flat(16)
+    flat.add(random.normal(size=(2000, 16)).astype(np.float32))
+    engine, queries = FaissEngine(flat), random.normal(size=(MANY, 16)).astype(np.float32)
+    for kept in (None, np.arange(0, 2000, 3), np.arange(100)):
+        scores, rows = engine.search(queries, 10, kept)
+        for at in range(MANY):
+            alone = engine.search(queries[at : at + 1], 10, kept)
+            assert np.allclose(alone[0][0], scores[at], atol=1e-4)
+            assert len(np.intersect1d(alone[1][0], rows[at])) >= 9

@@ -23,6 +23,8 @@ filter leaves it out, and to compare it."""
 GATHERED_PART = 0.1
 """Of a flat index, less than this part is copied out and scanned; more is scanned in place."""
 ROWS_AT_ONCE = 65_536
+RESCORED = 2
+"""Times as many rows as were asked for are compared again."""
 MANY = 32
 """From so many queries on, rows are decoded once for all of them."""
 
@@ -44,18 +46,23 @@ class Engine(Protocol):
 
 
 class FaissEngine:
-    """fp16 rows, and above a size lists of 8-bit rows beside them."""
+    """fp16 rows, and above a size lists of 8-bit rows beside them.
 
-    def __init__(self, flat: Any, ivf: Any = None, nprobe: int = 0) -> None:
-        self._flat, self._ivf, self.nprobe = flat, ivf, nprobe
+    rescored: the best of the 8-bit rows are compared again by their fp16 rows.
+    """
+
+    def __init__(self, flat: Any, ivf: Any = None, nprobe: int = 0, rescored: bool = False) -> None:
+        self._flat, self._ivf, self.nprobe, self.rescored = flat, ivf, nprobe, rescored
         self.rows = int(flat.ntotal)
         self.columns = int(flat.d)
 
     @classmethod
-    def open(cls, flat: Path, ivf: Path | None = None, nprobe: int = 0) -> FaissEngine:
+    def open(
+        cls, flat: Path, ivf: Path | None = None, nprobe: int = 0, rescored: bool = False
+    ) -> FaissEngine:
         """From files, by memory map."""
         lists = faiss_files.open_mapped(ivf, lists=True) if ivf is not None else None
-        return cls(faiss_files.open_mapped(flat), lists, nprobe)
+        return cls(faiss_files.open_mapped(flat), lists, nprobe, rescored)
 
     def vectors(self, rows: Rows) -> Vectors:
         return faiss_files.as_vectors(faiss_files.codes(self._flat)[rows])
@@ -103,7 +110,13 @@ class FaissEngine:
         parameters = faiss.SearchParametersIVF(nprobe=nprobe)
         if selector is not None:
             parameters.sel = selector
-        return self._found(self._ivf.search(queries, k, params=parameters))
+        if not self.rescored:
+            return self._found(self._ivf.search(queries, k, params=parameters))
+        wanted = min(RESCORED * k, self.rows)
+        rows = self._found(self._ivf.search(queries, wanted, params=parameters))[1]
+        stored = self.vectors(np.maximum(rows, 0).ravel()).reshape(*rows.shape, self.columns)
+        scores = np.einsum("qkd,qd->qk", stored, queries)
+        return best([(scores, rows)], k)
 
     def _scan(self, queries: Vectors, k: int, kept: Rows | None) -> tuple[Vectors, Rows]:
         """Exact over the kept rows (all without any), piece by piece."""

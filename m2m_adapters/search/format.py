@@ -69,15 +69,14 @@ class Recall(Strict, frozen=True):
 class EngineRecord(Strict, frozen=True):
     """How the vectors are searched.
 
-    kind: ``flat`` (every row, exact), ``ivf`` (lists, approximate), ``faiss`` (a file of somebody
-    else's, left in its place), ``qdrant`` or ``lancedb`` (a collection, left in its place).
-    place: of the last three.
+    kind: ``flat`` (every row, exact) or ``ivf`` (lists, approximate). nprobe: lists that are
+    looked at. rescored: the best of the 8-bit rows are compared again by their fp16 rows.
     """
 
-    kind: Annotated[str, Meta(pattern="^(flat|ivf|faiss|qdrant|lancedb)$")]
+    kind: Annotated[str, Meta(pattern="^(flat|ivf)$")]
     lists: Count = 0
     nprobe: Count = 0
-    place: Text = ""
+    rescored: bool = False
     recall: Recall | None = None
 
 

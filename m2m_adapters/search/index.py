@@ -294,9 +294,9 @@ def _opened(place: Path, record: IndexRecord) -> Index:
                 "build the index again",
             )
     metadata = Metadata(inside / ITEMS, single=record.rows == record.items)
-    kind = record.engine.kind
-    ivf = inside / IVF if kind == "ivf" else None
-    engine = FaissEngine.open(inside / FLAT, ivf, record.engine.nprobe)
+    about = record.engine
+    ivf = inside / IVF if about.kind == "ivf" else None
+    engine = FaissEngine.open(inside / FLAT, ivf, about.nprobe, about.rescored)
     columns = record.target.dim + (record.bias is not None)
     if engine.rows != record.rows or engine.columns != columns:
         raise UserError(
