@@ -63,6 +63,7 @@ _HOMES = {
     "push": "artifact.publish",
     "read_corpus": "corpus.sentences",
     "recommend": "planning.recommend",
+    "route": "planning.routing",
     "sweep": "alignment.sweep",
     "write_report": "report.evaluation_page",
     "write_study": "report.analysis_page",
@@ -102,6 +103,7 @@ if TYPE_CHECKING:
     from m2m_adapters.models.text_encoder import TokenEncoder
     from m2m_adapters.planning.forecast import forecast
     from m2m_adapters.planning.recommend import recommend
+    from m2m_adapters.planning.routing import route
     from m2m_adapters.registry.names import load_source, load_target
     from m2m_adapters.report.analysis_page import write_study
     from m2m_adapters.report.evaluation_page import write_report
@@ -159,6 +161,7 @@ __all__ = [
     "push",
     "read_corpus",
     "recommend",
+    "route",
     "sweep",
     "write_report",
     "write_study",

@@ -83,6 +83,7 @@ def test_hub_and_repository_commands_are_real(page: Path) -> None:
 
     from m2m_adapters.registry.entries import registry
     from m2m_adapters.registry.names import known_names
+    from m2m_adapters.registry.route import sources_of
 
     group: Any = typer.main.get_command(app)
     makefile = (ROOT / "Makefile").read_text()
@@ -111,7 +112,7 @@ def test_hub_and_repository_commands_are_real(page: Path) -> None:
                         assert word.split("=")[0] in {*options, "--help"}, f"{line}: {word}"
                 for flag, plural in (("--source", "source"), ("--target", "target")):
                     if flag in words:
-                        for name in words[words.index(flag) + 1].split("+"):
+                        for name in sources_of(words[words.index(flag) + 1]):
                             if ":" in name:
                                 assert name.split(":")[0] in registry().plugins, line
                             else:

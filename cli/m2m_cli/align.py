@@ -139,6 +139,7 @@ def align(
             "trust_remote_code": trust_remote_code,
         },
     }  # fmt: skip
+    source = _with_languages(source, target)
     adapter, tried = _aligned(source, target, texts, out, fetch, grid or [], changes, common)
     if adapter is None:
         return
@@ -154,6 +155,19 @@ def align(
             f"stopped by Ctrl-C; {out} holds the adapter fitted on the first "
             f"{counted(corpus.used or 0, 'sentence')}"
         )
+
+
+def _with_languages(source: str, target: str) -> str:
+    """A route that does not say which languages its sources read, with those of the forecast."""
+    from m2m_adapters.registry.route import is_route, route_parts
+
+    if not is_route(source) or all(codes for _, codes in route_parts(source)[1:]):
+        return source
+    from m2m_adapters.planning.routing import route
+
+    chosen = route(source, target)
+    typer.echo(f"m2m: by forecast R@10: {chosen}", err=True)
+    return chosen
 
 
 def _aligned(

@@ -51,20 +51,16 @@ def encode(
     """
     from m2m_adapters.artifact.resolve import resolve_encoder
     from m2m_adapters.embeddings.vector_files import check_format, write_vectors
-    from m2m_adapters.errors import UserError
 
     if out is not None:
         check_format(out)
     model = resolve_encoder(
         encoder, device=device, precision=precision, trust_remote_code=trust_remote_code
     )
-    if speech and (texts or file or items):
-        raise UserError("--speech stands alone", "give texts or items in a call of their own")
+    _check_kind(bool(speech), items, bool(texts or file), lang)
     rows = [str(path) for path in speech or ()] or _rows(texts, file)
     with reserved_stdout():
         if items or speech:
-            if lang is not None:
-                raise UserError("--lang is the language of texts", "leave it out")
             rows, vectors = model.encode_some_items(rows, skip_bad=skip_bad, speech=bool(speech))
         else:
             vectors = model.encode(rows, lang)
@@ -74,6 +70,16 @@ def encode(
         _written(out, len(rows), int(vectors.shape[1]), json)
         return
     _show([{kind: row, "vector": vector} for row, vector in zip(rows, vectors.tolist())], json)
+
+
+def _check_kind(speech: bool, items: bool, texts: bool, lang: str | None) -> None:
+    """One kind of input; a language is of texts."""
+    from m2m_adapters.errors import UserError
+
+    if speech and (texts or items):
+        raise UserError("--speech stands alone", "give texts or items in a call of their own")
+    if lang is not None and (items or speech):
+        raise UserError("--lang is the language of texts", "leave it out")
 
 
 def _written(out: Path, rows: int, dim: int, json: bool) -> None:

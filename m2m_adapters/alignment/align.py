@@ -16,12 +16,14 @@ from m2m_adapters.alignment.pairs import Pairs, held_out_size
 from m2m_adapters.alignment.recipes import Recipe
 from m2m_adapters.alignment.recipes import recipe as named_recipe
 from m2m_adapters.alignment.results import assemble
+from m2m_adapters.alignment.routed import align_route
 from m2m_adapters.alignment.tracking import check_tracker, tracking
 from m2m_adapters.corpus.sentences import Corpus, TextsLike, read_corpus
 from m2m_adapters.embeddings.store import Store
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import ModalityModel, TextEncoder
 from m2m_adapters.registry.names import check_name, load_source, load_target
+from m2m_adapters.registry.route import Route
 
 if TYPE_CHECKING:
     from m2m_adapters.artifact.adapter import Adapter
@@ -74,6 +76,12 @@ def align(
         encoder, model = _loaded(source, target, options)
     if names is None:
         names = tuple(given if isinstance(given, str) else None for given in (source, target))
+    if isinstance(encoder, Route):
+        whole = {
+            "recipe": recipe, "seed": seed, "stopping": stopping, "store": store, "progress": bar,
+            "model_options": options, "track": track, "bank": bank,
+        }  # fmt: skip
+        return align_route(align, encoder, model, corpus, names, level, {**whole, **changes})
     kept = store if isinstance(store, Store) else Store() if store else None
     work = prepare(level, encoder, model, kept, stopping)
     grown = _grown(work, corpus, chosen, seed, bar)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import os
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -58,6 +59,7 @@ from m2m_adapters.models.items import encode_items, generate_items
 from m2m_adapters.models.text_encoder import piece_by_piece
 from m2m_adapters.models.token_states import read
 from m2m_adapters.registry.names import load_source, load_target
+from m2m_adapters.registry.route import AUTO, Route
 
 if TYPE_CHECKING:
     from m2m_adapters.artifact.bank import Bank
@@ -208,6 +210,8 @@ class Adapter:
                     "pass strings; items go to encode_items",
                 )
         progress, language = options.pop("progress", None), options.pop("language", None)
+        if isinstance(self.source, Route) and isinstance(language, str) and language != AUTO:
+            options["language"] = language
 
         def window(part: list[str]) -> Vectors:
             return self.project(read(self.source, part, self.level, what="source", **options))
@@ -377,7 +381,7 @@ class AdaptedEncoder(TextEncoder):
 
 def local_path(name: str | None) -> str | None:
     """The path in a recorded name such as ``st:/models/mine``, if it holds one."""
-    for term in (name or "").split("+"):
+    for term in re.split(r"[+|(]", name or ""):
         path = term.rpartition("*")[2].strip().partition(":")[2]
         if path.startswith(("/", "~", ".", "\\")) or path[1:3] in (":\\", ":/"):
             return path

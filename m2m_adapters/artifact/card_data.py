@@ -8,8 +8,8 @@ from m2m_adapters.artifact.licences import Composed, compose
 from m2m_adapters.artifact.record import Record, SourceRecord, TargetRecord
 from m2m_adapters.artifact.results import results
 from m2m_adapters.registry.entries import Entry, registry
-from m2m_adapters.registry.fusion import terms
 from m2m_adapters.registry.plugins import catalogue
+from m2m_adapters.registry.route import sources_of
 
 
 def card_data(record: Record) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def entries(side: SourceRecord | TargetRecord) -> list[Entry]:
     if isinstance(side, TargetRecord):
         kind, names = "target", [side.name]
     else:
-        kind, names = "source", [term.rpartition("*")[2].strip() for term in terms(side.name)]
+        kind, names = "source", sources_of(side.name)
     return [entry for name in names if (entry := _entry(kind, name)) is not None]
 
 

@@ -17,8 +17,8 @@ from m2m_adapters._internal.languages import normalize_tag
 from m2m_adapters.artifact.record import AdaptedLanguage
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import Vectors, normalize
+from m2m_adapters.registry.route import AUTO
 
-AUTO = "auto"
 SEEN = "unlabelled foreign text"
 
 

@@ -23,7 +23,6 @@ from m2m_adapters.artifact.record import (
     WEIGHTS,
     FileRecord,
     HubRecord,
-    LanguagesRecord,
     Record,
 )
 from m2m_adapters.artifact.untrusted import check_safetensors, read_current
@@ -89,21 +88,19 @@ def load_adapter(
         raise UserError(f"{path / WEIGHTS} holds NaN or infinity", "make the adapter again")
     projector = build(record.projector.name, record.projector.arguments)
     projector.load_state_dict(state)
-    bank = None if record.bank is None else _bank(raw_bank, path / BANK, record)
-    languages = None
-    if record.languages is not None:
-        languages = _languages(raw_languages, path / LANGUAGES, record.languages, shape.d_out)
     return Adapter(
-        projector, record, source=source, target=target, options=options, bank=bank,
-        languages=languages,
+        projector, record, source=source, target=target, options=options,
+        bank=_bank(raw_bank, path / BANK, record),
+        languages=_languages(raw_languages, path / LANGUAGES, record),
     )  # fmt: skip
 
 
-def _bank(raw: bytes, path: Path, record: Record) -> Bank:
-    """The bank that the record describes; strict like the weights."""
+def _bank(raw: bytes, path: Path, record: Record) -> Bank | None:
+    """The bank that the record describes, if it does; strict like the weights."""
     from safetensors.numpy import load
 
-    assert record.bank is not None
+    if record.bank is None:
+        return None
     tensors = load(raw)
     shape = (record.bank.rows, record.target.dim)
     rows = tensors.get("bank")
@@ -114,17 +111,19 @@ def _bank(raw: bytes, path: Path, record: Record) -> Bank:
     return Bank(rows, record.bank.weight, record.bank.near)
 
 
-def _languages(raw: bytes, path: Path, record: LanguagesRecord, dim: int) -> LanguageTable:
-    """The table that the record describes; strict like the weights."""
+def _languages(raw: bytes, path: Path, record: Record) -> LanguageTable | None:
+    """The table that the record describes, if it does; strict like the weights."""
     from safetensors.numpy import load
 
-    shapes: dict[str, tuple[int, ...]] = {one.code: (dim,) for one in record.adapted}
+    if (table := record.languages) is None:
+        return None
+    shapes: dict[str, tuple[int, ...]] = {one.code: (record.target.dim,) for one in table.adapted}
     check_safetensors(raw, shapes, path, f"the languages that {RECORD} names")
     shifts = load(raw)
     if not all(np.isfinite(shift).all() for shift in shifts.values()):
         raise UserError(f"{path} holds NaN or infinity", AGAIN)
-    in_order = {one.code: shifts[one.code] for one in record.adapted}
-    return LanguageTable(in_order, record.share, record.english, tuple(record.adapted))
+    in_order = {one.code: shifts[one.code] for one in table.adapted}
+    return LanguageTable(in_order, table.share, table.english, tuple(table.adapted))
 
 
 def _files(folder: Path) -> tuple[Record, bytes, bytes, bytes]:

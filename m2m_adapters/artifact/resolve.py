@@ -21,6 +21,7 @@ from m2m_adapters.registry.entries import registry
 from m2m_adapters.registry.fusion import terms
 from m2m_adapters.registry.names import find, known_names, load_source, load_target
 from m2m_adapters.registry.plugins import catalogue
+from m2m_adapters.registry.route import is_route
 
 if TYPE_CHECKING:
     from m2m_adapters.artifact.adapter import Adapter
@@ -149,7 +150,7 @@ def kind_of(name: str) -> Kind:
         find("target", name)
         return "target"
     parts = terms(name)
-    if len(parts) > 1 or name in known_names("source"):
+    if is_route(name) or len(parts) > 1 or name in known_names("source"):
         return "source"
     if colon and (offers.find("source", scheme) or scheme in registry().plugins):
         find("source", name)

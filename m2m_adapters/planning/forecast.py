@@ -88,7 +88,8 @@ def forecast(
     """Expected R@10 of an adapter per language, from published figures.
 
     Args:
-        source: A source's name; ``mpnet+labse`` is the better of both for each language.
+        source: A source's name; ``mpnet+labse`` and ``route(mpnet|labse)`` are the better of both
+            for each language.
         target: A target's name.
         languages: Any spelling of their tags or English names.
         benchmark: xm3600, xtd10, multi30k, audiocaps or clotho; by default the largest one of
@@ -99,9 +100,9 @@ def forecast(
         store: Where vectors of parallel sentences are kept; by default the usual one.
         options: Of the source, e.g. ``device``.
     """
-    from m2m_adapters.registry.fusion import terms
+    from m2m_adapters.registry.route import sources_of
 
-    parts = [check_name("source", part) for part in terms(source)]
+    parts = [check_name("source", part) for part in sources_of(source)]
     check_name("target", target)
     tags = check_languages(languages)
     chosen = check_benchmark(benchmark, modality_of(target))

@@ -102,13 +102,12 @@ def _by_scheme(kind: str, name: str, options: dict[str, Any]) -> Resolved:
 def check_name(kind: str, name: str) -> None:
     """Refuse an unknown name, or one whose plugin is missing, without loading anything.
 
-    A sum of sources is checked part by part.
+    A sum of sources, and a route, is checked part by part.
     """
-    from m2m_adapters.registry.fusion import terms
+    from m2m_adapters.registry.route import sources_of
 
-    parts = terms(name) if kind == "source" and isinstance(name, str) else [name]
-    for part in parts:
-        if plain := part.rpartition("*")[2].strip() if len(parts) > 1 else part:
+    for plain in sources_of(name) if kind == "source" and isinstance(name, str) else [name]:
+        if plain:
             find(kind, plain)
 
 
@@ -122,13 +121,19 @@ def resolve(kind: str, name: str, **options: Any) -> Any:
 
 
 def load_source(name: str, **options: Any) -> TextEncoder:
-    """The source called ``name``; ``a+b`` is the fusion of several.
+    """The source called ``name``; ``a+b`` is the fusion of several,
+    ``route(a|b[sw])`` reads each text with one of them.
 
     options: ``device``, ``precision``, ... of its factory; ``compile=True`` for torch.compile.
     """
     from m2m_adapters.interfaces import Origin, TextEncoder
     from m2m_adapters.registry.fusion import fuse, terms
+    from m2m_adapters.registry.route import is_route, load_route
 
+    if isinstance(name, str) and is_route(name):
+        route = load_route(name, load_source, **options)
+        route.origin = Origin(name, _recorded(options))
+        return route
     if isinstance(name, str) and len(terms(name)) > 1:
         fusion = fuse(name, load_source, **options)
         fusion.origin = Origin(name, _recorded(options))
