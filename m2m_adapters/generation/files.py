@@ -23,6 +23,9 @@ from m2m_adapters._internal.files import whole_file
 from m2m_adapters.errors import UserError
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+    from PIL.Image import Image
+
     from m2m_adapters.artifact.adapter import Adapter
 
 KEY = "m2m"
@@ -186,7 +189,7 @@ def check_prompts(prompts: Sequence[str]) -> None:
             raise UserError(f"prompt {position + 1} is empty", "remove it, or say something")
 
 
-def save_picture(image: Any, record: dict[str, Any], path: Path) -> None:
+def save_picture(image: Image, record: dict[str, Any], path: Path) -> None:
     """The record first, so that a picture is never without it; each file whole or not at all."""
     from PIL import PngImagePlugin
 
@@ -198,7 +201,7 @@ def save_picture(image: Any, record: dict[str, Any], path: Path) -> None:
         image.save(temporary, format="PNG", pnginfo=told)
 
 
-def save_sound(sound: Any, record: dict[str, Any], path: Path) -> None:
+def save_sound(sound: tuple[npt.ArrayLike, int], record: dict[str, Any], path: Path) -> None:
     """(float samples ``[n]``, rate) as 16-bit WAV, which every player knows."""
     samples, rate = sound
     _save_record({**record, "rate": int(rate)}, path)

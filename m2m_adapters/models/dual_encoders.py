@@ -21,23 +21,26 @@ from m2m_adapters.models.weights import Located
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
+    from transformers import PretrainedConfig, PreTrainedModel
+    from transformers import PreTrainedTokenizerBase as Tokenizer
 
 TEXT, ITEMS = "text", "items"
 _ITEM_MODULES = ("vision", "visual", "audio")
 
 
 @lru_cache(maxsize=64)
-def half_class(whole: type[Any], keep: str) -> type[Any]:
+def half_class(whole: type[PreTrainedModel], keep: str) -> type[PreTrainedModel]:
     """``whole`` (``CLIPModel``, ``ClapModel``, ...) without its other half."""
 
-    def __init__(self: Any, config: Any, *args: Any, **options: Any) -> None:
+    def __init__(self: Any, config: PretrainedConfig, *args: Any, **options: Any) -> None:
         whole.__init__(self, config, *args, **options)
         for name, _ in list(self.named_children()):
             drop = name.startswith(_ITEM_MODULES if keep == TEXT else TEXT)
             if drop:
                 delattr(self, name)
 
-    def _init_weights(self: Any, module: Any) -> None:
+    def _init_weights(self: PreTrainedModel, module: nn.Module) -> None:
         # The whole model's own rule reaches for both projections. Its parameters all come from
         # the checkpoint; its children still need theirs, for buffers that are not saved.
         if module is not self:
@@ -61,7 +64,7 @@ def no_progress_bars(library: str = "transformers") -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def load_model(made_of: Any, folder: Path, dtype: torch.dtype) -> Any:
+def load_model(made_of: type[PreTrainedModel], folder: Path, dtype: torch.dtype) -> PreTrainedModel:
     """A whole model of transformers, from the folder alone."""
     try:
         with no_progress_bars():
@@ -70,7 +73,9 @@ def load_model(made_of: Any, folder: Path, dtype: torch.dtype) -> Any:
         raise load_error(folder, error) from error
 
 
-def load_half(whole: type[Any], folder: Path, keep: str, dtype: torch.dtype) -> Any:
+def load_half(
+    whole: type[PreTrainedModel], folder: Path, keep: str, dtype: torch.dtype
+) -> PreTrainedModel:
     """The ``keep`` half of the checkpoint in ``folder``, in eval mode, nothing left random."""
     from transformers.utils import logging
 
@@ -119,7 +124,7 @@ def load_error(folder: Path | str, error: Exception) -> UserError:
     )
 
 
-def load_tokenizer(folder: Path, vocabulary: int, *, trust_remote_code: bool = False) -> Any:
+def load_tokenizer(folder: Path, vocabulary: int, *, trust_remote_code: bool = False) -> Tokenizer:
     """The folder's tokenizer, refused when it is not the one the model was made for.
 
     vocabulary: rows of the model's token embedding. Without tokenizer files some classes of
@@ -140,7 +145,7 @@ def load_tokenizer(folder: Path, vocabulary: int, *, trust_remote_code: bool = F
     return tokenizer
 
 
-def check_vocabulary(tokenizer: Any, vocabulary: int, folder: Path | str) -> None:
+def check_vocabulary(tokenizer: Tokenizer, vocabulary: int, folder: Path | str) -> None:
     """Raise unless the tokenizer's size suits the model's token embedding."""
     size = len(tokenizer)
     # Embeddings are often padded upwards (to a multiple of 64, or more); never below half.
@@ -158,7 +163,7 @@ def check_vocabulary(tokenizer: Any, vocabulary: int, folder: Path | str) -> Non
         )
 
 
-def max_text_tokens(tokenizer: Any, text_config: Any) -> int:
+def max_text_tokens(tokenizer: Tokenizer, text_config: PretrainedConfig) -> int:
     """Tokens the text tower can read: its positions, or less if its tokenizer says so."""
     positions = int(getattr(text_config, "max_position_embeddings", 512))
     if "roberta" in str(getattr(text_config, "model_type", "")) or _offset(text_config):
@@ -168,7 +173,7 @@ def max_text_tokens(tokenizer: Any, text_config: Any) -> int:
     return min(positions, limit)
 
 
-def _offset(text_config: Any) -> bool:
+def _offset(text_config: PretrainedConfig) -> bool:
     return str(getattr(text_config, "model_type", "")) in ("clap_text_model", "altclip_text_model")
 
 
@@ -182,7 +187,7 @@ class DualText(TokenEncoder):
     def __init__(
         self,
         located: Located,
-        whole: type[Any],
+        whole: type[PreTrainedModel],
         *,
         scheme: str,
         device: torch.device,
@@ -234,7 +239,7 @@ class DualText(TokenEncoder):
 
 
 def pad_tokens(
-    tokens: list[list[int]], tokenizer: Any, width: int | None = None
+    tokens: list[list[int]], tokenizer: Tokenizer, width: int | None = None
 ) -> dict[str, torch.Tensor]:
     """int64 ``[b, longest or width]`` ids, and a mask if the tokenizer's model takes one."""
     import torch
@@ -253,7 +258,7 @@ def pad_tokens(
     return {"input_ids": ids}
 
 
-def dual_dim(model: Any, config: Any) -> int:
+def dual_dim(model: PreTrainedModel, config: PretrainedConfig) -> int:
     """Columns of the joint space, as the loaded weights have them."""
     projection = getattr(model, "text_projection", None)
     if projection is not None:

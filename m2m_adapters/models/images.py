@@ -10,11 +10,18 @@ import io
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from m2m_adapters.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Numbers = npt.NDArray[Any]
+Pixels = npt.NDArray[np.uint8]
 
 FORMATS = (
     "PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA",
@@ -35,16 +42,16 @@ STRIP = 4_000_000
 """Pixels converted at once, so that a large picture is never held several times."""
 
 
-def rgb_image(item: Any, *, allow_urls: bool = False) -> Any:
+def rgb_image(item: object, *, allow_urls: bool = False) -> Image:
     """``item`` as a ``PIL.Image.Image`` in mode RGB.
 
     EXIF orientation is honoured, alpha is laid on white, of an animation the first frame is
     taken. Arrays are ``[h, w]``, ``[h, w, c]`` or ``[c, h, w]`` with c of 1, 3 or 4; integers
     count to 255 (16-bit: 65535), floats to 1.
     """
-    from PIL import Image
+    from PIL import Image as pil
 
-    if isinstance(item, Image.Image):
+    if isinstance(item, pil.Image):
         if item.format == "EPS":  # Pillow would run Ghostscript to load it
             raise UserError("EPS pictures are not read", "convert it to PNG first")
         return _to_rgb(item)
@@ -66,14 +73,14 @@ def rgb_image(item: Any, *, allow_urls: bool = False) -> Any:
     if hasattr(item, "detach"):
         item = item.detach().cpu().numpy()
     if isinstance(item, np.ndarray):
-        return _to_rgb(Image.fromarray(_pixels(item)))
+        return _to_rgb(pil.fromarray(_pixels(item)))
     raise UserError(
         f"a {type(item).__name__} is not an image", "give a path, bytes, a PIL image or an array"
     )
 
 
-def _decode(data: bytes) -> Any:
-    from PIL import Image
+def _decode(data: bytes) -> Image:
+    from PIL import Image as pil
 
     if not data:
         raise UserError("the file is empty")
@@ -81,16 +88,16 @@ def _decode(data: bytes) -> Any:
         with warnings.catch_warnings():
             # Pillow only warns about bombs up to twice its limit, and about sloppy metadata.
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=_formats()) as opened:
+            with pil.open(io.BytesIO(data), formats=_formats()) as opened:
                 _check_size(opened.width, opened.height)
                 opened.seek(0)
                 opened.load()
                 return _to_rgb(opened)
     except UserError:
         raise
-    except Image.DecompressionBombError:
+    except pil.DecompressionBombError:
         raise UserError("the image claims too many pixels", "scale it down") from None
-    except Image.UnidentifiedImageError:
+    except pil.UnidentifiedImageError:
         raise UserError(
             "not an image, or of a kind that is not read", f"use {', '.join(FORMATS[:6])}"
         ) from None
@@ -102,10 +109,10 @@ def _decode(data: bytes) -> Any:
 
 def _formats() -> list[str]:
     """Those of ``FORMATS`` that this Pillow knows."""
-    from PIL import Image
+    from PIL import Image as pil
 
-    Image.init()
-    return [name for name in FORMATS if name in Image.OPEN]
+    pil.init()
+    return [name for name in FORMATS if name in pil.OPEN]
 
 
 def _check_size(width: int, height: int) -> None:
@@ -115,7 +122,7 @@ def _check_size(width: int, height: int) -> None:
         raise UserError(f"{width} x {height} pixels are too many", "scale it down")
 
 
-def _to_rgb(image: Any) -> Any:
+def _to_rgb(image: Image) -> Image:
     _check_size(image.width, image.height)
     image = _upright(image)
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
@@ -125,7 +132,7 @@ def _to_rgb(image: Any) -> Any:
     return image.convert("RGB")
 
 
-def _upright(image: Any) -> Any:
+def _upright(image: Image) -> Image:
     """As its EXIF orientation says; without one the very image, not a copy."""
     from PIL import ImageOps
 
@@ -137,28 +144,28 @@ def _upright(image: Any) -> Any:
         return image
 
 
-def _strips(image: Any) -> Iterator[tuple[int, int, int, int]]:
+def _strips(image: Image) -> Iterator[tuple[int, int, int, int]]:
     """Boxes of whole rows that together cover the image."""
     rows = max(1, STRIP // image.width)
     for top in range(0, image.height, rows):
         yield 0, top, image.width, min(top + rows, image.height)
 
 
-def _on_white(image: Any) -> Any:
-    from PIL import Image
+def _on_white(image: Image) -> Image:
+    from PIL import Image as pil
 
     white = (255, 255, 255, 255)
-    result = Image.new("RGB", image.size)
+    result = pil.new("RGB", image.size)
     for box in _strips(image):
         part = image.crop(box).convert("RGBA")
-        ground = Image.new("RGBA", part.size, white)
-        result.paste(Image.alpha_composite(ground, part).convert("RGB"), box)
+        ground = pil.new("RGBA", part.size, white)
+        result.paste(pil.alpha_composite(ground, part).convert("RGB"), box)
     return result
 
 
-def _eight_bits(image: Any) -> Any:
+def _eight_bits(image: Image) -> Image:
     """16-bit and float greys scaled to 8 bits; Pillow itself would clip them to white."""
-    from PIL import Image
+    from PIL import Image as pil
 
     top = 0.0
     for box in _strips(image):
@@ -167,15 +174,15 @@ def _eight_bits(image: Any) -> Any:
             raise UserError("the image holds NaN or infinity")
         top = max(top, grey.max(initial=0.0))
     whole = 1.0 if image.mode == "F" and top <= 1 else 255.0 if top <= 255 else 65535.0
-    result = Image.new("L", image.size)
+    result = pil.new("L", image.size)
     for box in _strips(image):
         grey = np.asarray(image.crop(box), dtype=np.float64)
         scaled = np.clip(grey / max(whole, top), 0, 1) * 255
-        result.paste(Image.fromarray(np.rint(scaled).astype(np.uint8)), box)
+        result.paste(pil.fromarray(np.rint(scaled).astype(np.uint8)), box)
     return result
 
 
-def _pixels(array: Any) -> Any:
+def _pixels(array: Numbers) -> Pixels:
     """uint8 ``[h, w]`` or ``[h, w, 3 or 4]`` of an array in any of the usual layouts."""
     array = _channels_last(array)
     _check_size(array.shape[1], array.shape[0])
@@ -186,7 +193,7 @@ def _pixels(array: Any) -> Any:
     return _from_values(array)
 
 
-def _channels_last(array: Any) -> Any:
+def _channels_last(array: Numbers) -> Numbers:
     described = f"an array of shape {list(array.shape)}"
     if array.ndim == 3 and array.shape[2] not in (1, 3, 4) and array.shape[0] in (1, 3, 4):
         array = np.moveaxis(array, 0, 2)
@@ -199,7 +206,7 @@ def _channels_last(array: Any) -> Any:
     return array
 
 
-def _from_values(array: Any) -> Any:
+def _from_values(array: Numbers) -> Pixels:
     """Integers up to 255 (16-bit: 65535) or floats up to 1, as uint8."""
     if array.dtype.kind not in "iuf":
         raise UserError(f"an array of {array.dtype} is not an image", "use uint8 or float32")

@@ -11,11 +11,11 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -24,7 +24,12 @@ from m2m_adapters.errors import AbilityMissing, PluginError, UserError
 from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors, normalize
 from m2m_adapters.models.text_encoder import as_float32, described
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 Prepared = TypeVar("Prepared")
+Tell = Callable[[int, int], object]
+"""Called with how many items are done, and of how many."""
 
 MISTAKES = (TypeError, NameError, AttributeError, LookupError, ImportError, AssertionError)
 """What a defect in the code of a plugin raises, rather than a damaged item."""
@@ -52,7 +57,7 @@ class ItemTarget(ModalityModel):
     batch_size = 32
 
     @abstractmethod
-    def prepare(self, item: Any, **options: Any) -> Any:
+    def prepare(self, item: object, **options: Any) -> Any:
         """One item as the model wants it; runs on several threads, ahead of the model.
 
         options: those of ``encode_items`` that it does not know itself, such as ``allow_urls``.
@@ -62,7 +67,7 @@ class ItemTarget(ModalityModel):
         """
 
     @abstractmethod
-    def forward(self, batch: list[Any]) -> Any:
+    def forward(self, batch: list[Any]) -> Tensor:
         """Prepared items -> torch tensor ``[b, dim]`` (need not be normalised)."""
 
     def load_items(self) -> None:
@@ -70,13 +75,13 @@ class ItemTarget(ModalityModel):
 
     def encode_items(
         self,
-        items: Sequence[Any],
+        items: Sequence[object],
         *,
         batch_size: int | None = None,
         on_error: str = "raise",
         skipped: list[Skipped] | None = None,
         workers: int = 4,
-        progress: Any = None,
+        progress: Tell | bool | None = None,
         **options: Any,
     ) -> Vectors:
         """float32 ``[n, dim]``, rows of length 1 where the space is angular.
@@ -100,7 +105,7 @@ class ItemTarget(ModalityModel):
         )
         return normalize(vectors) if self.space.normalized else vectors
 
-    def layer_states(self, batch: list[Any]) -> list[Sequence[Any]]:
+    def layer_states(self, batch: list[Any]) -> list[Sequence[Tensor]]:
         """Prepared items -> for each item its states ``[parts, tokens, width]`` by layer.
 
         A part is a window of a long sound; other items have one.
@@ -111,7 +116,7 @@ class ItemTarget(ModalityModel):
         )
 
     def encode_item_layers(
-        self, items: Sequence[Any], *, pooling: str = "mean", workers: int = 4, **options: Any
+        self, items: Sequence[object], *, pooling: str = "mean", workers: int = 4, **options: Any
     ) -> list[Vectors]:
         import torch
 
@@ -131,7 +136,7 @@ class ItemTarget(ModalityModel):
 
 
 def encode_items(
-    model: ModalityModel | TextEncoder, items: Sequence[Any], **options: Any
+    model: ModalityModel | TextEncoder, items: Sequence[object], **options: Any
 ) -> Vectors:
     """``model.encode_items(items)``, checked; an exception of a plugin's names the plugin.
 
@@ -168,7 +173,7 @@ def generate_items(model: ModalityModel, vectors: Vectors, **options: Any) -> li
         return list(model.generate(vectors, **options))
 
 
-def item_name(item: Any, index: int) -> str:
+def item_name(item: object, index: int) -> str:
     """How messages call an item: its path or URL, else what and which it is."""
     if isinstance(item, (str, Path)):
         text = str(item)
@@ -177,8 +182,8 @@ def item_name(item: Any, index: int) -> str:
 
 
 def prepare_ahead(
-    items: Sequence[Any],
-    prepare: Callable[[Any], Prepared],
+    items: Sequence[object],
+    prepare: Callable[[object], Prepared],
     *,
     batch_size: int,
     on_error: str = "raise",
@@ -228,7 +233,7 @@ def prepare_ahead(
 
 
 def _futures(
-    items: Sequence[Any], prepare: Callable[[Any], Prepared], workers: int, ahead: int
+    items: Sequence[object], prepare: Callable[[object], Prepared], workers: int, ahead: int
 ) -> Generator[tuple[int, Future[Prepared]], None, None]:
     """(index, its future) in order, with at most ``ahead`` of them under way."""
     with ThreadPoolExecutor(workers, thread_name_prefix="m2m-items") as pool:
@@ -247,7 +252,7 @@ def _futures(
                 future.cancel()
 
 
-def _judged(error: Exception, prepare: Callable[..., Any], item: Any, index: int) -> Skipped:
+def _judged(error: Exception, prepare: Callable[..., object], item: object, index: int) -> Skipped:
     """The item as a bad one, unless the error is a mistake in the code that prepares it."""
     name = item_name(item, index)
     if isinstance(error, MISTAKES):
@@ -264,16 +269,16 @@ def _described(error: Exception) -> str:
 
 
 def encode_prepared(
-    items: Sequence[Any],
-    prepare: Callable[[Any], Prepared],
-    forward: Callable[[list[Prepared]], Any],
+    items: Sequence[object],
+    prepare: Callable[[object], Prepared],
+    forward: Callable[[list[Prepared]], Tensor],
     dim: int,
     *,
     batch_size: int = 32,
     on_error: str = "raise",
     skipped: list[Skipped] | None = None,
     workers: int = 4,
-    progress: Any = None,
+    progress: Tell | bool | None = None,
 ) -> Vectors:
     """float32 ``[items that were used, dim]``: ``forward`` of batches of prepared items.
 
@@ -312,7 +317,7 @@ def encode_prepared(
     return np.concatenate(rows) if rows else np.zeros((0, dim), np.float32)
 
 
-def _teller(progress: Any, total: int) -> tuple[Callable[[int, int], Any], Callable[[], None]]:
+def _teller(progress: Tell | bool | None, total: int) -> tuple[Tell, Callable[[], None]]:
     if callable(progress):
         return progress, lambda: None
     if not progress:
@@ -325,5 +330,5 @@ def _teller(progress: Any, total: int) -> tuple[Callable[[int, int], Any], Calla
     return lambda done, whole: update(done), lambda: _close(stage)
 
 
-def _close(stage: Any) -> None:
+def _close(stage: AbstractContextManager[object]) -> None:
     stage.__exit__(None, None, None)

@@ -9,7 +9,6 @@ import io
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +25,7 @@ BLOCK = 1 << 20
 """Frames decoded at once, so that channels are averaged before they fill memory."""
 
 
-def mono_samples(item: Any, rate: int) -> Samples:
+def mono_samples(item: object, rate: int) -> Samples:
     """``item`` as float32 ``[n]`` at ``rate`` samples a second, channels averaged, n >= 1.
 
     Arrays are ``[n]``, ``[n, channels]`` or ``[channels, n]`` (the shorter axis is channels);
@@ -70,7 +69,7 @@ def _check_length(samples: int, found: int, rate: int) -> None:
         )
 
 
-def _decode(source: Any, rate: int) -> tuple[Samples, int]:
+def _decode(source: str | io.BytesIO, rate: int) -> tuple[Samples, int]:
     """(float32 ``[n]``, its sampling rate) of a file, channels averaged."""
     import soundfile
 
@@ -95,7 +94,7 @@ def _decode(source: Any, rate: int) -> tuple[Samples, int]:
         ) from error
 
 
-def _array(item: Any) -> tuple[Samples, int]:
+def _array(item: object) -> tuple[Samples, int]:
     if isinstance(item, Mapping) and "array" in item:
         array, rate = item["array"], item.get("sampling_rate")
     elif isinstance(item, tuple) and len(item) == 2:
@@ -112,7 +111,7 @@ def _array(item: Any) -> tuple[Samples, int]:
     return _float_samples(array), int(rate)
 
 
-def _float_samples(array: Any) -> Samples:
+def _float_samples(array: object) -> Samples:
     """float32 ``[n]`` or ``[n, channels]``, integers scaled by their type."""
     if hasattr(array, "detach"):
         array = array.detach().cpu().numpy()

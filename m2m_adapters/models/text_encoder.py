@@ -294,7 +294,7 @@ def encode_texts(
     return checked(vectors, encoder, texts, what)
 
 
-def checked(vectors: Any, encoder: TextEncoder, texts: Sequence[str], what: str) -> Vectors:
+def checked(vectors: object, encoder: TextEncoder, texts: Sequence[str], what: str) -> Vectors:
     """``vectors`` as float32, or a clear complaint about the encoder that made them."""
     rows = as_float32(vectors, (len(texts), encoder.dim), encoder, what, "texts")
     if not np.isfinite(rows).all():
@@ -307,7 +307,7 @@ def checked(vectors: Any, encoder: TextEncoder, texts: Sequence[str], what: str)
 
 
 def as_float32(
-    vectors: Any, shape: tuple[int, int], model: object, what: str, things: str
+    vectors: object, shape: tuple[int, int], model: object, what: str, things: str
 ) -> Vectors:
     """``vectors`` as a float32 array of ``shape``, or a complaint about the model."""
     if hasattr(vectors, "detach"):

@@ -63,7 +63,7 @@ class Fusion(TextEncoder):
     def can(self, ability: str) -> bool:
         return ability == "encode_items" and all(part.can(ability) for part in self.parts)
 
-    def encode_items(self, items: Sequence[Any], **options: Any) -> Vectors:
+    def encode_items(self, items: Sequence[object], **options: Any) -> Vectors:
         for part in self.parts:
             if not part.can("encode_items"):
                 name = part.origin.name if part.origin else type(part).__name__

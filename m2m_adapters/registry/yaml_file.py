@@ -6,9 +6,12 @@ and nesting without end are refused. A date is text.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from m2m_adapters.errors import UserError
+
+if TYPE_CHECKING:
+    from yaml import Node
 
 DEEPEST = 16
 PLAIN = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null")}
@@ -62,7 +65,7 @@ def parse(text: str, where: str) -> YamlFile:
     return file
 
 
-def _plain(file: YamlFile, node: Any, path: Path) -> Any:
+def _plain(file: YamlFile, node: Node, path: Path) -> Any:
     """The value of a node."""
     import yaml
 
@@ -85,7 +88,7 @@ def _plain(file: YamlFile, node: Any, path: Path) -> Any:
         raise file.at(line, f"{name} is not a number ({node.value[:40]})") from error
 
 
-def _mapping(file: YamlFile, node: Any, path: Path) -> dict[str, Any]:
+def _mapping(file: YamlFile, node: Node, path: Path) -> dict[str, Any]:
     import yaml
 
     values: dict[str, Any] = {}
@@ -102,7 +105,7 @@ def _mapping(file: YamlFile, node: Any, path: Path) -> dict[str, Any]:
     return values
 
 
-def _check_unicode(file: YamlFile, node: Any) -> None:
+def _check_unicode(file: YamlFile, node: Node) -> None:
     """Escapes such as ``\\ud800`` can write what no text may hold."""
     try:
         node.value.encode()
