@@ -81,7 +81,6 @@ def normalize_tag(written: str) -> str:
     Regions are dropped (``pt-BR`` is ``pt``); a script stays when it is not the usual one
     (``sr-Latn``, ``zh-Hant``). The first part of an unknown tag is kept, in lower case.
     """
-    import langcodes
     from langcodes.tag_parser import LanguageTagError
 
     parts = (part.strip() for part in written.lower().replace("_", "-").split("-"))
@@ -89,10 +88,16 @@ def normalize_tag(written: str) -> str:
     first, _, rest = plain.partition("-")
     first = _ALIASES.get(first, first)
     try:
-        tag = langcodes.standardize_tag(f"{first}-{rest}" if rest else first, macro=True)
-        found = langcodes.Language.get(tag, normalize=False)
+        return _standard(f"{first}-{rest}" if rest else first, first, written)
     except LanguageTagError:
         return _by_name(written) or (normalize_tag(first) if rest else _by_name(first) or first)
+
+
+def _standard(tag: str, first: str, written: str) -> str:
+    """The usual form of a well-formed tag."""
+    import langcodes
+
+    found = langcodes.Language.get(langcodes.standardize_tag(tag, macro=True), normalize=False)
     base = _ALIASES.get(found.language or "", found.language) or first
     if len(base) > 3 or not found.is_valid():
         return _by_name(written) or _by_name(base) or base
