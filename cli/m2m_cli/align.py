@@ -30,7 +30,10 @@ TEXTS = typer.Option(
 OUT = typer.Option(None, "--out", "-o", help="Folder to write the adapter to.")
 RECIPE = typer.Option("auto", "--recipe", help="auto, closed-form, paper or paper-generation.")
 LEVEL = typer.Option(
-    "sentence", "--level", help="sentence, or token for targets that take a sequence of tokens."
+    "auto",
+    "--level",
+    help="sentence, token for targets that read a sequence of tokens, or auto: what suits the "
+    "target.",
 )
 LOSS = typer.Option(None, "--loss", help="Sum of losses, e.g. '48*mse + 1*structure'.")
 LAYERS = typer.Option(None, "--layers", help="Number of affine layers.")
@@ -213,6 +216,12 @@ def grid_table(tried: Sequence[Tried]) -> str:
     return table(rows, ["rank", *tried[0].values, *tried[0].figures]) + "\n\n"
 
 
+LEVELS = {
+    "sentence": "sentence",
+    "token": "token, since the target reads a sequence; --level sentence maps one vector instead",
+}
+
+
 def closing_table(adapter: Adapter, out: Path) -> str:
     """What an alignment came to, in a dozen lines."""
     record = adapter.record
@@ -225,6 +234,7 @@ def closing_table(adapter: Adapter, out: Path) -> str:
     deviation = held.orthogonality_deviation
     rows = [
         ("sentences", f"{corpus.used:,} of {corpus.sentences:,} ({corpus.stopped})"),
+        ("level", LEVELS[recipe.level]),
         ("of them held out", f"{held.sentences:,}"),
         (
             "dropped",

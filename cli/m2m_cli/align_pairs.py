@@ -63,7 +63,7 @@ def align_pairs(
     from m2m_adapters.errors import UserError
 
     check_alone(pairs, others)
-    if changes.pop("level") != "sentence":
+    if changes.pop("level") == "token":
         raise UserError("pairs of vectors are aligned at sentence level", "leave --level out")
     check_place(out)
     x, y = open_pair([*(pairs or []), *(more or [])])

@@ -10,7 +10,7 @@ from m2m_adapters.alignment.anytime import ALL_USED, Grown, Stopping, grow
 from m2m_adapters.alignment.checkpoint import until_saved
 from m2m_adapters.alignment.encode import PairEncoder
 from m2m_adapters.alignment.fit import fit
-from m2m_adapters.alignment.levels import Level, check_level, prepare
+from m2m_adapters.alignment.levels import Level, check_level, choose_level, early_recipe, prepare
 from m2m_adapters.alignment.losses import parse_loss
 from m2m_adapters.alignment.pairs import Pairs, held_out_size
 from m2m_adapters.alignment.recipes import Recipe
@@ -36,7 +36,7 @@ def align(
     texts: TextsLike,
     *,
     recipe: str = "auto",
-    level: str = "sentence",
+    level: str = "auto",
     seed: int = 0,
     column: str | None = None,
     max_sentences: int | None = None,
@@ -55,7 +55,8 @@ def align(
     texts: sentences, a path, a folder, a glob, a corpus name, or several of these.
     recipe: ``auto``, ``refined``, ``closed-form``, ``paper`` or ``paper-generation``; further
     keyword arguments change its parameters (``loss``, ``layers``, ``ridge``, ``epochs``, ...).
-    level: ``sentence``, or ``token`` for targets whose space holds a token sequence.
+    level: ``sentence``, ``token`` for targets whose space holds a sequence of tokens, or ``auto``,
+    which takes the level that suits the target.
     stopping: when to stop encoding; by default as soon as more text no longer helps.
     store: where vectors are kept for other alignments; False keeps none.
     names: under which the adapter finds its models again, where objects are given.
@@ -66,7 +67,7 @@ def align(
     options = model_options or {}
     device = str(options.get("device") or "auto")
     check_level(level, stopping)
-    chosen = named_recipe(recipe, level, **changes)
+    chosen = early_recipe(recipe, level, changes)
     _check_request(source, target, texts, chosen, track, seed, device)
     bar = progress if isinstance(progress, Progress) else progress_for(progress)
     with bar.stage("read", None):
@@ -74,6 +75,10 @@ def align(
     held_out_size(len(corpus))  # too few sentences: say so before the long work
     with bar.stage("load", None):
         encoder, model = _loaded(source, target, options)
+    if level == "auto":
+        level = choose_level(level, recipe, changes, encoder, model)
+        check_level(level, stopping)
+        chosen = named_recipe(recipe, level, **changes)
     if names is None:
         names = tuple(given if isinstance(given, str) else None for given in (source, target))
     if isinstance(encoder, Route):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from m2m_adapters.alignment.anytime import Stopping
 from m2m_adapters.alignment.encode import Source
 from m2m_adapters.alignment.pairs import MIN_SENTENCES, Pairs
-from m2m_adapters.alignment.recipes import Recipe
+from m2m_adapters.alignment.recipes import AT_TOKEN_LEVEL, Recipe
+from m2m_adapters.alignment.recipes import recipe as named_recipe
 from m2m_adapters.embeddings.store import Store
 from m2m_adapters.embeddings.stored import StoredEncoder, StoredStates
 from m2m_adapters.errors import UserError
@@ -44,8 +46,51 @@ class Level:
     room: int | None = None
 
 
+def choose_level(
+    level: str,
+    recipe: str,
+    changes: Mapping[str, object],
+    encoder: TextEncoder,
+    model: ModalityModel,
+) -> str:
+    """``auto`` -> token level where the target reads a sequence and the source has token states.
+
+    A sentence vector says what is in a prompt and loses where it is, so sentence level for such a
+    target is a known weak choice: whoever asks for it by name is not warned, whoever comes to it by
+    another recipe or source is.
+    """
+    if level != "auto":
+        return level
+    if getattr(model.text, "shape", None) is None:
+        return "sentence"
+    changed = sorted(key for key, value in changes.items() if value is not None)
+    if recipe not in ("auto", "token"):
+        because = f"the recipe '{recipe}' is one of sentence level"
+    elif odd := [key for key in changed if key not in AT_TOKEN_LEVEL]:
+        because = f"'{odd[0]}' means something at sentence level only"
+    elif type(encoder).encode_tokens is TextEncoder.encode_tokens:
+        because = "the source does not show its token states"
+    else:
+        return "token"
+    warnings.warn(
+        f"aligned at sentence level, since {because}: this target reads a sequence of tokens and "
+        "follows prompts far better at token level",
+        stacklevel=3,
+    )
+    return "sentence"
+
+
+def early_recipe(recipe: str, level: str, changes: Mapping[str, Any]) -> Recipe:
+    """The recipe as far as it is known before the models are; refuses what no level takes."""
+    if level != "auto":
+        return named_recipe(recipe, level, **changes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the level that is chosen in the end warns
+        return named_recipe(recipe, "token" if recipe == "token" else "sentence", **changes)
+
+
 def check_level(level: str, stopping: Stopping | None) -> None:
-    """Refuse, before any model is loaded, what the level cannot do."""
+    """Refuse, before the long work, what the level cannot do."""
     early = stopping is not None and not stopping.use_all and stopping != Stopping()
     if level == "token" and early:
         raise UserError(

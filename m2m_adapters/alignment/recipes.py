@@ -128,7 +128,7 @@ RECIPES = {
 def recipe(name: str, level: str = "sentence", **changes: Any) -> Recipe:
     """A named recipe with changed parameters; None keeps one. ``auto`` exists at both levels."""
     if level not in LEVELS:
-        raise UserError(f"there is no level '{level}'", f"use {' or '.join(LEVELS)}")
+        raise UserError(f"there is no level '{level}'", f"use auto, {' or '.join(LEVELS)}")
     named = _named("token" if (name, level) == ("auto", "token") else name, level)
     _check_known(changes)
     changed = {k: v for k, v in changes.items() if v is not None}

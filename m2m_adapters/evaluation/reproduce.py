@@ -94,8 +94,9 @@ def reproduce(
         model = target if isinstance(target, ModalityModel) else load_target(names[1], **options)
     adapters = [
         align(
-            encoder, model, kept, recipe=recipe, seed=seed, progress=bar, names=names,
-            stopping=Stopping(use_all=recipe == "paper"), model_options=options, **changes,
+            encoder, model, kept, recipe=recipe, level="sentence", seed=seed, progress=bar,
+            names=names, stopping=Stopping(use_all=recipe == "paper"), model_options=options,
+            **changes,
         )
         for recipe in recipes
     ]  # fmt: skip

@@ -131,6 +131,7 @@ def _baseline(name: str, adapter: Adapter, source: SourceOnce, texts: TextsLike 
         adapter.target,
         english_sentences(adapter, texts, limit=corpus.sentences if corpus else None),
         recipe="closed-form",
+        level="sentence",
         procrustes=name == "procrustes",
         progress=False,
         bank=False,

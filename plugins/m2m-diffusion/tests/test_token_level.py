@@ -1,6 +1,7 @@
 """Aligning token states to a token sequence, and un-pooling a sentence vector beside it."""
 
 import functools
+import warnings
 
 import numpy as np
 import pytest
@@ -189,3 +190,20 @@ def test_names_and_shapes_are_known_without_making_weights():
     shape = TokenShape(8, 3, 4, 5, hidden=16)
     real = {name: tuple(t.shape) for name, t in TokenProjector(shape).state_dict().items()}
     assert shape.tensors() == real and shape.d_out == 23
+
+
+def test_auto_takes_the_level_that_suits_the_target(target):
+    few = SENTENCES[:100]
+    assert m2m.align(WordSource(), target, few, epochs=1, **OPTIONS).level == "token"
+    with pytest.warns(UserWarning, match="since the recipe 'closed-form' is one of sentence level"):
+        made = m2m.align(WordSource(), target, few, recipe="closed-form", **OPTIONS)
+    assert made.level == "sentence"
+    with pytest.warns(UserWarning, match="the source does not show its token states"):
+        assert m2m.align(ToySource(), target, few, **OPTIONS).level == "sentence"
+    with pytest.warns(UserWarning, match="'ridge' means something at sentence level only"):
+        assert m2m.align(WordSource(), target, few, ridge=0.1, **OPTIONS).level == "sentence"
+    flux = load(str(folder("flux")), device="cpu")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert m2m.align(WordSource(), flux, few, **OPTIONS).level == "sentence"
+        assert m2m.align(WordSource(), target, few, level="sentence", **OPTIONS).level == "sentence"
