@@ -133,10 +133,19 @@ def test_answers_are_those_of_a_native_index(
     assert index.preview(hit.item).thumbnail and hit.item.width and hit.item.date
 
 
-def test_a_dataset_of_items_knows_its_encoder(world: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_a_dataset_of_items_knows_its_encoder(world: Path, tmp_path: Path, engine: str) -> None:
     pytest.importorskip("pyarrow")
-    m2m.embed_dataset("tiny-clip", str(world / "photos"), str(tmp_path / "set"), items=True)
+    if engine == "ray":
+        pytest.importorskip("ray")
+    m2m.embed_dataset(
+        "tiny-clip", str(world / "photos"), str(tmp_path / "set"), items=True, engine=engine
+    )
     index = m2m.import_index("tiny-clip", tmp_path / "set", tmp_path / "index")
+    by_address = m2m.import_index(
+        "tiny-clip", (tmp_path / "set").as_uri(), tmp_path / "again", compare=0
+    )
+    assert by_address.record.files["flat.faiss"] == index.record.files["flat.faiss"]
     native = m2m.load_index(world / "native")
     for mine, theirs in zip(native.search(QUERIES, 10, adapter=str(world / "adapter")),
                             index.search(QUERIES, 10, adapter=str(world / "adapter"))):  # fmt: skip

@@ -81,19 +81,24 @@ def clip_retrieval(folder: Path, columns: Columns) -> Source | None:
     return Source(str(folder.absolute()), total, folder, pieces)
 
 
-def embedded(folder: Path) -> Source | None:
-    """A dataset of `m2m embed --items`; None for other folders."""
-    if not (folder / dataset.ABOUT).is_file():
-        return None
-    opened, about = dataset.open_dataset(folder)
+def is_embedded(folder: Path) -> bool:
+    """Whether ``m2m embed`` wrote this folder."""
+    return (folder / dataset.ABOUT).is_file()
+
+
+def embedded(place: str) -> Source:
+    """A dataset of `m2m embed --items`: a folder, or one of an object store (``s3://...``)."""
+    opened, about = dataset.open_dataset(place)
     if about.kind != "item":
-        raise UserError(f"{folder} holds vectors of texts", "give one of `m2m embed --items`")
+        raise UserError(f"{place} holds vectors of texts", "give one of `m2m embed --items`")
 
     def pieces() -> Iterator[Piece]:
         for names, rows in opened.read():
-            yield [Entry(name) for name in names], as_rows(rows, folder)
+            yield [Entry(name) for name in names], as_rows(rows, place)
 
-    return Source(str(folder.absolute()), about.rows, folder, pieces, about.fingerprint)
+    base = None if "://" in place else Path(place)
+    where = place if base is None else str(base.absolute())
+    return Source(where, about.rows, base, pieces, about.fingerprint)
 
 
 def faiss_file(path: Path, ids: Path | None, columns: Columns) -> Source:

@@ -23,12 +23,15 @@ def open_source(
     columns: Mapping[str, str] | None = None,
     collection: str | None = None,
 ) -> Source:
-    """The reader of ``place``: a path, ``http(s)://host:port`` of Qdrant, or a LanceDB address."""
+    """The reader of ``place``: a path, ``http(s)://host:port`` of Qdrant, the address of a
+    dataset of ``m2m embed`` (``s3://...``), or one of LanceDB (``s3://....lance``)."""
     name, wanted = str(place), Columns.of(columns or {})
     listed = Path(ids).expanduser() if ids is not None else None
     if name.startswith(("http://", "https://")):
         return _without_ids(databases.qdrant_server(name, collection, wanted), listed)
     path = Path(name).expanduser()
+    if "://" in name and path.suffix != ".lance" and collection is None:
+        return _without_ids(files.embedded(name), listed)
     if "://" in name or path.suffix == ".lance":
         return _without_ids(databases.lance_table(name, collection, wanted), listed)
     if not path.exists():
@@ -49,8 +52,9 @@ def _folder(path: Path, ids: Path | None, columns: Columns, collection: str | No
         return _without_ids(databases.qdrant_folder(path, collection, columns), ids)
     if any(path.glob("*.lance")):
         return _without_ids(databases.lance_table(str(path), collection, columns), ids)
-    source = files.embedded(path) or files.clip_retrieval(path, columns)
-    if source is not None:
+    if files.is_embedded(path):
+        return _without_ids(files.embedded(str(path)), ids)
+    if (source := files.clip_retrieval(path, columns)) is not None:
         return _without_ids(source, ids)
     if tables := numbered(path, ".parquet"):
         return files.parquet_files(tables, ids, columns)
