@@ -160,3 +160,22 @@ def test_without_a_compiler_one_line_says_so(
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     with pytest.raises(UserError, match=r"cannot be compiled here .*leave --compile out"):
         compiled().encode(["a", "bc"])
+
+
+@pytest.mark.parametrize("texts", [SENTENCES, [*SENTENCES[:40], *("犬" * n for n in range(1, 20))]],
+                         ids=["many", "of other scripts"])  # fmt: skip
+def test_batches_run_longest_first(texts: list[str]) -> None:
+    """A batch that is too large for the device fails at once, not after an hour."""
+
+    class Recorded(Bytes):
+        def collate(self, tokens: list[list[int]]) -> dict[str, torch.Tensor]:
+            self.lengths.append([len(some) for some in tokens])
+            return super().collate(tokens)
+
+    model = Recorded()
+    model.lengths: list[list[int]] = []
+    model.encode(texts, tokens_per_batch=2048 if len(texts) > 99 else 200)
+    longest = [max(some) for some in model.lengths]
+    assert len(longest) > 5 and longest == sorted(longest, reverse=True)
+    assert longest[0] == max(len(some) for some in model.tokenize(texts))
+    assert all(some == sorted(some, reverse=True) for some in model.lengths)

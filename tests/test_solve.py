@@ -117,3 +117,20 @@ def test_degenerate_input() -> None:
         next(ridge_path(same))
     with pytest.raises(UserError, match="same vector"):
         procrustes(same)
+
+
+@pytest.mark.parametrize(("worse", "position"), [(1.0099, 2), (1.0101, 1), (1.4, 1)])
+def test_of_ridges_as_good_the_strongest_is_taken_and_no_other(worse: float, position: int) -> None:
+    """A loss within one percent of the least is as good; beyond that it is worse."""
+    from m2m_adapters.alignment.closed_form import RIDGES
+    from m2m_adapters.alignment.recipes import recipe
+    from m2m_adapters.alignment.solve import _shrunk
+
+    x = torch.randn(200, 6)
+    moments = Moments.empty(6, 4)
+    moments.add(x, torch.randn(200, 4))
+    losses = iter([2.0, 1.0, worse, *[3.0] * len(RIDGES)])
+    chosen, loss = _shrunk(moments, recipe("closed-form"), lambda candidate: next(losses))
+    assert loss == [2.0, 1.0, worse][position]
+    expected = list(ridge_path(moments, RIDGES))[position]
+    torch.testing.assert_close(chosen.weight, expected.weight)
