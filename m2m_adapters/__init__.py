@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "AbilityMissing": "errors",
     "Adaptation": "adaptation.adapt",
-    "AdaptedEncoder": "artifact.adapter",
+    "AdaptedEncoder": "artifact.adapted_encoder",
     "Adapter": "artifact.adapter",
     "BadItem": "models.items",
     "Benchmark": "evaluation.benchmark",
@@ -79,7 +79,8 @@ if TYPE_CHECKING:
     from m2m_adapters.analysis.analyze import analyze
     from m2m_adapters.analysis.parallel import Parallel, parallel_texts
     from m2m_adapters.analysis.study import Study
-    from m2m_adapters.artifact.adapter import AdaptedEncoder, Adapter
+    from m2m_adapters.artifact.adapted_encoder import AdaptedEncoder
+    from m2m_adapters.artifact.adapter import Adapter
     from m2m_adapters.artifact.import_m2m import import_checkpoint
     from m2m_adapters.artifact.load import load_adapter
     from m2m_adapters.artifact.publish import pull, push

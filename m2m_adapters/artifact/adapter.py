@@ -7,10 +7,7 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import os
-import re
-import warnings
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +18,7 @@ import numpy as np
 
 from m2m_adapters._internal.folders import check_folder, current, whole_folder
 from m2m_adapters._internal.spelling import refuse_typos
+from m2m_adapters.artifact.adapted_encoder import AdaptedEncoder
 from m2m_adapters.artifact.card import card
 from m2m_adapters.artifact.codec import encode_record
 from m2m_adapters.artifact.record import (
@@ -31,10 +29,13 @@ from m2m_adapters.artifact.record import (
     RECORD,
     VECTORS,
     WEIGHTS,
-    ModelOptions,
     Record,
-    SourceRecord,
-    TargetRecord,
+)
+from m2m_adapters.artifact.recorded_models import (
+    check_same,
+    note_precision,
+    options_of,
+    recorded_name,
 )
 from m2m_adapters.artifact.weights import (
     bank_bytes,
@@ -52,8 +53,6 @@ from m2m_adapters.interfaces import (
     TextEncoder,
     Vectors,
     normalize,
-    precision_of,
-    same_model,
 )
 from m2m_adapters.models.items import encode_items, generate_items
 from m2m_adapters.models.text_encoder import piece_by_piece
@@ -134,7 +133,9 @@ class Adapter:
         """The source it was trained with; another one is refused."""
         recorded, encoder = self.record.source, self._source
         if not isinstance(encoder, TextEncoder):
-            name = encoder or self._name(recorded, "source")
+            name = encoder or recorded_name(
+                recorded, "source", from_hub=self.record.hub is not None
+            )
             if not name and recorded.class_name == VECTORS:
                 raise UserError(
                     "this adapter was learned from vectors alone and knows no encoder of texts",
@@ -146,9 +147,9 @@ class Adapter:
                     "this adapter was made with a source object that has no name",
                     "pass it: load_adapter(folder, source=encoder)",
                 )
-            encoder = load_source(name, **_options(recorded.options, self._options))
-        _same(encoder.dim, encoder.fingerprint, recorded, "source")
-        _note_precision(encoder.fingerprint, recorded, "source")
+            encoder = load_source(name, **options_of(recorded.options, self._options))
+        check_same(encoder.dim, encoder.fingerprint, recorded, "source")
+        note_precision(encoder.fingerprint, recorded, "source")
         return encoder
 
     @cached_property
@@ -156,25 +157,15 @@ class Adapter:
         """The target it maps to, needed for items and for generation only."""
         recorded, model = self.record.target, self._target
         if not isinstance(model, ModalityModel):
-            name = model or self._name(recorded, "target")
+            name = model or recorded_name(recorded, "target", from_hub=self.record.hub is not None)
             if not name:
                 raise UserError(
                     "this adapter was made with a target object that has no name",
                     "pass it: load_adapter(folder, target=model)",
                 )
-            model = load_target(name, **_options(recorded.options, self._options))
-        _same(model.space.dim, model.space.fingerprint, recorded, "target")
+            model = load_target(name, **options_of(recorded.options, self._options))
+        check_same(model.space.dim, model.space.fingerprint, recorded, "target")
         return model
-
-    def _name(self, recorded: SourceRecord | TargetRecord, side: str) -> str | None:
-        """The recorded name; one that is a path means nothing on another machine."""
-        path = local_path(recorded.name)
-        if path and self.record.hub is not None:
-            raise UserError(
-                f"the {side} of this adapter is a folder of the machine it was made on ({path})",
-                f"pass it: load_adapter(folder, {side}=...)",
-            )
-        return recorded.name
 
     def project(self, rows: Rows) -> Vectors:
         """Source vectors ``[n, d_s]`` (or token states) -> float32 ``[n, dim]``."""
@@ -338,88 +329,3 @@ def check_place(folder: Path, *, overwrite: bool = True) -> None:
             raise UserError(f"the folder {folder} is not writable", "choose another folder")
         return
     check_folder(folder)
-
-
-class AdaptedEncoder(TextEncoder):
-    """An adapter joined to its source: a text encoder of the target's space."""
-
-    def __init__(self, adapter: Adapter) -> None:
-        self.adapter = adapter
-        self.dim = adapter.dim
-        self.max_tokens = adapter.source.max_tokens
-        self.normalized = adapter.projector.shape.head == "l2"
-        self.item_modality = adapter.source.item_modality
-
-    def encode(self, texts: Sequence[str], **options: Any) -> Vectors:
-        return self.adapter.encode(list(texts), **options)
-
-    def encode_layers(self, texts: Sequence[str], *, pooling: str = "mean") -> list[Vectors]:
-        return self.adapter.source.encode_layers(texts, pooling=pooling)
-
-    def can(self, ability: str) -> bool:
-        return self.adapter.source.can(ability)
-
-    def encode_items(self, items: Sequence[Any], **options: Any) -> Vectors:
-        return self.adapter.encode_speech(items, **options)
-
-    def encode_item_layers(
-        self, items: Sequence[Any], *, pooling: str = "mean", **options: Any
-    ) -> list[Vectors]:
-        return self.adapter.source.encode_item_layers(items, pooling=pooling, **options)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        # The bank is not part of it: it changes no vector.
-        projector = hashlib.sha256(weights_bytes(self.adapter.projector)).hexdigest()
-        both = f"{self.adapter.source.fingerprint}|{projector}"
-        return f"adapted:{hashlib.sha256(both.encode()).hexdigest()[:32]}"
-
-    @property
-    def provenance(self) -> dict[str, Any]:
-        return {"adapter": self.adapter.digest, "source": self.adapter.source.provenance}
-
-
-def local_path(name: str | None) -> str | None:
-    """The path in a recorded name such as ``st:/models/mine``, if it holds one."""
-    for term in re.split(r"[+|(]", name or ""):
-        path = term.rpartition("*")[2].strip().partition(":")[2]
-        if path.startswith(("/", "~", ".", "\\")) or path[1:3] in (":\\", ":/"):
-            return path
-    return None
-
-
-def _options(recorded: ModelOptions, chosen: dict[str, Any]) -> dict[str, Any]:
-    """Recorded safe options, overridden by the caller's.
-
-    The record has no others: nothing else an adapter says is passed on, least of all
-    ``trust_remote_code``.
-    """
-    return {**recorded.to_dict(), **chosen}
-
-
-def _same(dim: int, fingerprint: str, recorded: SourceRecord | TargetRecord, side: str) -> None:
-    if dim != recorded.dim:
-        raise UserError(
-            f"the {side} has dimension {dim}, the adapter was made with one of {recorded.dim}",
-            f"use the {side} '{recorded.title}'",
-        )
-    # An imported checkpoint was published without a fingerprint of its encoders.
-    if recorded.fingerprint is not None and not same_model(fingerprint, recorded.fingerprint):
-        raise UserError(
-            f"the {side} is not the one this adapter was made with "
-            f"(fingerprint {fingerprint}, recorded {recorded.fingerprint})",
-            f"use '{recorded.title}' at the recorded revision, or align again",
-        )
-
-
-def _note_precision(fingerprint: str, recorded: SourceRecord | TargetRecord, side: str) -> None:
-    if recorded.fingerprint is None:
-        return
-    now, then = precision_of(fingerprint), precision_of(recorded.fingerprint)
-    if now != then:
-        warnings.warn(
-            f"the {side} computes in {now}, the adapter was aligned in {then}: vectors differ by "
-            "rounding",
-            UserWarning,
-            stacklevel=3,
-        )
