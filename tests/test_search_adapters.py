@@ -98,6 +98,21 @@ def test_a_bias_is_kept_for_each_generation(world: Path, tmp_path: Path) -> None
     assert np.array_equal(Biases(tmp_path / "file", "1", index.engine, index.dim).of(bank), again)
 
 
+def test_a_query_does_not_digest_the_bank_again(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That would cost as much as a tenth of a short query's encoding."""
+    from m2m_adapters.search import bias
+
+    asked: list[object] = []
+    name_of = bias.name_of
+    monkeypatch.setattr(bias, "name_of", lambda bank: (asked.append(bank), name_of(bank))[1])
+    index = m2m.load_index(world / "index")
+    for query in ("ein Quadrat", "ein Kreis", "ein Stern"):
+        index.search(query, 3)
+    assert len(asked) == 1
+
+
 @pytest.mark.parametrize("kept", [None, 300, 5])
 def test_a_bias_gives_the_best_of_all_rows(kept: int | None) -> None:
     """Also where the best by score alone are far from the best after the bias."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from m2m_adapters import __version__
 from m2m_adapters._internal.files import cache_folder
 from m2m_adapters._internal.folders import whole_folder
 from m2m_adapters._internal.progress import Progress
@@ -87,10 +88,10 @@ def _can_be_read(adapter: Path) -> bool:
 
 
 def _key(pairing: Pairing, sentences: int, items: int | None) -> str:
-    """Other models, sentences or items get a folder of their own."""
+    """Other models, sentences, items or versions get a folder of their own."""
     target = load_target(pairing.target).space.fingerprint
     source = load_source(pairing.source).fingerprint
-    text = f"{source} {target} {pairing.corpus} {sentences} {items}"
+    text = f"{__version__} {source} {target} {pairing.corpus} {sentences} {items}"
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

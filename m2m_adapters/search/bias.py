@@ -44,10 +44,16 @@ class Biases:
     def __init__(self, folder: Path, generation: str, engine: Engine, dim: int) -> None:
         self._folder, self._generation, self._engine, self._dim = folder, generation, engine, dim
         self._held: dict[str, Vectors] = {}
+        # Banks by identity, so that no query waits for a digest; each is held, so no id is reused.
+        self._known: dict[int, tuple[Bank, Vectors]] = {}
 
     def of(self, bank: Bank) -> Vectors:
         """float32 ``[rows]``, memory-mapped where it could be kept."""
-        name = name_of(bank)
+        if id(bank) not in self._known:
+            self._known[id(bank)] = bank, self._of_name(name_of(bank), bank)
+        return self._known[id(bank)][1]
+
+    def _of_name(self, name: str, bank: Bank) -> Vectors:
         if name not in self._held:
             path = self._folder / BIASES / f"{self._generation}-{name}.npy"
             kept = self._read(path)
