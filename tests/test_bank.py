@@ -159,3 +159,23 @@ def test_kept_results_hold_both(adapter: m2m.Adapter) -> None:
     benchmark = m2m.Benchmark("words", "words", SENTENCES[:60], {"en": SENTENCES[:60]})
     kept = keep_results(adapter.record, m2m.evaluate(adapter, benchmark).to_dict())
     assert set(kept.evaluation[0].systems) == {"adapter", "adapter without bank"}
+
+
+def test_the_command_leaves_the_bank_out(
+    adapter: m2m.Adapter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from m2m_cli.main import run
+
+    toys = m2m.align("toy-source", "toy-target", SENTENCES[:400], progress=False, store=False)
+    folder = toys.save(tmp_path / "a")
+    lines = ["item,en", *(f"{line},{line}" for line in SENTENCES[:20])]
+    (tmp_path / "captions.csv").write_text("\n".join(lines), encoding="utf-8")
+    asked = ["evaluate", str(folder), "-b", str(tmp_path / "captions.csv"), "--no-trust"]
+    for more, there in (([], True), (["--no-bank"], False)):
+        with pytest.raises(SystemExit) as left:
+            run([*asked, *more])
+        assert left.value.code == 0
+        assert ("adapter without bank" in capsys.readouterr().out) is there
+    with pytest.raises(SystemExit) as left:
+        run(["evaluate", str(folder), "--false-friends", "--no-bank"])
+    assert left.value.code == 2 and "--no-bank is about items" in capsys.readouterr().err
