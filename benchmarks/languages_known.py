@@ -1,4 +1,4 @@
-"""What unlabelled text of a language adds: part of ``transfer.py``, on the real pair and tiny."""
+"""What unlabeled text of a language adds: part of ``transfer.py``, on the real pair and tiny."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def paired(before: np.ndarray, after: np.ndarray, k: int) -> str:
     return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
-def unlabelled(path: Path | None, data: Any) -> dict[str, Vectors]:
-    """Vectors of unlabelled text by language: of a file of their own, or beside the others."""
+def unlabeled(path: Path | None, data: Any) -> dict[str, Vectors]:
+    """Vectors of unlabeled text by language: of a file of their own, or beside the others."""
     if path is not None:
         held = np.load(path)
         return {code: normalize(held[code].astype(np.float32)) for code in held
                 if held[code].ndim == 2 and code != "en"}  # fmt: skip
     return {key.rpartition("_")[2]: normalize(data[key].astype(np.float32))
-            for key in data if key.startswith("unlabelled_source_")}  # fmt: skip
+            for key in data if key.startswith("unlabeled_source_")}  # fmt: skip
 
 
 def real_pair(
@@ -50,7 +50,7 @@ def real_pair(
     report = Report(
         "Transfer with languages known", "python benchmarks/transfer.py --vectors FILE",
         ("set", "language", "text", "without R@1 / R@10", "known", "difference R@1", "R@10",
-         "centred on the queries themselves (upper bound)"),
+         "centered on the queries themselves (upper bound)"),
     )  # fmt: skip
     chosen = np.random.default_rng(0).permutation(len(english))[:ENGLISH]
     projected = normalize(map_(english[chosen]))

@@ -7,12 +7,12 @@ German, French and Czech of Multi30k's 2016 test set. Nothing is fitted or chose
 
     python benchmarks/transfer.py --vectors FILE.npz
     python benchmarks/transfer.py --encode FILE.npz --multi30k FOLDER --xtd10 FOLDER
-    python benchmarks/transfer.py --tiny    (unlabelled text in the tiny world; no vectors)
+    python benchmarks/transfer.py --tiny    (unlabeled text in the tiny world; no vectors)
 
 --encode installs the two packages (versions and digests below) into an environment of its own,
 encodes everything once and keeps it in FILE.npz; Multi30k and XTD10 are those of their
 repositories. Both data sets are for research only. FILE.npz then also holds captions of the
-training set in German, French and Czech, as unlabelled text (languages_known.py); --unlabelled
+training set in German, French and Czech, as unlabeled text (languages_known.py); --unlabeled
 names a file of such vectors by language where FILE.npz was made without.
 """
 
@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from languages_known import real_pair, tiny_world, unlabelled
+from languages_known import real_pair, tiny_world, unlabeled
 from measure import Report, arguments
 
 import m2m_adapters as m2m
@@ -61,7 +61,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 PAPER = {"paper: 50 epochs as published": {"name": "paper"}}
 SETS = ("xtd10", "multi30k")
 RESAMPLES = 1000
-UNLABELLED = 2000
+UNLABELED = 2000
 
 # Runs in the environment of the two packages: texts on standard input, vectors into a file.
 ENCODER = """
@@ -174,7 +174,7 @@ def read_texts(multi30k: Path, xtd10: Path) -> dict[str, list[str]]:
     for code in ("en", "de", "fr", "cs"):
         texts[f"multi30k_source_{code}"] = _lines(multi30k, f"test_2016_flickr.{code}.gz")
     for code in ("de", "fr", "cs"):
-        texts[f"unlabelled_source_{code}"] = _lines(multi30k, f"train.{code}.gz")[:UNLABELLED]
+        texts[f"unlabeled_source_{code}"] = _lines(multi30k, f"train.{code}.gz")[:UNLABELED]
     texts["multi30k_target_en"] = texts["multi30k_source_en"]
     for path in sorted(xtd10.rglob("test_1kcaptions_*.txt")):
         texts[f"xtd10_source_{path.stem.rpartition('_')[2]}"] = path.read_text().splitlines()
@@ -192,8 +192,8 @@ def main() -> None:
         __doc__, vectors={"type": Path, "help": "vectors that were kept by --encode"},
         encode={"type": Path, "help": "encode everything into this file first"},
         multi30k={"type": Path}, xtd10={"type": Path},
-        unlabelled={"type": Path, "help": "vectors of unlabelled text, an array for each language"},
-        tiny={"action": "store_true", "help": "only unlabelled text in the tiny world"},
+        unlabeled={"type": Path, "help": "vectors of unlabeled text, an array for each language"},
+        tiny={"action": "store_true", "help": "only unlabeled text in the tiny world"},
         paper={"action": "store_true", "help": "the published recipe as well: minutes"},
     )  # fmt: skip
     if asked.tiny:
@@ -222,7 +222,7 @@ def main() -> None:
                 "... and the English bank on the items",
                 *cells(tests, fitted.projector.encode, bank), "",
             )  # fmt: skip
-            languages = _known(path, asked.unlabelled, pairs, tests, fitted.projector.encode, bank)
+            languages = _known(path, asked.unlabeled, pairs, tests, fitted.projector.encode, bank)
     ceiling = []
     for name, test in tests.items():
         own = Asked(test.queries, test.queries["en"])
@@ -244,7 +244,7 @@ def _known(
     path: Path, other: Path | None, pairs: Pairs, tests: dict[str, Asked], map_: Any, bank: Any
 ) -> Report | None:
     """The part with languages known, where there is text for it."""
-    texts = unlabelled(other, np.load(path))
+    texts = unlabeled(other, np.load(path))
     return real_pair(texts, pairs.read(0, pairs.n)[0], tests, map_, bank) if texts else None
 
 

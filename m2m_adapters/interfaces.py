@@ -154,7 +154,7 @@ class TextEncoder(ABC):
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What a stranger needs to find this encoder again: model id, revision, licence."""
+        """What a stranger needs to find this encoder again: model id, revision, license."""
         return {}
 
 

@@ -1,4 +1,4 @@
-"""Statistics of languages: learned from unlabelled text, judged, stored, used."""
+"""Statistics of languages: learned from unlabeled text, judged, stored, used."""
 
 from __future__ import annotations
 
@@ -96,9 +96,9 @@ def test_the_table_is_saved_read_and_covered_by_the_digest(
     assert again.languages is not None and made.languages is not None
     assert np.array_equal(again.languages.shifts["de"], made.languages.shifts["de"])
     assert again.record.languages is not None
-    assert again.record.languages.seen == "unlabelled foreign text"
+    assert again.record.languages.seen == "unlabeled foreign text"
     assert again.record.languages.adapted[0].sentences == len(set(GERMAN))
-    assert "unlabelled" in (folder / "README.md").read_text(encoding="utf-8")
+    assert "unlabeled" in (folder / "README.md").read_text(encoding="utf-8")
     raw = bytearray((folder / "languages.safetensors").read_bytes())
     raw[-1] ^= 1
     (folder / "languages.safetensors").write_bytes(bytes(raw))
@@ -170,7 +170,7 @@ def test_evaluation_reports_it_as_a_system_of_its_own(adapted: m2m.Adaptation) -
     found = m2m.evaluate(adapted.adapter, benchmark)
     names = [one.system.name for one in found.scored]
     assert names == ["adapter", "adapter without bank", "adapter, languages known"]
-    assert "uses unlabelled foreign text" in found.scored[2].system.description
+    assert "uses unlabeled foreign text" in found.scored[2].system.description
     assert np.array_equal(found.scored[2].vectors["en"], found.scored[0].vectors["en"])
     assert not np.array_equal(found.scored[2].vectors["de"], found.scored[0].vectors["de"])
 
@@ -224,11 +224,11 @@ def test_the_command_stores_and_says_so(
         run([*asked, "--out", str(tmp_path / "b")])
     shown = capsys.readouterr()
     assert left.value.code == 0 and "not stored: the two halves" in shown.out
-    assert "uses unlabelled foreign text" in shown.err
+    assert "uses unlabeled foreign text" in shown.err
     with pytest.raises(SystemExit):
         run([*asked, "--json"])
     facts = json.loads(capsys.readouterr().out)
-    assert facts["uses"] == "unlabelled foreign text"
+    assert facts["uses"] == "unlabeled foreign text"
     assert facts["languages"]["de"]["stored"] and not facts["languages"]["fr"]["stored"]
     for place in (folder, tmp_path / "b"):
         again = m2m.load_adapter(place)

@@ -87,7 +87,7 @@ IMAGES: dict[str, tuple[Any, str]] = {
     "no pixels": (np.zeros((0, 8, 3), np.uint8), "no pixels"),
     "floats to 255": (np.full((8, 8, 3), 200.0, np.float32), "go up to 200"),
     "not finite": (np.full((8, 8, 3), np.nan, np.float32), "NaN"),
-    "normalised already": (torch.full((3, 8, 8), -1.5), "negative"),
+    "normalized already": (torch.full((3, 8, 8), -1.5), "negative"),
     "complex": (np.zeros((8, 8), np.complex64), "complex64"),
 }
 
@@ -268,7 +268,7 @@ def test_orientation_alpha_and_animation() -> None:
     clear = Image.new("RGBA", (4, 4), (0, 0, 0, 0))
     assert np.asarray(rgb_image(clear)).min() == 255
     held = io.BytesIO()
-    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    frames = [Image.new("RGB", (4, 4), color) for color in ("red", "blue")]
     frames[0].save(held, "GIF", save_all=True, append_images=frames[1:])
     assert tuple(np.asarray(rgb_image(held.getvalue()))[0, 0]) == (255, 0, 0)
 

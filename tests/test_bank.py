@@ -130,9 +130,9 @@ def test_no_bank_where_nothing_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_evaluation_reports_with_and_without(adapter: m2m.Adapter) -> None:
     benchmark = m2m.Benchmark("words", "words", SENTENCES[:60], {"en": SENTENCES[:60]})
-    result = m2m.evaluate(adapter, benchmark, corrections=["centred"])
+    result = m2m.evaluate(adapter, benchmark, corrections=["centered"])
     names = [one.system.name for one in result.scored]
-    assert names == ["adapter", "adapter without bank", "centred"]
+    assert names == ["adapter", "adapter without bank", "centered"]
     assert "adapter without bank" in result.to_dict()["compared with the adapter"]
     plain = m2m.evaluate(adapter, benchmark, bank=False)
     assert [one.system.name for one in plain.scored] == ["adapter"]

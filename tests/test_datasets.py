@@ -146,7 +146,7 @@ def test_published_layouts(layout: str, tmp_path: Path) -> None:
     name, make, items, captions = LAYOUTS[layout]
     found = load_benchmark(name, data=make(tmp_path))
     assert len(found.items) == items and found.missing == []
-    assert found.modality == READERS[name].modality and found.licence
+    assert found.modality == READERS[name].modality and found.license
     assert {code: len(found.captions[code]) for code in found.languages} == captions
     for code, owners in found.owners.items():
         # Every caption in these folders names its item's number or name.

@@ -1,4 +1,4 @@
-"""The embedding engine: order, batches, tokenising ahead, and memory that runs out."""
+"""The embedding engine: order, batches, tokenizing ahead, and memory that runs out."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_batches_keep_within_the_budget_and_are_nearly_full() -> None:
     assert len(encoder.sizes) < 1.25 * total / TOKENS_PER_BATCH + 2  # and no needless small batch
 
 
-def test_texts_are_tokenised_ahead_on_another_thread_but_not_a_lone_query() -> None:
+def test_texts_are_tokenized_ahead_on_another_thread_but_not_a_lone_query() -> None:
     encoder = Bytes()
     encoder.encode(SENTENCES)
     assert threading.main_thread().name not in encoder.threads
@@ -82,8 +82,8 @@ def test_texts_are_tokenised_ahead_on_another_thread_but_not_a_lone_query() -> N
     assert lone.threads == {threading.main_thread().name}
 
 
-def test_the_next_piece_is_tokenised_while_the_model_runs() -> None:
-    """The model waits inside its first batch until a later piece has been tokenised."""
+def test_the_next_piece_is_tokenized_while_the_model_runs() -> None:
+    """The model waits inside its first batch until a later piece has been tokenized."""
     later = threading.Event()
 
     class Waiting(Bytes):

@@ -279,7 +279,7 @@ def test_the_card(folder: Path) -> None:
 
     theirs = EvalResultEntry(dataset_id="tiny-scenes", task_id="R@1/de", value=10.0)
     assert entries[:1] == eval_result_entries_to_yaml([theirs])
-    forbids = structs.replace(record.target, provenance={"licence": "cc-by-nd-4.0"})
+    forbids = structs.replace(record.target, provenance={"license": "cc-by-nd-4.0"})
     record = structs.replace(record, target=forbids)
     assert card_data(record)["license"] == "other"
     assert "- Conflict: the target (cc-by-nd-4.0) does not allow derived work" in card(record)
@@ -321,7 +321,7 @@ def test_the_commands(hub: Hub, folder: Path, tmp_path: Path) -> None:
     done = run_m2m("push", str(folder), "org/cli", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    assert told["commit"] in hub.repos["org/cli"].commits and "statements" in told["licence"]
+    assert told["commit"] in hub.repos["org/cli"].commits and "statements" in told["license"]
     fetched = run_m2m("pull", "org/cli", "--out", str(tmp_path / "a"), "--digest", told["digest"])
     assert fetched.returncode == 0 and told["commit"] in fetched.stdout, fetched.stderr
     refused = run_m2m("pull", "org/cli", "--out", str(tmp_path / "b"), "--digest", "0" * 64)

@@ -207,7 +207,7 @@ def test_mteb_agrees() -> None:
      ("cz", "cs"), ("zho_Hans", "zh"), ("zh-TW", "zh-Hant"), ("EN", "en"), ("quz", "qu"),
      ("nob", "no"), ("iw", "he"), ("srp_Latn", "sr-Latn"), ("xx-unknown", "xx")],
 )  # fmt: skip
-def test_codes_are_normalised(written: str, code: str) -> None:
+def test_codes_are_normalized(written: str, code: str) -> None:
     assert normalize_tag(written) == code
     made = Benchmark("b", "words", ["x"], {written: ["y"]}, owners={written: [0]})
     assert list(made.captions) == list(made.owners) == [code]
@@ -348,7 +348,7 @@ def test_csls() -> None:
         assert found[q].tolist() == sorted(range(12), key=lambda i: -corrected[i])[:10]
 
 
-def test_query_bank_normalisation() -> None:
+def test_query_bank_normalization() -> None:
     bank, items, texts = unit(3, 40), unit(4, 12), unit(5, 30)
     penalty = inverted_softmax(bank, items)
     found = rank(texts, items, np.zeros(30, int), penalty=penalty).top
@@ -379,7 +379,7 @@ def test_language_removal() -> None:
              for c, v in vectors.items()}  # fmt: skip
     means = {c: u.mean(0) for c, u in units.items()}
     overall = sum(means.values()) / 3
-    centred = without_language("centred", vectors)
+    centered = without_language("centered", vectors)
     lir = without_language("lir", vectors)
     lsar = without_language("lsar", vectors)
     spread = np.sum([np.outer(m - overall, m - overall) for m in means.values()], axis=0)
@@ -387,8 +387,8 @@ def test_language_removal() -> None:
     told_apart = axes[:, values > 1e-9 * values.max()]
     assert told_apart.shape[1] == 2
     for c, u in units.items():
-        np.testing.assert_allclose(centred[c], u - means[c] + overall, atol=1e-6)
-        _, own = np.linalg.eigh(u.T @ u)  # not centred, as published
+        np.testing.assert_allclose(centered[c], u - means[c] + overall, atol=1e-6)
+        _, own = np.linalg.eigh(u.T @ u)  # not centered, as published
         first = own[:, -1]
         np.testing.assert_allclose(lir[c], u - np.outer(u @ first, first), atol=1e-5)
         np.testing.assert_allclose(lsar[c], u - u @ told_apart @ told_apart.T, atol=1e-5)
@@ -407,7 +407,7 @@ def test_removing_the_language_helps_where_it_is_the_trouble() -> None:
     def r1(vectors: Any) -> float:
         return float(text_to_item(rank(vectors, items, np.arange(60)), np.arange(60)).means[0])
 
-    for name in ("centred", "lir", "lsar"):
+    for name in ("centered", "lir", "lsar"):
         assert r1(without_language(name, texts)["de"]) > r1(texts["de"]) + 0.1, name
 
 
@@ -429,9 +429,9 @@ def words(n: int) -> Benchmark:
 
 def test_evaluate_end_to_end(adapter: m2m.Adapter) -> None:
     made = words(60)
-    found = evaluate(adapter, made, baselines=["native"], corrections=["centred"])
+    found = evaluate(adapter, made, baselines=["native"], corrections=["centered"])
     told = found.to_dict()
-    assert set(told["systems"]) == {"adapter", PLAIN, "native", "centred"}
+    assert set(told["systems"]) == {"adapter", PLAIN, "native", "centered"}
     assert told["ties"] == "pessimistic" and list(told["systems"]["adapter"]["languages"]) == [
         "en", "ja"]  # fmt: skip
     texts = adapter.encode(made.captions["ja"])
@@ -451,15 +451,15 @@ def test_evaluate_end_to_end(adapter: m2m.Adapter) -> None:
 
 def test_baselines_and_corrections_are_systems_of_their_own(adapter: m2m.Adapter) -> None:
     names = ["native", "unaligned", "procrustes", "ridge"]
-    corrections = ["csls", "qb-norm", "centred", "lir", "lsar"]
+    corrections = ["csls", "qb-norm", "centered", "lir", "lsar"]
     found = evaluate(
         adapter, words(40), baselines=names, corrections=corrections, texts=list(toy_sentences(400))
     )
     told = found.to_dict()
     assert list(told["systems"]) == ["adapter", PLAIN, *names, *corrections]
     assert set(told["compared with the adapter"]) == {PLAIN, *names, *corrections}
-    for name in ("centred", "lir", "lsar"):
-        assert "uses unlabelled foreign text" in told["systems"][name]["what"]
+    for name in ("centered", "lir", "lsar"):
+        assert "uses unlabeled foreign text" in told["systems"][name]["what"]
     # A 64-dimensional source cut to 48 has nothing to do with the target; a fitted map has.
     assert found.value("ridge", "en") > 90 > found.value("unaligned", "en")
     with pytest.raises(UserError, match="unknown baseline"):

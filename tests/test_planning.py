@@ -65,8 +65,8 @@ def test_published_figure_is_answered_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("source", "target", "language", "basis", "reason"),
     [
-        ("labse", "clip-l14", "te", "modelled", "with other targets"),
-        ("labse", "jina-clip", "ta", "modelled", "other sources' figures"),  # audio has Tamil
+        ("labse", "clip-l14", "te", "modeled", "with other targets"),
+        ("labse", "jina-clip", "ta", "modeled", "other sources' figures"),  # audio has Tamil
         ("labse", "jina-clip", "te", "published", "published for"),
         ("e5-base", "jina-clip", "de", "guess", "nothing is published for e5-base;"),
         ("mpnet", "siglip-base", "de", "guess", "nothing is published for target siglip-base"),
@@ -84,10 +84,10 @@ def test_basis_says_what_the_forecast_rests_on(
     assert (answer.error is None) == (basis == "published")
 
 
-def test_a_guess_is_wider_than_a_modelled_figure() -> None:
-    (modelled,) = m2m.forecast("labse", "clip-l14", ["te"])
+def test_a_guess_is_wider_than_a_modeled_figure() -> None:
+    (modeled,) = m2m.forecast("labse", "clip-l14", ["te"])
     (guess,) = m2m.forecast("e5-base", "siglip-base", ["te"])
-    assert guess.high - guess.low > modelled.high - modelled.low
+    assert guess.high - guess.low > modeled.high - modeled.low
 
 
 def test_the_error_is_that_of_the_coverage_of_the_language() -> None:

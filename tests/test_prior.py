@@ -38,7 +38,7 @@ def world(n: int, d: int, *, shared: bool, seed: int = 0) -> tuple[torch.Tensor,
 def test_the_solution_is_the_formula() -> None:
     x, y = world(500, 12, shared=True)
     moments = moments_of(x, y)
-    mean_x, mean_y, cov, cross = (v.numpy() for v in moments.centred())
+    mean_x, mean_y, cov, cross = (v.numpy() for v in moments.centered())
     turn = rotation(torch.tensor(cov), torch.tensor(cross)).numpy()
     s = np.trace(cov) / 12
     expected = (cross.T + 0.3 * s * turn) @ np.linalg.inv(cov + 0.3 * s * np.eye(12))
@@ -51,7 +51,7 @@ def test_a_strong_pull_ends_at_the_rotation_and_none_at_least_squares() -> None:
     x, y = world(400, 10, shared=True)
     moments = moments_of(x, y)
     pulled = Pulled(moments)
-    _, _, cov, cross = moments.centred()
+    _, _, cov, cross = moments.centered()
     assert torch.allclose(pulled.map(1e9).weight, rotation(cov, cross), atol=1e-6)
     assert torch.allclose(pulled.map(0).weight, torch.linalg.solve(cov, cross).T, atol=1e-6)
 
@@ -60,7 +60,7 @@ def test_a_strong_pull_ends_at_the_rotation_and_none_at_least_squares() -> None:
 def test_the_rotation_is_semi_orthogonal_up_to_scale(d_in: int, d_out: int) -> None:
     x, y = world(600, 24, shared=True)
     moments = moments_of(x[:, :d_in], y[:, :d_out])
-    _, _, cov, cross = moments.centred()
+    _, _, cov, cross = moments.centered()
     values = torch.linalg.svdvals(rotation(cov, cross))
     assert torch.allclose(values, values[0].expand_as(values), rtol=1e-9)
 

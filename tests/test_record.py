@@ -116,7 +116,7 @@ def test_old_and_hostile_records_are_refused_in_one_line(
 
 def test_parts_with_odd_values_of_their_own_still_have_a_card(tmp_path: Path) -> None:
     folder = aligned().save(tmp_path / "a")
-    odd = {"licence": 5, "parts": 7, "model": ["x"]}
+    odd = {"license": 5, "parts": 7, "model": ["x"]}
     change_record(folder, lambda r: r["source"].update(provenance=odd))
     assert "| provenance |" in card(read_record(folder))
 
@@ -247,8 +247,8 @@ def test_the_card_shows_markup_of_others_as_text(record: Record) -> None:
 
 
 def test_the_license_above_agrees_with_the_words_below(record: Record) -> None:
-    known = structs.replace(record.source, provenance={"licence": "apache-2.0"})
-    also = structs.replace(record.target, provenance={"licence": "mit"})
+    known = structs.replace(record.source, provenance={"license": "apache-2.0"})
+    also = structs.replace(record.target, provenance={"license": "mit"})
     text = card(structs.replace(record, source=known, target=also))
     assert "license: apache-2.0" in text
     assert "The license of the corpus is not recorded; the license above is that of" in text

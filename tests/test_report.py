@@ -35,7 +35,7 @@ def found() -> Evaluation:
     bench = Benchmark("toy <bench>_1", target.modality, items, captions)
     return evaluate(
         adapter, bench, baselines=["native", "unaligned", "procrustes", "ridge"],
-        others=[beside(adapter, other, "64 sentences")], corrections=["centred", "csls"],
+        others=[beside(adapter, other, "64 sentences")], corrections=["centered", "csls"],
         texts=SENTENCES[:600],
     )  # fmt: skip
 
@@ -44,7 +44,7 @@ def test_every_form_holds_every_language_and_system(found: Evaluation, tmp_path:
     for suffix in (".html", ".json", ".md", ".tex"):
         write_report(found, tmp_path / f"r{suffix}")
         text = (tmp_path / f"r{suffix}").read_text(encoding="utf-8")
-        for word in ("procrustes", "64 sentences", "centred"):
+        for word in ("procrustes", "64 sentences", "centered"):
             assert word in text, (suffix, word)
     told = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
     assert set(told["systems"]["adapter"]["languages"]) == {"en", "ar", "de"}
@@ -116,7 +116,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
         f"bench{ATTACK}[x](javascript:alert(1))|`", "words", items, captions,
         names=[f"{number}{ATTACK}" for number in range(40)],
         missing=[f"gone{ATTACK}"], unreadable={f"bad{ATTACK}": f"broken{ATTACK}"},
-        licence=ATTACK, notes=ATTACK,
+        license=ATTACK, notes=ATTACK,
     )  # fmt: skip
     adapter = m2m.align(ToySource(64), AffineTarget(64), SENTENCES[:300], progress=False)
     return evaluate(

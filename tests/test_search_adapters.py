@@ -169,7 +169,7 @@ def test_the_commands(world: Path) -> None:
     found = run("search", "index", "ein Kreis", "--item", "photos/07.png", "-k", "2", "--json")
     answers = json.loads(found.stdout)
     assert answers[1]["hits"][0]["path"].endswith("07.png") and len(answers) == 2
-    refused = run("search", "index", "a", "--where", "colour = red")
+    refused = run("search", "index", "a", "--where", "color = red")
     assert refused.returncode == 2 and "Traceback" not in refused.stderr
     assert run("search", "index", "a", "--page", "found.html").returncode == 0
     assert "data:image/jpeg" in (world / "found.html").read_text()

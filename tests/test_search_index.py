@@ -148,7 +148,7 @@ def test_filters(photos: Path, tmp_path: Path) -> None:
     assert len(index.search("red", 20, where="date < 1990")) == 0
 
 
-@pytest.mark.parametrize("line", ["", "width", "width >", "colour = red", "width = wide", "width > 1 x",
+@pytest.mark.parametrize("line", ["", "width", "width >", "color = red", "width = wide", "width > 1 x",
                                   "(width > 1", "name > b", "date = yesterday", "size = 5 bananas",
                                   "width in (1", "'; drop table items", "not", "a" * 5000])  # fmt: skip
 def test_unclear_filters_are_refused(line: str) -> None:

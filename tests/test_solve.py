@@ -27,12 +27,12 @@ def test_ridge_zero_is_least_squares() -> None:
 
 def test_ridge_path_is_the_normal_equations() -> None:
     x, y = pairs()
-    centred, wanted = (x - x.mean(0)).double(), (y - y.mean(0)).double()
-    gram = centred.T @ centred / len(x)
+    centered, wanted = (x - x.mean(0)).double(), (y - y.mean(0)).double()
+    gram = centered.T @ centered / len(x)
     for found in ridge_path(Moments.empty(7, 5).add(x, y), [1e-3, 0.1, 10.0]):
         assert found.ridge is not None
         strength = found.ridge * gram.trace() / 7
-        direct = torch.linalg.solve(gram + strength * torch.eye(7), centred.T @ wanted / len(x))
+        direct = torch.linalg.solve(gram + strength * torch.eye(7), centered.T @ wanted / len(x))
         torch.testing.assert_close(found.weight.T, direct, rtol=1e-5, atol=1e-6)
 
 

@@ -34,7 +34,7 @@ def test_axes_are_typed(axis: str, expected: tuple[str, list[Any]]) -> None:
     assert parse_axis(axis) == expected
 
 
-@pytest.mark.parametrize("axis", ["ridge", "ridge=", "colour=red", "layers=two", "residual=maybe"])
+@pytest.mark.parametrize("axis", ["ridge", "ridge=", "color=red", "layers=two", "residual=maybe"])
 def test_bad_axes_are_refused(axis: str) -> None:
     with pytest.raises(UserError):
         parse_axis(axis)

@@ -1,4 +1,4 @@
-"""``m2m adapt``: statistics of languages from unlabelled text, stored with an adapter."""
+"""``m2m adapt``: statistics of languages from unlabeled text, stored with an adapter."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ def adapt(
         ...,
         "--texts",
         "-t",
-        help="LANGUAGE=TEXT, e.g. de=de.txt; repeatable. en=TEXT is what "
-        "the others are compared with, the adapter's corpus by default.",
+        help="LANGUAGE=TEXT, e.g. de=de.txt; repeatable. en=TEXT sets the English text to "
+        "compare with; by default the adapter's own corpus.",
     ),
     out: Path | None = typer.Option(
-        None, "--out", "-o", help="Folder of the new adapter; the old one by default."
+        None, "--out", "-o", help="Folder to write the new adapter to; by default the old one's."
     ),
     max_sentences: int = typer.Option(
-        2_000, "--max-sentences", help="Sentences of each language that are used.", min=50
+        2_000, "--max-sentences", help="Use at most this many sentences of each language.", min=50
     ),
-    seed: int = typer.Option(0, "--seed", help="Of the sample and of the halves.", min=0),
+    seed: int = typer.Option(0, "--seed", help="Seed of the sampling.", min=0),
     device: str = DEVICE,
     trust_remote_code: bool = TRUST,
     json: bool = JSON,
 ) -> None:
-    """Learn what each language's vectors have in common, from unlabelled text of the language.
+    """Improve an adapter for some languages with plain text in them, without translations.
 
-    No translations are needed, but text of the language is: results with it are no longer
-    those of English text alone. A language whose text does not help by its own halves is not
-    stored.
+    Learns what all vectors of a language have in common, and removes it. The results no longer
+    come from English text alone. Each language's text is split in two halves; a language is
+    stored only if what one half teaches helps the other.
 
     [dim]m2m adapt mpnet-clip --texts de=de.txt --texts ja=ja.txt --out mpnet-clip-de-ja[/dim]
 
@@ -50,48 +50,48 @@ def adapt(
 
     if out is None and not Path(adapter).is_dir():
         raise UserError(f"'{adapter}' is not a folder here", "give --out FOLDER")
-    place = Path(adapter) if out is None else out
-    check_place(place)
-    named = _named(texts)
-    english = named.pop("en", None)
-    done = learn(
-        adapter, named, english=english, max_sentences=max_sentences, seed=seed, device=device,
-        trust_remote_code=trust_remote_code,
+    folder = Path(adapter) if out is None else out
+    check_place(folder)
+    by_language = _by_language(texts)
+    english = by_language.pop("en", None)
+    result = learn(
+        adapter, by_language, english=english, max_sentences=max_sentences, seed=seed,
+        device=device, trust_remote_code=trust_remote_code,
     )  # fmt: skip
-    if not done.stored:
-        reasons = "; ".join(f"{one.code}: {one.refused}" for one in done.judged)
+    if not result.stored:
+        reasons = "; ".join(f"{one.code}: {one.refused}" for one in result.judged)
         raise UserError(
-            f"no language was stored ({reasons})", "give more text, or text nearer to the English"
+            f"no language was stored ({reasons})", "give more text, or text more like the English"
         )
-    done.adapter.save(place)
+    result.adapter.save(folder)
     if json:
-        print_json(_facts(done, place))
+        print_json(_summary(result, folder))
         return
-    typer.echo(_table(done))
-    typer.echo(f"{place}: {', '.join(done.stored)} (uses unlabelled foreign text)", err=True)
+    typer.echo(_table(result))
+    typer.echo(f"{folder}: {', '.join(result.stored)} (uses unlabeled foreign text)", err=True)
 
 
-def _named(texts: list[str]) -> dict[str, Path | str]:
-    """``de=de.txt`` -> language and place; several files of a language are a glob or a folder."""
+def _by_language(texts: list[str]) -> dict[str, Path | str]:
+    """``de=de.txt`` -> language and path; several files of a language are a glob or a folder."""
     from m2m_adapters._internal.languages import normalize_tag
     from m2m_adapters.errors import UserError
 
-    found: dict[str, Path | str] = {}
+    paths: dict[str, Path | str] = {}
     for one in texts:
-        written, sign, place = one.partition("=")
-        if not sign or not written.strip() or not place:
+        written, sign, path = one.partition("=")
+        if not sign or not written.strip() or not path:
             raise UserError(f"--texts {one} names no language", "write LANGUAGE=TEXT: de=de.txt")
         code = normalize_tag(written)
-        if code in found:
+        if code in paths:
             raise UserError(f"the language '{code}' is given twice", "give each language once")
-        found[code] = place
-    return found
+        paths[code] = path
+    return paths
 
 
-def _facts(done: Adaptation, place: Path) -> dict[str, object]:
+def _summary(result: Adaptation, folder: Path) -> dict[str, object]:
     return {
-        "adapter": str(place),
-        "uses": "unlabelled foreign text",
+        "adapter": str(folder),
+        "uses": "unlabeled foreign text",
         "languages": {
             one.code: {
                 "sentences": one.sentences,
@@ -99,12 +99,12 @@ def _facts(done: Adaptation, place: Path) -> dict[str, object]:
                 "stored": not one.refused,
                 "reason": one.refused or None,
             }
-            for one in done.judged
+            for one in result.judged
         },
     }
 
 
-def _table(done: Adaptation) -> str:
+def _table(result: Adaptation) -> str:
     rows = [
         [
             one.code,
@@ -112,6 +112,6 @@ def _table(done: Adaptation) -> str:
             f"{one.gain[0]:+.2f} [{one.gain[1]:+.2f}, {one.gain[2]:+.2f}]",
             f"not stored: {one.refused}" if one.refused else "stored",
         ]
-        for one in done.judged
+        for one in result.judged
     ]
     return table(rows, ["language", "sentences", "gain (CSLS, 1/100)", ""])

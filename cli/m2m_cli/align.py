@@ -25,33 +25,37 @@ TARGET = typer.Option(
 TEXTS = typer.Option(
     None,
     "--texts",
-    help="English text: file, folder, glob, corpus name or - for stdin; repeatable.",
+    help="English text: a file, folder, glob, corpus name, or - for stdin; repeatable.",
 )
 OUT = typer.Option(None, "--out", "-o", help="Folder to write the adapter to.")
 RECIPE = typer.Option("auto", "--recipe", help="auto, closed-form, paper or paper-generation.")
 LEVEL = typer.Option(
     "auto",
     "--level",
-    help="sentence, token for targets that read a sequence of tokens, or auto: what suits the "
-    "target.",
+    help="sentence, token (for targets that read a sequence of tokens), or auto: whichever suits "
+    "the target.",
 )
-LOSS = typer.Option(None, "--loss", help="Sum of losses, e.g. '48*mse + 1*structure'.")
+LOSS = typer.Option(None, "--loss", help="Weighted sum of losses, e.g. '48*mse + 1*structure'.")
 LAYERS = typer.Option(None, "--layers", help="Number of affine layers.")
-HIDDEN = typer.Option(None, "--hidden", help="Width between layers.")
+HIDDEN = typer.Option(None, "--hidden", help="Width of the hidden layers.")
 RESIDUAL = typer.Option(False, "--residual", help="Add a layer's input to its output.")
-ACTIVATION = typer.Option(None, "--activation", help="Between layers: none, relu, gelu or tanh.")
-HEAD = typer.Option(None, "--head", help="After the last layer: l2, layernorm or none.")
+ACTIVATION = typer.Option(
+    None, "--activation", help="Activation between layers: none, relu, gelu or tanh."
+)
+HEAD = typer.Option(
+    None, "--head", help="Normalization after the last layer: l2, layernorm or none."
+)
 RIDGE = typer.Option(
-    None, "--ridge", help="Ridge strength; by default the one with the least held-out loss."
+    None, "--ridge", help="Ridge strength; by default the one with the lowest held-out loss."
 )
 PROCRUSTES = typer.Option(False, "--procrustes", help="Fit a scaled rotation only.")
-EPOCHS = typer.Option(None, "--epochs", help="Most epochs of gradient refinement.")
+EPOCHS = typer.Option(None, "--epochs", help="Maximum number of epochs of gradient refinement.")
 LR = typer.Option(None, "--lr", help="Learning rate of the refinement.")
-BATCH_SIZE = typer.Option(None, "--batch-size", help="Sentence pairs in a step.")
+BATCH_SIZE = typer.Option(None, "--batch-size", help="Sentence pairs per training step.")
 TRAIN_PRECISION = typer.Option(
-    "fp32", "--train-precision", help="Arithmetic of the refinement: fp32 or bf16."
+    "fp32", "--train-precision", help="Precision of the refinement: fp32 or bf16."
 )
-COLUMN = typer.Option(None, "--column", help="Column of a table that holds the sentences.")
+COLUMN = typer.Option(None, "--column", help="Column with the sentences, for a table.")
 MAX_SENTENCES = typer.Option(
     None, "--max-sentences", help="Use a uniform random sample of this size."
 )
@@ -62,7 +66,10 @@ PATIENCE = typer.Option(1, "--patience", help="Stop after this many stages witho
 USE_ALL = typer.Option(False, "--all", help="Encode every sentence; never stop early.")
 NO_CACHE = typer.Option(False, "--no-cache", help="Do not keep vectors on disk.")
 GRID = typer.Option(
-    None, "--grid", help="Compare values, e.g. recipe=auto,paper or ridge=0.01,0.1; repeatable."
+    None,
+    "--grid",
+    help="Try each value and keep the best adapter, e.g. recipe=auto,paper or ridge=0.01,0.1; "
+    "repeatable.",
 )
 TRACK = typer.Option(
     None, "--track", help="Log the losses to tensorboard (runs/), wandb or trackio."
@@ -147,9 +154,9 @@ def align(
     if adapter is None:
         return
     if json:
-        told: dict[str, Any] = {"grid": [one.to_dict() for one in tried]} if tried else {}
-        told |= {"seconds": adapter.seconds, "encoding": adapter.encoding}
-        print_json({"adapter": str(out), **told, **adapter.record.to_dict()})
+        run: dict[str, Any] = {"grid": [one.to_dict() for one in tried]} if tried else {}
+        run |= {"seconds": adapter.seconds, "encoding": adapter.encoding}
+        print_json({"adapter": str(out), **run, **adapter.record.to_dict()})
     else:
         typer.echo(grid_table(tried) + closing_table(adapter, out))
     corpus = adapter.record.corpus
@@ -161,7 +168,7 @@ def align(
 
 
 def _with_languages(source: str, target: str) -> str:
-    """A route that does not say which languages its sources read, with those of the forecast."""
+    """Add the languages that the forecast suggests to a route that names none."""
     from m2m_adapters.registry.route import is_route, route_parts
 
     if not is_route(source) or all(codes for _, codes in route_parts(source)[1:]):
@@ -183,7 +190,7 @@ def _aligned(
     changes: dict[str, Any],
     common: dict[str, Any],
 ) -> tuple[Adapter | None, list[Tried]]:
-    """The adapter, saved, and the points of a grid; no adapter in any process but the first."""
+    """Align and save; the adapter (None in all processes but the first) and the grid points."""
     import m2m_adapters as m2m
     from m2m_adapters._internal.processes import is_first
     from m2m_adapters._internal.progress import progress_for
@@ -223,7 +230,7 @@ LEVELS = {
 
 
 def closing_table(adapter: Adapter, out: Path) -> str:
-    """What an alignment came to, in a dozen lines."""
+    """Summary of an alignment, in a dozen lines."""
     record = adapter.record
     held, corpus, recipe = record.held_out, record.corpus, record.recipe
     assert held is not None and corpus is not None and recipe is not None
@@ -242,18 +249,18 @@ def closing_table(adapter: Adapter, out: Path) -> str:
         ),
         ("held-out loss", f"{held.loss:.5f} ({recipe.loss})"),
         ("held-out top-1", f"{share(held.top1)} (before: {share(held.top1_before)})"),
-        ("off orthogonal", "-" if deviation is None else f"{deviation:.4f}"),
+        ("deviation from orthogonal", "-" if deviation is None else f"{deviation:.4f}"),
         ("parameters", f"{held.parameters:,}"),
-        *((f"{side} encoded", _speed(told)) for side, told in adapter.encoding.items()),
+        *((f"{side} encoded", _speed(work)) for side, work in adapter.encoding.items()),
         *((f"time to {stage}", f"{seconds:.1f} s") for stage, seconds in adapter.seconds.items()),
     ]
     return table(rows, (adapter.name, str(out)))
 
 
-def _speed(told: dict[str, float]) -> str:
-    """What a tower encoded now; the rest was in the store."""
-    line = counted(int(told["sentences"]), "sentence")
+def _speed(work: dict[str, float]) -> str:
+    """What an encoder encoded in this run; the rest was in the store."""
+    line = counted(int(work["sentences"]), "sentence")
     for unit in ("sentences", "tokens"):
-        if rate := told.get(f"{unit}_per_second"):
+        if rate := work.get(f"{unit}_per_second"):
             line += f", {rate:,.0f} {unit}/s"
     return line

@@ -19,24 +19,24 @@ PAIRS = typer.Option(
     "file with the arrays 'source' and 'target'.",
 )
 SOURCE_NAME = typer.Option(
-    None, "--source-name", help="With --pairs: the model that made the source vectors."
+    None, "--source-name", help="With --pairs: name of the model that encoded the source vectors."
 )
 TARGET_NAME = typer.Option(
-    None, "--target-name", help="With --pairs: the model that made the target vectors."
+    None, "--target-name", help="With --pairs: name of the model that encoded the target vectors."
 )
 
 
 def check_alone(pairs: Sequence[Path] | None, others: Mapping[str, object]) -> None:
-    """Refuse what means nothing beside ``--pairs``, and files without it."""
+    """Refuse options that cannot be used with ``--pairs``, and files without it."""
     from m2m_adapters.errors import UserError
 
     if not pairs:
         raise UserError(
-            "files of vectors and their names belong to --pairs",
+            "files of vectors and their names need --pairs",
             "write m2m align --pairs SOURCE.npy TARGET.npy --out FOLDER",
         )
     if odd := [name for name, value in others.items() if value]:
-        raise UserError(f"{odd[0]} means nothing beside --pairs", "leave it out")
+        raise UserError(f"{odd[0]} cannot be used with --pairs", "leave it out")
 
 
 def require(**options: object) -> None:
@@ -56,7 +56,7 @@ def align_pairs(
     json: bool,
     others: Mapping[str, object],
 ) -> None:
-    """Learn, save, and print the figures. others: options that must not be there."""
+    """Learn, save, and print the figures. others: options that must not be set."""
     import m2m_adapters as m2m
     from m2m_adapters.artifact.adapter import check_place
     from m2m_adapters.embeddings.vector_pairs import open_pair

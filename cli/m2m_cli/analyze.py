@@ -20,25 +20,33 @@ def analyze(
         "layers", "--study", help="layers, gaps, length, families, codeswitch or map."
     ),
     benchmark: str | None = typer.Option(
-        None, "--benchmark", "-b", help="A benchmark whose captions are read as translations."
+        None, "--benchmark", "-b", help="Benchmark whose captions are used as translations."
     ),
     data: str | None = typer.Option(None, "--data", help="Folder of the benchmark's files."),
     parallel: str | None = typer.Option(
-        None, "--parallel", help="A .tsv or .csv table with a column for each language instead."
+        None,
+        "--parallel",
+        help="Instead of a benchmark: a .tsv or .csv with a column per language.",
     ),
-    langs: str | None = typer.Option(None, "--langs", help="Languages, e.g. de,ja; default all."),
-    limit: int = typer.Option(1_000, "--limit", help="At most so many items or sentences."),
+    langs: str | None = typer.Option(
+        None, "--langs", help="Languages, e.g. de,ja; by default all."
+    ),
+    limit: int = typer.Option(1_000, "--limit", help="Use at most this many items or sentences."),
     measures: str = typer.Option(
         "svcca,cka,retrieval",
         "--measures",
-        help="Of svcca, pwcca, cka, rbf-cka, rsa, neighbors, procrustes, retrieval.",
+        help="Comma-separated: svcca, pwcca, cka, rbf-cka, rsa, neighbors, procrustes, retrieval.",
     ),
     pooling: str = typer.Option(
-        "mean", "--pooling", help="One vector from a layer's tokens: mean, first or last."
+        "mean", "--pooling", help="How a layer's tokens become one vector: mean, first or last."
     ),
-    shuffles: int = typer.Option(3, "--shuffles", help="Shuffled copies for the chance level."),
-    halves: int = typer.Option(10, "--halves", help="Half samples for the intervals; 0 for none."),
-    seed: int = typer.Option(0, "--seed", help="For drawing items, shuffles and half samples."),
+    shuffles: int = typer.Option(
+        3, "--shuffles", help="Number of shuffled copies that measure the chance level."
+    ),
+    halves: int = typer.Option(
+        10, "--halves", help="Number of random halves for the intervals; 0 for no intervals."
+    ),
+    seed: int = typer.Option(0, "--seed", help="Seed of the sample, the shuffles and the halves."),
     report: list[Path] | None = typer.Option(
         None, "--report", help="Write the study as .html, .json or .csv; repeatable."
     ),
@@ -75,16 +83,16 @@ def analyze(
         limit=limit,
         seed=seed,
     )
-    found = run(
+    result = run(
         named, study, texts, measures=chosen, pooling=pooling,
         precision=Precision(shuffles, halves, seed), progress=progress_for(),
     )  # fmt: skip
     for path in report or ():
-        write_study(found, path)
+        write_study(result, path)
     if json:
-        print_json(found.to_dict())
+        print_json(result.to_dict())
         return
-    typer.echo(_shown(found))
+    typer.echo(_shown(result))
     for path in report or ():
         typer.echo(f"{path} written", err=True)
 
@@ -93,10 +101,10 @@ def _listed(names: str) -> list[str]:
     return [name.strip() for name in names.split(",") if name.strip()]
 
 
-def _shown(found: Study) -> str:
-    """The study as a table, what it says, and its warnings."""
-    header = list(found.rows[0])
-    lines = [f"{found.model} on {found.data}: {found.question}", ""]
-    lines += [table([[row[key] for key in header] for row in found.rows], header), ""]
-    lines += [*found.findings, *(f"note: {warning}" for warning in found.warnings)]
+def _shown(study: Study) -> str:
+    """The study as a table, its findings and its warnings."""
+    header = list(study.rows[0])
+    lines = [f"{study.model} on {study.data}: {study.question}", ""]
+    lines += [table([[row[key] for key in header] for row in study.rows], header), ""]
+    lines += [*study.findings, *(f"note: {warning}" for warning in study.warnings)]
     return "\n".join(lines)

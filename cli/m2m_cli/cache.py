@@ -11,13 +11,13 @@ from m2m_adapters._internal.spelling import counted
 from m2m_cli.options import JSON
 from m2m_cli.output import print_json, table
 
-cache = typer.Typer(no_args_is_help=True, help="Look at, check and shrink the stored embeddings.")
-FOLDER = typer.Option(None, "--cache", help="Another place than M2M_CACHE or the default.")
+cache = typer.Typer(no_args_is_help=True, help="Show, check and shrink the store of embeddings.")
+FOLDER = typer.Option(None, "--cache", help="Folder of the store; by default M2M_CACHE.")
 
 
 @cache.command("path")
 def path(folder: Path | None = FOLDER, json: bool = JSON) -> None:
-    """Print the folder of the stored vectors.
+    """Print the folder of the store.
 
     [dim]m2m cache path[/dim]
     """
@@ -32,7 +32,7 @@ def path(folder: Path | None = FOLDER, json: bool = JSON) -> None:
 
 @cache.command("ls")
 def ls(folder: Path | None = FOLDER, json: bool = JSON) -> None:
-    """One line for each encoder whose vectors are kept.
+    """List the encoders whose vectors are stored.
 
     [dim]m2m cache ls[/dim]
     """
@@ -53,7 +53,7 @@ def ls(folder: Path | None = FOLDER, json: bool = JSON) -> None:
         print_json(rows)
     elif rows:
         cells = [[str(row["encoder"])[:60], row["dim"], row["format"], f"{row['vectors']:,}",
-                  size_told(int(str(row["bytes"]))), row["last_used"]] for row in rows]  # fmt: skip
+                  size_text(int(str(row["bytes"]))), row["last_used"]] for row in rows]  # fmt: skip
         typer.echo(table(cells, ["encoder", "dim", "format", "vectors", "size", "last used"]))
     else:
         typer.echo("nothing is stored yet")
@@ -61,7 +61,7 @@ def ls(folder: Path | None = FOLDER, json: bool = JSON) -> None:
 
 @cache.command("info")
 def info(folder: Path | None = FOLDER, json: bool = JSON) -> None:
-    """How much there is altogether.
+    """Print the total number and size of the stored vectors.
 
     [dim]m2m cache info --json[/dim]
     """
@@ -69,17 +69,17 @@ def info(folder: Path | None = FOLDER, json: bool = JSON) -> None:
 
     store = Store(folder)
     shelves = list(store.shelves())
-    told = {
+    totals = {
         "path": str(store.folder),
         "encoders": len(shelves),
         "vectors": sum(len(shelf) for shelf in shelves),
         "bytes": sum(shelf.size for shelf in shelves),
     }
     if json:
-        print_json(told)
+        print_json(totals)
     else:
-        told["size"] = size_told(int(str(told.pop("bytes"))))
-        typer.echo(table([[key, value] for key, value in told.items()], ["store", ""]))
+        totals["size"] = size_text(int(str(totals.pop("bytes"))))
+        typer.echo(table([[key, value] for key, value in totals.items()], ["store", ""]))
 
 
 @cache.command("add")
@@ -88,54 +88,58 @@ def add(
     folder: Path | None = FOLDER,
     json: bool = JSON,
 ) -> None:
-    """Take in datasets, so that `m2m align` finds every vector and encodes nothing.
+    """Add datasets of vectors to the store, so that `m2m align` need not encode them again.
 
     [dim]m2m cache add captions-mpnet captions-clip[/dim]
     """
     from m2m_adapters.embeddings.bulk import add_to_store
     from m2m_adapters.embeddings.store import Store
 
-    told = []
+    added = []
     for dataset in datasets:
         rows, new = add_to_store(dataset, Store(folder))
-        told.append({"dataset": dataset, "rows": rows, "new": new})
+        added.append({"dataset": dataset, "rows": rows, "new": new})
         if not json:
             typer.echo(f"{dataset}: {counted(rows, 'row')}, {new:,} of them new")
     if json:
-        print_json(told)
+        print_json(added)
 
 
 @cache.command("verify")
 def verify(
     folder: Path | None = FOLDER,
-    mend: bool = typer.Option(False, "--mend", help="Remove what is damaged; it is made again."),
+    mend: bool = typer.Option(
+        False, "--mend", help="Remove damaged files; their vectors are encoded again when needed."
+    ),
     json: bool = JSON,
 ) -> None:
-    """Compare every byte with its checksum; exit code 1 when something is damaged.
+    """Compare all files with their checksums; exit code 1 if something is damaged.
 
     [dim]m2m cache verify --mend[/dim]
     """
     from m2m_adapters.embeddings.store import Store
 
-    found = Store(folder).verify(mend=mend)
+    damaged = Store(folder).verify(mend=mend)
     if json:
-        print_json([{"file": str(file), "damage": wrong} for file, wrong in found])
+        print_json([{"file": str(file), "damage": wrong} for file, wrong in damaged])
     else:
-        for file, wrong in found:
+        for file, wrong in damaged:
             typer.echo(f"{file}: {wrong}" + (" (removed)" if mend else ""))
-        typer.echo(f"{len(found)} damaged" if found else "everything is whole")
-    if found and not mend:
+        typer.echo(f"{len(damaged)} damaged" if damaged else "nothing is damaged")
+    if damaged and not mend:
         raise typer.Exit(1)
 
 
 @cache.command("prune")
 def prune(
     folder: Path | None = FOLDER,
-    max_size: str | None = typer.Option(None, "--max-size", help="Keep so much, e.g. 20G."),
-    older_than: float | None = typer.Option(None, "--older-than", help="Unused for so many days."),
+    max_size: str | None = typer.Option(None, "--max-size", help="Size to shrink to, e.g. 20G."),
+    older_than: float | None = typer.Option(
+        None, "--older-than", help="Delete what was not used for this many days."
+    ),
     json: bool = JSON,
 ) -> None:
-    """Drop the vectors of encoders, least recently used first.
+    """Delete stored vectors, those of the least recently used encoder first.
 
     [dim]m2m cache prune --max-size 20G[/dim]
     """
@@ -143,7 +147,7 @@ def prune(
     from m2m_adapters.errors import UserError
 
     if max_size is None and older_than is None:
-        raise UserError("nothing says what to drop", "give --max-size or --older-than")
+        raise UserError("it is not clear what to delete", "give --max-size or --older-than")
     if older_than is not None and not older_than >= 0:
         raise UserError(f"--older-than must be zero days or more, not {older_than}")
     freed = Store(folder).prune(
@@ -152,7 +156,7 @@ def prune(
     if json:
         print_json({"freed": freed})
     else:
-        typer.echo(f"{size_told(freed)} freed")
+        typer.echo(f"{size_text(freed)} freed")
 
 
 def bytes_of(written: str) -> int:
@@ -171,8 +175,8 @@ def bytes_of(written: str) -> int:
     return size
 
 
-def size_told(size: int) -> str:
-    """Bytes for people."""
+def size_text(size: int) -> str:
+    """A number of bytes with a unit, e.g. ``1.5 MiB``."""
     value = float(size)
     for unit in ("B", "KiB", "MiB", "GiB"):
         if value < 1024:

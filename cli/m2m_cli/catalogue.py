@@ -28,7 +28,7 @@ def list_names(
     losses: bool = typer.Option(False, "--losses", help="Losses that alignment can minimize."),
     json: bool = JSON,
 ) -> None:
-    """List every name that can be used, and what it needs.
+    """List all known names, with what each needs installed.
 
     [dim]m2m list --targets[/dim]
     """
@@ -36,11 +36,11 @@ def list_names(
 
     asked = (sources, targets, corpora, benchmarks, adapters, losses)
     chosen = [plural for plural, one in zip(KINDS, asked, strict=True) if one] or list(KINDS)
-    found = {plural: rows(KINDS[plural]) for plural in chosen}
+    listed = {plural: rows(KINDS[plural]) for plural in chosen}
     if json:
-        print_json(found)
+        print_json(listed)
         return
-    for plural, entries in found.items():
+    for plural, entries in listed.items():
         if entries:
             columns = [c for c in COLUMNS[KINDS[plural]] if any(e[c] for e in entries)]
             typer.echo(f"\n{plural}")

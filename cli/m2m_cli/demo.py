@@ -12,20 +12,24 @@ from m2m_cli.output import print_json, table
 
 def demo(
     out: Path = typer.Option(
-        Path("demo-page"), "--out", "-o", help="Folder for page and adapters."
+        Path("demo-page"), "--out", "-o", help="Folder for the page and the adapters."
     ),
-    sentences: int = typer.Option(6000, "--sentences", help="English sentences to learn from."),
+    sentences: int = typer.Option(
+        6000, "--sentences", help="Number of English sentences to learn from."
+    ),
     serve: bool = typer.Option(
-        False, "--serve", help="Search the tiny world's pictures and sounds on a page instead."
+        False, "--serve", help="Instead: serve a page to search the demo's pictures and sounds."
     ),
-    port: int = typer.Option(7860, "--port", help="Of --serve; 0 takes a free one.", min=0),
+    port: int = typer.Option(
+        7860, "--port", help="With --serve: the port; 0 picks a free one.", min=0
+    ),
     json: bool = JSON,
 ) -> None:
-    """Align the tiny models from English alone, evaluate 13 languages, and leave a page.
+    """Align the tiny models from English alone, evaluate 13 languages, write a page. Offline.
 
     [dim]m2m demo --out demo-page[/dim]
 
-    With --serve: index 1,000 pictures and 1,000 sounds once (in the cache) and serve them.
+    With --serve: index 1,000 pictures and 1,000 sounds (once, in the cache) and serve them.
     """
     if serve:
         return serve_demo(sentences, port)
@@ -36,19 +40,19 @@ def demo(
     shown = run_demo(
         out, sentences=sentences, progress=bar, extras=[lambda: painted_sheet(progress=bar)]
     )
-    told = summary(shown)
+    pairings = summary(shown)
     page = (out / "index.html").resolve()
     if json:
-        print_json({"page": str(page), "pairings": told})
+        print_json({"page": str(page), "pairings": pairings})
         return
-    keys = [key for key in told[0] if key != "target"]
-    rows = [[key, *(str(one[key]) for one in told)] for key in keys]
-    typer.echo(table(rows, ["", *(one["target"] for one in told)]))
+    keys = [key for key in pairings[0] if key != "target"]
+    rows = [[key, *(str(one[key]) for one in pairings)] for key in keys]
+    typer.echo(table(rows, ["", *(one["target"] for one in pairings)]))
     typer.echo(f"\nThe page: {page}\n          file://{page}")
 
 
 def serve_demo(sentences: int, port: int) -> None:
-    """`m2m serve` over the tiny world."""
+    """`m2m serve` over the pictures and sounds of the demo."""
     from m2m_cli.serve import require_extra, show
 
     require_extra()

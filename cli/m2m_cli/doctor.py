@@ -9,7 +9,7 @@ from m2m_cli.output import print_json, table
 
 
 def doctor(json: bool = JSON) -> None:
-    """Look at this installation: Python, libraries, devices, caches, plugins.
+    """Check this installation: Python, libraries, devices, caches, plugins.
 
     [dim]m2m doctor[/dim]  (exit code 1 when something is wrong)
     """

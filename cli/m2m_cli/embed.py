@@ -17,28 +17,36 @@ def embed(
         ..., help="A source, a target, an adapter's folder or name, or ORG/NAME on the hub."
     ),
     corpus: str = typer.Argument(
-        ..., help="Text as `m2m align --texts` takes it; with --items a folder or a list of paths."
+        ..., help="Text as for `m2m align --texts`; with --items a folder or a list of paths."
     ),
-    out: str = typer.Option(..., "--out", "-o", help="Folder or s3://... of the dataset."),
-    items: bool = typer.Option(False, "--items", help="The corpus is of items, not texts."),
+    out: str = typer.Option(..., "--out", "-o", help="Folder or s3://... to write the dataset to."),
+    items: bool = typer.Option(
+        False, "--items", help="Encode pictures or sounds instead of texts."
+    ),
     skip_bad: bool = SKIP_BAD,
-    column: str | None = typer.Option(None, "--column", help="Column that holds the rows."),
-    max_rows: int | None = typer.Option(None, "--max-rows", help="Only the first so many.", min=1),
+    column: str | None = typer.Option(
+        None, "--column", help="Column with the texts or paths, for a table."
+    ),
+    max_rows: int | None = typer.Option(
+        None, "--max-rows", help="Encode only this many rows from the start.", min=1
+    ),
     engine: str = typer.Option("local", "--engine", help="local, or ray for many machines."),
     ray_address: str | None = typer.Option(
-        None, "--ray-address", help="A cluster, e.g. auto or ray://head:10001; else this machine."
+        None,
+        "--ray-address",
+        help="Address of a Ray cluster, e.g. auto or ray://head:10001; by default this machine.",
     ),
     workers: int | None = typer.Option(
-        None, "--workers", help="Encoders on Ray; by default one for each GPU.", min=1
+        None, "--workers", help="With Ray: number of encoders; by default one per GPU.", min=1
     ),
-    no_cache: bool = typer.Option(False, "--no-cache", help="Keep no vectors in the store."),
+    no_cache: bool = typer.Option(False, "--no-cache", help="Do not keep vectors in the store."),
     device: str = DEVICE,
     precision: str = PRECISION,
     compile: bool = COMPILE,
     trust_remote_code: bool = TRUST,
     json: bool = JSON,
 ) -> None:
-    """Encode a corpus of any size into parquet files, resumable, every row exactly once.
+    """Encode a corpus of any size into parquet files; an interrupted run can be resumed.
 
     [dim]m2m embed mpnet captions.txt --out captions-mpnet[/dim]
     """
@@ -50,7 +58,7 @@ def embed(
         "compile": compile,
         "trust_remote_code": trust_remote_code,
     }
-    done = embed_dataset(
+    result = embed_dataset(
         encoder,
         corpus,
         out,
@@ -65,12 +73,12 @@ def embed(
         skip_bad=skip_bad,
     )
     if json:
-        print_json(asdict(done))
+        print_json(asdict(result))
         return
-    rate = f", {done.encoded / done.seconds:,.0f} rows/s" if done.encoded else ""
-    if done.tokens:
-        rate += f", {done.tokens / done.seconds:,.0f} tokens/s"
+    rate = f", {result.encoded / result.seconds:,.0f} rows/s" if result.encoded else ""
+    if result.tokens:
+        rate += f", {result.tokens / result.seconds:,.0f} tokens/s"
     typer.echo(
-        f"{counted(done.rows, 'vector')} of dimension {done.dim} in {done.out} "
-        f"({done.encoded:,} encoded now, {done.seconds:.1f} s{rate})"
+        f"{counted(result.rows, 'vector')} of dimension {result.dim} in {result.out} "
+        f"({result.encoded:,} encoded now, {result.seconds:.1f} s{rate})"
     )

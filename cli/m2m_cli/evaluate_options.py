@@ -26,7 +26,9 @@ AGAINST = typer.Option(
     None, "--against", help="Compare with another adapter to the same target; repeatable."
 )
 CORRECT = typer.Option(
-    None, "--correct", help="Also with a correction: csls, qb-norm, centred, lir, lsar; repeatable."
+    None,
+    "--correct",
+    help="Also with a correction: csls, qb-norm, centered, lir, lsar; repeatable.",
 )
 NO_BANK = typer.Option(
     False, "--no-bank", help="Leave out the English bank, which corrects items near to everything."

@@ -24,7 +24,7 @@ def push(
 ) -> None:
     """Publish an adapter on the hub: weights, record, card and results, in one commit.
 
-    Needs `hf auth login` once. The card composes the licences of source, target and corpus.
+    Needs `hf auth login` once. The card composes the licenses of source, target and corpus.
 
     [dim]m2m push mpnet-clip our-org/mpnet-clip[/dim]
     """
@@ -37,9 +37,9 @@ def push(
     )
     found = license_of(read_record(adapter))
     if json:
-        print_json({**asdict(done), "licence": asdict(found)})
+        print_json({**asdict(done), "license": asdict(found)})
         return
-    typer.echo(f"{done.url} at {done.commit}\ndigest sha256:{done.digest}\nlicence {found.licence}")
+    typer.echo(f"{done.url} at {done.commit}\ndigest sha256:{done.digest}\nlicense {found.license}")
     for line in found.statements:
         typer.echo(f"note: {line}")
 

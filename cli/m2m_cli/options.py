@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import typer
 
-JSON = typer.Option(False, "--json", help="Print one JSON value for machines.")
+JSON = typer.Option(False, "--json", help="Print the result as one JSON value.")
 DEVICE = typer.Option("auto", "--device", help="auto, cpu, cuda, cuda:1 or mps.")
 PRECISION = typer.Option(
-    "auto", "--precision", help="Of both models: auto (bf16 where it is fast), fp32, bf16 or fp16."
+    "auto",
+    "--precision",
+    help="Precision of the models: auto (bf16 where it is fast), fp32, bf16 or fp16.",
 )
 COMPILE = typer.Option(
-    False, "--compile", help="Run the text encoders through torch.compile: pays on long corpora."
+    False,
+    "--compile",
+    help="Compile the text encoders with torch.compile; worth it for a long corpus.",
 )
 TRUST = typer.Option(
-    False, "--trust-remote-code", help="Run code that a model repository brings. Risky."
+    False, "--trust-remote-code", help="Run Python code from the model's repository. Risky."
 )
 SKIP_BAD = typer.Option(
-    False, "--skip-bad", help="Leave out items that cannot be read, instead of stopping."
+    False, "--skip-bad", help="Skip items that cannot be read, instead of stopping."
 )
 LANG = typer.Option(
-    None, "--lang", help="Language of the texts, or auto; for adapters of `m2m adapt`."
+    None,
+    "--lang",
+    help="Language of the texts, or auto to detect it; only for adapters from `m2m adapt`.",
 )
 FETCH = typer.Option(
-    False, "--fetch", help="Download corpora named in --texts that are not on this machine."
+    False, "--fetch", help="Download the corpora named in --texts that are not on this machine."
 )

@@ -58,7 +58,7 @@ def recommend(
 def recommendation_table(answer: Recommendation) -> str:
     """A row for each candidate; guesses carry a question mark."""
     header = ["source -> target", "R@10", "worst language", "text side", "CPU query (estimate)",
-              "licences"]  # fmt: skip
+              "licenses"]  # fmt: skip
     rows = []
     for candidate in answer.candidates:
         worst, cost = candidate.worst, candidate.query_ms
@@ -70,7 +70,7 @@ def recommendation_table(answer: Recommendation) -> str:
                 f"{code} {worst.expected:.0f} ({worst.low:.0f}-{worst.high:.0f})",
                 None if size is None else f"{size}M",
                 None if cost is None else f"~{cost:.0f} ms, {candidate.speed}",
-                ", ".join(candidate.licences),
+                ", ".join(candidate.licenses),
             ]
         )
     asked = f"R@10 {answer.direction} on {answer.benchmark}, mean of {', '.join(answer.languages)}"

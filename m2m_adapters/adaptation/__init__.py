@@ -1,1 +1,1 @@
-"""Statistics of languages from unlabelled foreign text: learned, judged, stored with an adapter."""
+"""Statistics of languages from unlabeled foreign text: learned, judged, stored with an adapter."""

@@ -1,4 +1,4 @@
-"""``adapt``: unlabelled text of some languages -> the adapter with a table of their shifts."""
+"""``adapt``: unlabeled text of some languages -> the adapter with a table of their shifts."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def adapt(
     progress: Progress | bool | None = None,
     **options: Any,
 ) -> Adaptation:
-    """Learn what each language's vectors have in common, from unlabelled text of the language.
+    """Learn what each language's vectors have in common, from unlabeled text of the language.
 
     adapter: one that finds items, or its name; it is not changed. texts: language -> a path, a
     folder, sentences, ... as ``align`` takes them. english: English text of the same kind; the

@@ -1,4 +1,4 @@
-"""The shift of one language from unlabelled text, and whether it may be stored.
+"""The shift of one language from unlabeled text, and whether it may be stored.
 
 No translation is at hand, so no recall can be measured. What can be: whether the shift is the same
 in both halves of the text, whether the text is of the kind that the English text is, and whether

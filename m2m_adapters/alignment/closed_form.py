@@ -1,6 +1,6 @@
 """Alignment in closed form, from second moments that can be streamed.
 
-Centred least squares with a ridge has one eigendecomposition for every ridge strength, so
+Centered least squares with a ridge has one eigendecomposition for every ridge strength, so
 trying many costs as much as one. Strengths are relative to the mean eigenvalue of the
 source's covariance, which makes them mean the same for every encoder.
 """
@@ -62,7 +62,7 @@ class Moments:
             self.xx[row:, row - BLOCK : row] = self.xx[row - BLOCK : row, row:].T
         return self
 
-    def centred(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def centered(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """(mean x, mean y, covariance of x, cross-covariance x,y)."""
         mean_x, mean_y = self.sum_x / self.n, self.sum_y / self.n
         return (
@@ -150,7 +150,7 @@ def checked_moments(moments: Moments) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """(mean x, mean y, covariance of x, cross-covariance), refused where nothing can be fitted."""
     if moments.n < 2:
         raise UserError(f"{moments.n} sentences are too few to fit a map", "give more sentences")
-    mean_x, mean_y, cov_x, cov_xy = moments.centred()
+    mean_x, mean_y, cov_x, cov_xy = moments.centered()
     # Relative to the length of the vectors: rounding alone leaves about 1e-14 of it.
     if cov_x.trace() <= 1e-10 * moments.xx.trace() / moments.n:
         raise UserError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from m2m_adapters.artifact.licences import Composed, compose
+from m2m_adapters.artifact.licenses import Composed, compose
 from m2m_adapters.artifact.record import Record, SourceRecord, TargetRecord
 from m2m_adapters.artifact.results import results
 from m2m_adapters.registry.entries import Entry, registry
@@ -20,9 +20,9 @@ def card_data(record: Record) -> dict[str, Any]:
         "pipeline_tag": "feature-extraction",
         "tags": ["m2m-adapters", "multilingual", record.target.modality],
         "language": languages(record),
-        "license": composed.licence,
+        "license": composed.license,
     }
-    if composed.licence == "other":
+    if composed.license == "other":
         data["license_name"] = "terms-of-source-and-target"
     if bases := [*base_models(record.source), *base_models(record.target)]:
         data |= {"base_model": bases, "base_model_relation": "adapter"}
@@ -55,11 +55,11 @@ def license_of(record: Record) -> Composed:
     """The licenses of source, target and corpus, as recorded or in the registry, composed."""
     parts: dict[str, str | None] = {}
     for role, side in (("source", record.source), ("target", record.target)):
-        recorded = side.provenance.get("licence")
+        recorded = side.provenance.get("license")
         if isinstance(recorded, str) and recorded:
             _add(parts, role, [recorded])
         else:
-            _add(parts, role, [entry.licence for entry in entries(side)] or [None])
+            _add(parts, role, [entry.license for entry in entries(side)] or [None])
     if record.imported is not None:
         parts["published checkpoint"] = record.imported.license
     if record.corpus is not None:
@@ -75,7 +75,7 @@ def _add(parts: dict[str, str | None], role: str, licenses: list[str | None]) ->
 
 def _corpus_license(name: str | None) -> str | None:
     entry = registry().find("corpus", name) if name else None
-    return entry.licence if entry else None
+    return entry.license if entry else None
 
 
 def entries(side: SourceRecord | TargetRecord) -> list[Entry]:
@@ -97,6 +97,6 @@ def _entry(kind: str, name: str) -> Entry | None:
         same = [e for e in registry().entries.values() if (e.kind, e.model) == (kind, model)]
         return next((e for e in same if e.plugin == scheme), None)
     offer = catalogue().find(kind, name)
-    if offer is None or "licence" not in offer.details:
+    if offer is None or "license" not in offer.details:
         return None
-    return Entry(kind, name, licence=offer.details["licence"])
+    return Entry(kind, name, license=offer.details["license"])

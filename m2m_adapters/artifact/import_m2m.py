@@ -153,7 +153,7 @@ def _source(source: str | TextEncoder, shape: AffineShape, path: Path) -> Source
             fingerprint=None,
             normalize=False,
             max_tokens=None,
-            provenance={"model": entry.model, "licence": entry.licence},
+            provenance={"model": entry.model, "license": entry.license},
             options=ModelOptions(normalize=False),
         )
     encoder = load_source(source, **options) if isinstance(source, str) else source
@@ -173,7 +173,7 @@ def _target(target: str | ModalityModel, shape: AffineShape, path: Path) -> Targ
             dim=shape.d_out,
             normalized=shape.head == "l2",
             fingerprint=None,
-            provenance={"model": entry.model, "licence": entry.licence},
+            provenance={"model": entry.model, "license": entry.license},
             options=ModelOptions(),
         )
     model = load_target(target) if isinstance(target, str) else target

@@ -1,7 +1,7 @@
 """What the vectors of each language have in common, in the target's space, as a small table.
 
 A multilingual source leaves something of the language in every vector. Its mean, less the mean of
-English, is learned from unlabelled text of the language (``m2m adapt``) and taken off the vectors
+English, is learned from unlabeled text of the language (``m2m adapt``) and taken off the vectors
 of texts whose language is known. Without a row a language is treated as English is.
 """
 
@@ -19,7 +19,7 @@ from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import Vectors, normalize
 from m2m_adapters.registry.route import AUTO
 
-SEEN = "unlabelled foreign text"
+SEEN = "unlabeled foreign text"
 
 
 @dataclass(frozen=True)

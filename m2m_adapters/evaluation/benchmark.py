@@ -49,7 +49,7 @@ class Benchmark:
     names: Sequence[str] | None = None
     missing: Sequence[str] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)
-    licence: str = ""
+    license: str = ""
     notes: str = ""
 
     def __post_init__(self) -> None:
@@ -141,7 +141,7 @@ class Benchmark:
             "missing items": list(self.missing),
             "unreadable items": dict(self.unreadable),
             "digest": self.digest,
-            "licence": self.licence,
+            "license": self.license,
             "notes": self.notes,
         }
 
@@ -167,7 +167,7 @@ class Benchmark:
         )
 
     def _with(self, captions: dict[str, list[str]], owners: dict[str, Owners]) -> Benchmark:
-        # Not ``replace``: it would normalise again, and pt-br without pt would become pt.
+        # Not ``replace``: it would normalize again, and pt-br without pt would become pt.
         made = copy.copy(self)
         object.__setattr__(made, "captions", captions)
         object.__setattr__(made, "owners", owners)

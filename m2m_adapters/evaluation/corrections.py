@@ -2,7 +2,7 @@
 
 Against hubs (items that come up for every query) the correction is learned from a bank of
 *English* sentences, never from the test queries. Removing what vectors tell of their language
-needs unlabelled text of that language, here the benchmark's own captions without their items;
+needs unlabeled text of that language, here the benchmark's own captions without their items;
 such systems say so in their description.
 """
 
@@ -21,9 +21,9 @@ from m2m_adapters.interfaces import Vectors, normalize
 CORRECTIONS = {
     "csls": "items' mean similarity to their nearest English bank sentences is taken off (CSLS)",
     "qb-norm": "inverted softmax over an English query bank, for queries that hit a hub (QB-Norm)",
-    "centred": "each language's mean vector is taken off; uses unlabelled foreign text",
-    "lir": "each language's first principal component goes (LIR); uses unlabelled foreign text",
-    "lsar": "the subspace that tells languages apart goes (LSAR); uses unlabelled foreign text",
+    "centered": "each language's mean vector is taken off; uses unlabeled foreign text",
+    "lir": "each language's first principal component goes (LIR); uses unlabeled foreign text",
+    "lsar": "the subspace that tells languages apart goes (LSAR); uses unlabeled foreign text",
 }  # fmt: skip
 BANK = 5_000
 NEAREST = 10
@@ -88,14 +88,14 @@ def without_language(name: str, vectors: dict[str, Vectors]) -> dict[str, Vector
     """Vectors of each language after what marks the language is removed."""
     units = {code: normalize(rows) for code, rows in vectors.items()}
     overall = np.mean([rows.mean(0) for rows in units.values()], axis=0)
-    if name == "centred":
-        # Put back on the common mean: the target's items are not centred.
+    if name == "centered":
+        # Put back on the common mean: the target's items are not centered.
         return {code: rows - rows.mean(0) + overall for code, rows in units.items()}
     if name == "lir":
         found = {}
         for code, rows in units.items():
-            # Not centred, as published: the first axis is nearly the language's mean. The first
-            # axis of centred vectors would be the strongest difference in meaning.
+            # Not centered, as published: the first axis is nearly the language's mean. The first
+            # axis of centered vectors would be the strongest difference in meaning.
             _, _, axes = np.linalg.svd(rows, full_matrices=False)
             found[code] = rows - (rows @ axes[:1].T) @ axes[:1]
         return found

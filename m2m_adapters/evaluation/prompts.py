@@ -28,7 +28,7 @@ class Prompts:
     modality: str
     captions: Mapping[str, Sequence[str]]
     judge: PictureJudge | None = None
-    licence: str = ""
+    license: str = ""
     notes: str = ""
     why_no_judge: str = ""
 
@@ -100,7 +100,7 @@ class Prompts:
             "prompts": len(self),
             "languages": self.languages,
             "digest": self.digest,
-            "licence": self.licence,
+            "license": self.license,
             "notes": self.notes,
         }
 

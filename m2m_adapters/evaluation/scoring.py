@@ -114,7 +114,7 @@ def evaluate(
     bank: the adapter's English bank, if it has one, corrects the scores of items; the figures
         without it are then a system of their own. False leaves it out altogether.
     An adapter with a table of languages is measured without it, and with it as a system of its
-    own: it has seen unlabelled foreign text.
+    own: it has seen unlabeled foreign text.
     device: where similarities are computed; the models keep the device they were loaded on.
     """
     bar = progress or Progress()

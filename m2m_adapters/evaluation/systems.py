@@ -38,7 +38,7 @@ class System:
 
 
 ADAPTED = "adapter, languages known"
-ADAPTED_IS = "what each language has in common taken off; uses unlabelled foreign text"
+ADAPTED_IS = "what each language has in common taken off; uses unlabeled foreign text"
 PLAIN_IS = "the adapter's vectors, scores of items not corrected by its English bank"
 
 BASELINES = {

@@ -19,7 +19,7 @@ FORMATS = {
     "sentence-transformers": (
         "sentence_transformers",
         "export",
-        "a folder: source, projector, normalisation; sentence-transformers loads it as it is",
+        "a folder: source, projector, normalization; sentence-transformers loads it as it is",
     ),
     "sentence-transformers-router": (
         "sentence_transformers",

@@ -57,9 +57,9 @@ def apply(path: str | Path, vectors: Vectors) -> Vectors:
         if file["head"] == "l2":
             z = z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)
         elif file["head"] == "layernorm":
-            centred = z - z.mean(1, keepdims=True)
-            spread = np.sqrt((centred**2).mean(1, keepdims=True) + file["eps"])
-            z = centred / spread * file["gamma"] + file["beta"]
+            centered = z - z.mean(1, keepdims=True)
+            spread = np.sqrt((centered**2).mean(1, keepdims=True) + file["eps"])
+            z = centered / spread * file["gamma"] + file["beta"]
         return np.asarray(z, np.float32)
 
 

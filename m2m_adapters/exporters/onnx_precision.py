@@ -92,9 +92,9 @@ def _eight_bits(model: Any) -> Any:
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    # Noted shapes of weights are stale once the quantiser has turned a weight.
+    # Noted shapes of weights are stale once the quantizer has turned a weight.
     del model.graph.value_info[:]
-    # The quantiser advises a preprocessing step that changes nothing for these graphs.
+    # The quantizer advises a preprocessing step that changes nothing for these graphs.
     quiet = logging.getLogger()
     level = quiet.level
     quiet.setLevel(logging.ERROR)

@@ -45,7 +45,7 @@ STRIP = 4_000_000
 def rgb_image(item: object, *, allow_urls: bool = False) -> Image:
     """``item`` as a ``PIL.Image.Image`` in mode RGB.
 
-    EXIF orientation is honoured, alpha is laid on white, of an animation the first frame is
+    EXIF orientation is honored, alpha is laid on white, of an animation the first frame is
     taken. Arrays are ``[h, w]``, ``[h, w, c]`` or ``[c, h, w]`` with c of 1, 3 or 4; integers
     count to 255 (16-bit: 65535), floats to 1.
     """

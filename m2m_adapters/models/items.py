@@ -68,7 +68,7 @@ class ItemTarget(ModalityModel):
 
     @abstractmethod
     def forward(self, batch: list[Any]) -> Tensor:
-        """Prepared items -> torch tensor ``[b, dim]`` (need not be normalised)."""
+        """Prepared items -> torch tensor ``[b, dim]`` (need not be normalized)."""
 
     def load_items(self) -> None:
         """Load what both steps need; called before there are threads that would each load it."""

@@ -154,7 +154,7 @@ def resampled(samples: Samples, found: int, wanted: int) -> Samples:
 def window_starts(n: int, length: int) -> list[int]:
     """First samples of the windows that cover ``n`` samples: as few as possible, evenly laid.
 
-    Every window is full, so that none counts more than another; neighbours overlap a little.
+    Every window is full, so that none counts more than another; neighbors overlap a little.
     """
     count = max(1, math.ceil(n / length))
     if count == 1:

@@ -55,7 +55,7 @@ class TokenEncoder(TextEncoder):
 
     @abstractmethod
     def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """The batch on ``device`` -> float ``[b, dim]`` (need not be normalised)."""
+        """The batch on ``device`` -> float ``[b, dim]`` (need not be normalized)."""
 
     def layer_states(self, batch: dict[str, torch.Tensor]) -> Sequence[torch.Tensor]:
         """The batch -> states ``[b, tokens, width]`` after the embeddings and after each layer."""
@@ -120,9 +120,9 @@ class TokenEncoder(TextEncoder):
     def _ahead(
         self, texts: list[str], budget: int, limit: int | None
     ) -> Iterator[tuple[list[int], list[list[int]]]]:
-        """Batches as (rows, tokens), longest first; while one is used the next are tokenised.
+        """Batches as (rows, tokens), longest first; while one is used the next are tokenized.
 
-        Texts are ordered by characters before anything is tokenised, and piece by piece by
+        Texts are ordered by characters before anything is tokenized, and piece by piece by
         tokens. Longest first: padding is least, and a batch too large fails at once.
         """
         order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))

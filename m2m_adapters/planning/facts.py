@@ -57,7 +57,7 @@ class SourceFacts(Struct, frozen=True, forbid_unknown_fields=True):
 
     trained, base: names of language lists, of the model and of the model it was trained from.
     lineage: the same for models trained on the same data. encoder_m: parameters without the
-    token embeddings, in millions. model, licence: where registry.yaml does not have the name.
+    token embeddings, in millions. model, license: where registry.yaml does not have the name.
     """
 
     trained: str
@@ -67,7 +67,7 @@ class SourceFacts(Struct, frozen=True, forbid_unknown_fields=True):
     encoder_m: int
     cite: str
     model: str = ""
-    licence: str | None = None
+    license: str | None = None
     note: str = ""
     native: bool = False
 
@@ -79,7 +79,7 @@ class NativeFacts(Struct, frozen=True, forbid_unknown_fields=True):
     model: str
     averages: dict[str, tuple[float, float]]
     cite: str
-    licence: str | None = None
+    license: str | None = None
     text_parameters_m: int | None = None
     note: str = ""
 

@@ -32,12 +32,12 @@ is known or detected. One map for the concatenation, without a tag, is not measu
 class Forecast:
     """Expected R@10 in percent with a 90 % interval.
 
-    basis: ``published``, ``modelled`` (the source is published, this figure is not),
+    basis: ``published``, ``modeled`` (the source is published, this figure is not),
     ``measured`` (sharpened with parallel sentences) or ``guess`` (nothing is published for the
     source, the target or the language).
     error: mean absolute error, in points, of the model on left-out figures of the same kind and
     of languages that their source covers as well; covered: the share of them inside their
-    interval; error_on: the benchmark they are of. None for what is not modelled.
+    interval; error_on: the benchmark they are of. None for what is not modeled.
     """
 
     question: Question
@@ -181,10 +181,10 @@ def _basis(question: Question, known: Sequence[Question]) -> tuple[str, str, str
         return "guess", f"nothing is published for the language; {listed}", "language"
     if all(q.target != question.target for q in source):
         why = f"the source's figures with other targets, the target's with others; {listed}"
-        return "modelled", why, "pair"
+        return "modeled", why, "pair"
     if any(q.language == question.language for q in source):
-        return "modelled", "the source's figures with other targets or benchmarks", "figure"
-    return "modelled", f"other sources' figures for the language; {listed}", "source and language"
+        return "modeled", "the source's figures with other targets or benchmarks", "figure"
+    return "modeled", f"other sources' figures for the language; {listed}", "source and language"
 
 
 def better_part(parts: Sequence[Sequence[Forecast]]) -> list[Forecast]:
@@ -201,7 +201,7 @@ def better_part(parts: Sequence[Sequence[Forecast]]) -> list[Forecast]:
                 question=replace(best.question, source=name),
                 expected=max(best.expected - loss, 0.0),
                 low=max(best.low - loss, 0.0),
-                basis="modelled" if best.basis == "published" else best.basis,
+                basis="modeled" if best.basis == "published" else best.basis,
                 why=f"the better part, {best.question.source}: {best.why}",
             )
         )

@@ -23,7 +23,7 @@ class NativeModel:
     model: str
     expected: float | None
     exact: bool
-    licence: str | None
+    license: str | None
     cite: str
     note: str = ""
 
@@ -37,7 +37,7 @@ def native_models(languages: Sequence[str], benchmark: str, direction: str) -> l
     for fact in model_facts().native:
         value, exact = _value(fact, languages, benchmark, direction)
         models.append(
-            NativeModel(fact.name, fact.model, value, exact, fact.licence, fact.cite, fact.note)
+            NativeModel(fact.name, fact.model, value, exact, fact.license, fact.cite, fact.note)
         )
     return sorted(models, key=lambda m: -1.0 if m.expected is None else m.expected, reverse=True)
 

@@ -40,7 +40,7 @@ class Candidate:
     forecasts: tuple[Forecast, ...]
     parameters_m: int | None
     query_ms: float | None
-    licences: tuple[str, ...]
+    licenses: tuple[str, ...]
 
     @property
     def fusion(self) -> bool:
@@ -73,7 +73,7 @@ class Candidate:
             "parameters_m": self.parameters_m,
             "query_ms_estimate": None if self.query_ms is None else round(self.query_ms, 1),
             "speed_estimate": self.speed,
-            "licences": list(self.licences),
+            "licenses": list(self.licenses),
             "languages": [answer.to_dict() for answer in self.forecasts],
         }
 
@@ -186,7 +186,7 @@ def _mean(answers: Sequence[Forecast]) -> float:
 
 def _candidate(source: str, target: str, answers: Sequence[Forecast]) -> Candidate:
     parts = source.split("+")
-    licences = {_licence("source", part) for part in parts} | {_licence("target", target)}
+    licenses = {_license("source", part) for part in parts} | {_license("target", target)}
     return Candidate(
         source,
         target,
@@ -194,16 +194,16 @@ def _candidate(source: str, target: str, answers: Sequence[Forecast]) -> Candida
         tuple(answers),
         sum(model_facts().sources[part].parameters_m for part in parts),
         query_ms(source),
-        tuple(sorted(licence or "not on record" for licence in licences)),
+        tuple(sorted(license or "not on record" for license in licenses)),
     )
 
 
-def _licence(kind: str, name: str) -> str | None:
+def _license(kind: str, name: str) -> str | None:
     entry = registry().find(kind, name)
     if entry is not None:
-        return entry.licence
+        return entry.license
     fact = model_facts().sources.get(name) if kind == "source" else None
-    return fact.licence if fact else None
+    return fact.license if fact else None
 
 
 def query_ms(source: str) -> float | None:

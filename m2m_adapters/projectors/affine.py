@@ -233,8 +233,8 @@ class AffineProjector(Projector):
 
 def _support(x: Tensor) -> Tensor:
     """Orthonormal directions ``[d, k]`` that hold 99 % of the variance of the rows of x."""
-    centred = x - x.mean(0)
-    values, vectors = torch.linalg.eigh(centred.T @ centred)
+    centered = x - x.mean(0)
+    values, vectors = torch.linalg.eigh(centered.T @ centered)
     values, vectors = values.flip(0).clamp_min(0), vectors.flip(1)
     share = values.cumsum(0) / values.sum().clamp_min(1e-300)
     kept: Tensor = vectors[:, : int((share < 0.99).sum()) + 1]

@@ -40,7 +40,7 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True):
     dim: Annotated[int, Meta(ge=1)] | None = None
     modality: str | None = None
     languages: int | list[str] | None = None
-    licence: str | None = None
+    license: str | None = None
     notes: str = ""
     install: str | None = None
     options: dict[str, Any] = {}
@@ -56,7 +56,7 @@ SECTIONS = {
     "benchmarks": "benchmark",
     "adapters": "adapter",
 }
-COMMON = ("plugin", "model", "revision", "languages", "licence", "notes", "install", "options")
+COMMON = ("plugin", "model", "revision", "languages", "license", "notes", "install", "options")
 KEYS = {
     "sources": (*COMMON, "dim"),
     "targets": (*COMMON, "dim", "modality"),

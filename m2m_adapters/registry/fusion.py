@@ -28,7 +28,7 @@ from m2m_adapters.interfaces import (
 
 
 class Fusion(TextEncoder):
-    """Concatenation of normalised encoders, each scaled by its weight; rows have length 1."""
+    """Concatenation of normalized encoders, each scaled by its weight; rows have length 1."""
 
     def __init__(self, parts: Sequence[TextEncoder], weights: Sequence[float] | None = None):
         if len(parts) < 2:
@@ -40,7 +40,7 @@ class Fusion(TextEncoder):
                 "write e.g. 0.7*mpnet+0.3*labse",
             )
         self.parts = list(parts)
-        # Normalised so that scaling all weights alike changes nothing.
+        # Normalized so that scaling all weights alike changes nothing.
         self.weights = (scale / np.linalg.norm(scale)).astype(np.float32)
         self.dim = sum(part.dim for part in parts)
         limits = [part.max_tokens for part in parts if part.max_tokens is not None]

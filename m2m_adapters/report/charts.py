@@ -33,7 +33,7 @@ def bars(
 
 
 def curve(points: Sequence[tuple[float, float]], *, title: str, x_name: str, y_name: str) -> str:
-    """A line through (x, y) points with its ends labelled."""
+    """A line through (x, y) points with its ends labeled."""
     if len(points) < 2:
         return f"<p>{escape(title)}: one step, no curve to draw.</p>"
     width, height, left, bottom = 560, 220, 70, 34

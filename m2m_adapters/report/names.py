@@ -11,12 +11,12 @@ from m2m_adapters.registry.plugins import catalogue
 
 Row = dict[str, Any]
 
-KEYS = ("name", "model", "dim", "modality", "abilities", "licence", "needs", "notes", "plugin")
+KEYS = ("name", "model", "dim", "modality", "abilities", "license", "needs", "notes", "plugin")
 COLUMNS = {
-    "source": ("name", "model", "dim", "licence", "needs", "notes"),
-    "target": ("name", "model", "dim", "modality", "abilities", "licence", "needs", "notes"),
-    "corpus": ("name", "licence", "needs", "notes"),
-    "benchmark": ("name", "modality", "licence", "needs", "notes"),
+    "source": ("name", "model", "dim", "license", "needs", "notes"),
+    "target": ("name", "model", "dim", "modality", "abilities", "license", "needs", "notes"),
+    "corpus": ("name", "license", "needs", "notes"),
+    "benchmark": ("name", "modality", "license", "needs", "notes"),
     "adapter": ("name", "source", "target", "modality", "size", "notes"),
     "loss": ("name", "notes"),
 }
@@ -60,7 +60,7 @@ def _of_offer(offer: Offer) -> Row:
         dim=offer.details.get("dim"),
         modality=offer.modality,
         abilities=abilities,
-        licence=offer.details.get("licence"),
+        license=offer.details.get("license"),
         notes=offer.description,
         plugin=offer.distribution,
     )
@@ -79,7 +79,7 @@ def _of_entry(entry: Entry) -> Row:
         dim=entry.dim,
         modality=entry.modality,
         abilities=plugin.abilities or None,
-        licence=entry.licence,
+        license=entry.license,
         needs=needs,
         notes=entry.notes or None,
         plugin=plugin.distribution or entry.plugin or None,
@@ -117,7 +117,7 @@ def _benchmarks() -> list[Row]:
         _row(
             name=name,
             modality=reader.modality,
-            licence=reader.licence,
+            license=reader.license,
             needs=_needs_fetch(name) if name in SOURCES else None,
             notes=reader.notes,
         )

@@ -8,7 +8,7 @@ Subclass one in a test file and say how to make your object::
 
 A check may be left out only by an xfail that says why::
 
-    xfail = {"test_batch_invariance": "the model normalises over the batch"}
+    xfail = {"test_batch_invariance": "the model normalizes over the batch"}
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def _word(word: str, dim: int, salt: int) -> Vectors:
 
 
 class ToySource(TextEncoder):
-    """The normalised sum of a random vector for each word; later words weigh a little less."""
+    """The normalized sum of a random vector for each word; later words weigh a little less."""
 
     max_tokens = 64
 

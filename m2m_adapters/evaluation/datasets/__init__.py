@@ -21,7 +21,7 @@ class DatasetReader:
 
     reads: str
     modality: str
-    licence: str
+    license: str
     notes: str
     splits: tuple[str, ...] = ()
 

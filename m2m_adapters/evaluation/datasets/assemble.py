@@ -73,7 +73,7 @@ def assemble(
     *,
     allow_missing: bool,
     where: Path,
-    licence: str = "",
+    license: str = "",
     notes: str = "",
 ) -> Benchmark:
     """A benchmark of the items in ``places`` (name -> item, None when it is not there)."""
@@ -94,7 +94,7 @@ def assemble(
         {code: np.asarray(found, np.int64) for code, found in owners.items()},
         names=list(index),
         missing=missing,
-        licence=licence,
+        license=license,
         notes=notes,
     )
 

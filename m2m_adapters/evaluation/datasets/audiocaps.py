@@ -10,7 +10,7 @@ from m2m_adapters.evaluation.datasets.assemble import Items, Row, assemble, belo
 from m2m_adapters.evaluation.datasets.table import read_named
 from m2m_adapters.evaluation.datasets.table_files import records
 
-LICENCE = "mit (captions); sounds by the terms of YouTube"
+LICENSE = "mit (captions); sounds by the terms of YouTube"
 COLUMNS = {"audiocap_id", "youtube_id", "start_time", "caption"}
 
 
@@ -23,7 +23,7 @@ def read(
         if found and set(found[0]) >= COLUMNS:
             return _published(found, folder, items, allow_missing)
     return read_named(
-        "audiocaps", "audio", folder, items=items, allow_missing=allow_missing, licence=LICENCE,
+        "audiocaps", "audio", folder, items=items, allow_missing=allow_missing, license=LICENSE,
         notes="captions in other languages than English are machine translations",
         split=split,
     )  # fmt: skip
@@ -55,5 +55,5 @@ def _published(
         {clip: files.find(*names) for clip, names in tried.items()},
         allow_missing=allow_missing,
         where=items or folder,
-        licence=LICENCE,
+        license=LICENSE,
     )

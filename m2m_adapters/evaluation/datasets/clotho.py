@@ -10,7 +10,7 @@ from m2m_adapters.evaluation.datasets.assemble import Items, Row, assemble, belo
 from m2m_adapters.evaluation.datasets.table import read_named
 from m2m_adapters.evaluation.datasets.table_files import records
 
-LICENCE = "non-commercial (captions, Tampere University); sounds by Freesound licences"
+LICENSE = "non-commercial (captions, Tampere University); sounds by Freesound licenses"
 
 
 def read(
@@ -24,7 +24,7 @@ def read(
     files = below(folder, f"clotho_captions_{split}.csv")
     if not files:
         return read_named(
-            "clotho", "audio", folder, items=items, allow_missing=allow_missing, licence=LICENCE,
+            "clotho", "audio", folder, items=items, allow_missing=allow_missing, license=LICENSE,
             notes="captions in other languages than English are machine translations",
             split={"evaluation": "test"}.get(split, split),
         )  # fmt: skip
@@ -46,5 +46,5 @@ def read(
         {name: found.find(name) for name in names},
         allow_missing=allow_missing,
         where=items or folder,
-        licence=LICENCE,
+        license=LICENSE,
     )

@@ -41,6 +41,6 @@ def read(folder: Path, *, items: Path | None = None, allow_missing: bool = False
         {key: files_of.find(f"{key}.jpg", key) for key in keys},
         allow_missing=allow_missing,
         where=items or folder,
-        licence="cc-by-4.0",
+        license="cc-by-4.0",
         notes="two or more captions for most images and languages",
     )

@@ -15,6 +15,6 @@ def read(folder: Path, *, items: Path | None = None, allow_missing: bool = False
         folder,
         items=items,
         allow_missing=allow_missing,
-        licence="cc-by-4.0 (captions); images by their Flickr owners",
+        license="cc-by-4.0 (captions); images by their Flickr owners",
         notes="captions in other languages than English are machine translations",
     )

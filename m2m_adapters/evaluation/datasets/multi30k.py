@@ -42,5 +42,5 @@ def read(
         {name: found.find(name) for name in names},
         allow_missing=allow_missing,
         where=items or folder,
-        licence="non-commercial research; images by the terms of Flickr30k",
+        license="non-commercial research; images by the terms of Flickr30k",
     )

@@ -39,7 +39,7 @@ def read(
     # Resolved, because "." and ".." have no name of their own.
     name = place.stem if place.is_file() else place.resolve().name
     return read_named(
-        name, modality, place, items=items, allow_missing=allow_missing, licence="", notes=""
+        name, modality, place, items=items, allow_missing=allow_missing, license="", notes=""
     )
 
 
@@ -50,7 +50,7 @@ def read_named(
     *,
     items: Path | None,
     allow_missing: bool,
-    licence: str,
+    license: str,
     notes: str,
     split: str = "test",
 ) -> Benchmark:
@@ -70,7 +70,7 @@ def read_named(
     media = _located(media, kind, [items] if items else near)
     return assemble(
         name, kind, rows, media, allow_missing=allow_missing,
-        where=items or place, licence=licence, notes=notes,
+        where=items or place, license=license, notes=notes,
     )  # fmt: skip
 
 

@@ -34,6 +34,6 @@ def read(folder: Path, *, items: Path | None = None, allow_missing: bool = False
         {name: found.find(name) for name in names},
         allow_missing=allow_missing,
         where=items or folder,
-        licence="captions for non-commercial research; images by their Flickr owners",
+        license="captions for non-commercial research; images by their Flickr owners",
         notes="German and French from Multi30k's team (MIC), Japanese from STAIR",
     )

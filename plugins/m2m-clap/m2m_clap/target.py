@@ -130,7 +130,7 @@ class Clap(ItemTarget):
         with torch.inference_mode():
             for some in features.split(batch_size):
                 # False: no window is longer than the model hears. The extractor would mark one
-                # at random, and the vectors would depend on their neighbours in the batch.
+                # at random, and the vectors would depend on their neighbors in the batch.
                 longer = torch.zeros(len(some), 1, dtype=torch.bool, device=self.device)
                 out = self._sounds.get_audio_features(
                     input_features=some.to(self.device, self.dtype), is_longer=longer

@@ -281,7 +281,7 @@ def test_code_of_a_model_runs_by_the_users_word_alone(
     made = load(str(folder), device="cpu", trust_remote_code=True)
     plain = load(str(clip_folders.folder("clip")), device="cpu")
     texts = ["a dog", "two red squares"]
-    images = [Image.new("RGB", (40, 50), colour) for colour in ("red", "blue", "white")]
+    images = [Image.new("RGB", (40, 50), color) for color in ("red", "blue", "white")]
     np.testing.assert_allclose(made.text.encode(texts), plain.text.encode(texts), atol=1e-6)
     np.testing.assert_allclose(made.encode_items(images), plain.encode_items(images), atol=1e-6)
     assert made.encode_items([]).shape == (0, 12)

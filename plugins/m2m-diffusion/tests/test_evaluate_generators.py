@@ -40,7 +40,7 @@ def adapter_folder(tmp_path_factory):
 
 @pytest.fixture
 def table(tmp_path):
-    path = tmp_path / "colours.csv"
+    path = tmp_path / "colors.csv"
     rows = [",".join(PROMPTS)] + [",".join(some) for some in zip(*PROMPTS.values())]
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
     return path
@@ -75,7 +75,7 @@ class Brightness(PictureJudge):
 
 
 class Painter(ModalityModel):
-    """One colour for each vector: what a random UNet says is hardly heard."""
+    """One color for each vector: what a random UNet says is hardly heard."""
 
     modality = "image"
 
@@ -88,8 +88,8 @@ class Painter(ModalityModel):
 
     def generate(self, vectors, *, seed=0, **_):
         noise = np.random.default_rng(seed).normal(size=(4, 4, 3)) * 9
-        colours = 128 + 300 * np.asarray(vectors, np.float64)[:, None, None]
-        return [np.clip(one + noise, 0, 255).astype(np.uint8) for one in colours]
+        colors = 128 + 300 * np.asarray(vectors, np.float64)[:, None, None]
+        return [np.clip(one + noise, 0, 255).astype(np.uint8) for one in colors]
 
 
 def test_figures_are_means_over_the_pictures_with_intervals():

@@ -29,7 +29,7 @@ def adapter():
 
 
 class PixelScorer(ModalityModel):
-    """Pictures and texts in one space: the mean colour, and a hash of the words."""
+    """Pictures and texts in one space: the mean color, and a hash of the words."""
 
     modality = "image"
 

@@ -96,7 +96,7 @@ def _state(path: Path) -> dict[str, Any]:
 def _loaded(path: Path) -> Any:
     import torch
 
-    try:  # the optimiser's state, twice the weights, then stays on disk
+    try:  # the optimizer's state, twice the weights, then stays on disk
         return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except RuntimeError:  # files of torch before 1.6 cannot be mapped
         return torch.load(path, map_location="cpu", weights_only=True)

@@ -58,7 +58,7 @@ def checkpoint(fused: bool = False) -> Path:
     """The ``.pt`` file with RoBERTa's tokenizer beside it, made once in a run."""
     folder = Path(mkdtemp(prefix="m2m-laion-"))
     state = {f"module.{name}": value for name, value in original(fused).state_dict().items()}
-    # What the published files also hold: an old buffer, the optimiser, scores as numpy numbers.
+    # What the published files also hold: an old buffer, the optimizer, scores as numpy numbers.
     state["module.text_branch.embeddings.position_ids"] = torch.arange(514)[None]
     told = {"epoch": 15, "name": "small", "state_dict": state, "best": np.float64(0.9),
             "optimizer": {"state": {0: {"step": torch.tensor(3.0)}}}}  # fmt: skip

@@ -27,7 +27,7 @@ from m2m_adapters.testing import ToySource, toy_sentences
 
 NO_TOWERS = '{"model_cfg": {"embed_dim": 8, "vision_cfg": 3, "text_cfg": 4}}'
 WEIGHTS = "open_clip_model.safetensors"
-PICTURES = [Image.new("RGB", (40, 50), colour) for colour in ("red", "blue", "white")]
+PICTURES = [Image.new("RGB", (40, 50), color) for color in ("red", "blue", "white")]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_COLORS = re.compile(r"\x1b\[[0-9;]*m")
 _MISSING = re.compile(r"^\s*(\S+)\s*\|\s*MISSING", re.MULTILINE)
 # Many checkpoints lack this head, which no pooling of sentence-transformers looks at.
 _UNUSED = "pooler."
@@ -28,7 +28,7 @@ def missing_weights() -> Iterator[list[str]]:
         told = record.getMessage()
         if "LOAD REPORT" not in told:
             return True
-        names = _MISSING.findall(_COLOURS.sub("", told))
+        names = _MISSING.findall(_COLORS.sub("", told))
         found.extend(name for name in names if not name.startswith(_UNUSED))
         return False
 

@@ -15,14 +15,14 @@ def m2m_register(register: Any) -> None:
         "tiny-text",
         "m2m_tiny.family:tiny_text",
         dim=256,
-        licence="apache-2.0",
+        license="apache-2.0",
         description="13 languages, sentence-transformers",
     )
     register.target(
         "tiny-clip",
         "m2m_tiny.family:tiny_clip",
         modality="image",
-        licence="apache-2.0",
+        license="apache-2.0",
         abilities="encode items",
         description="CLIP of small scenes, English only",
     )
@@ -30,7 +30,7 @@ def m2m_register(register: Any) -> None:
         "tiny-open-clip",
         "m2m_tiny.family:tiny_open_clip",
         modality="image",
-        licence="apache-2.0",
+        license="apache-2.0",
         abilities="encode items",
         description="open_clip of small scenes, English only",
     )
@@ -38,7 +38,7 @@ def m2m_register(register: Any) -> None:
         "tiny-clap",
         "m2m_tiny.family:tiny_clap",
         modality="audio",
-        licence="apache-2.0",
+        license="apache-2.0",
         abilities="encode items",
         description="CLAP of short sounds, English only",
     )
@@ -50,7 +50,7 @@ def m2m_register(register: Any) -> None:
             name,
             f"m2m_tiny.family:{factory}",
             modality="image",
-            licence="apache-2.0",
+            license="apache-2.0",
             abilities="generate",
             description=f"{what}, English only",
         )

@@ -27,7 +27,7 @@ def scenes() -> Benchmark:
     specs, said = visual.gallery()
     pixels = visual.render_batch(specs, random.Random(ITEMS_SEED))
     return Benchmark("tiny-scenes", "image", list(pixels), captions(said), notes=NOTES,
-                     licence="apache-2.0")  # fmt: skip
+                     license="apache-2.0")  # fmt: skip
 
 
 def sounds() -> Benchmark:
@@ -40,7 +40,7 @@ def sounds() -> Benchmark:
         ), audible.RATE
 
     return Benchmark("tiny-sounds", "audio", LazyItems(len(specs), make), captions(said),
-                     notes=NOTES, licence="apache-2.0")  # fmt: skip
+                     notes=NOTES, license="apache-2.0")  # fmt: skip
 
 
 def captions(said: list[dict[str, Any]]) -> dict[str, list[str]]:
@@ -69,14 +69,14 @@ def drawables(folder: Path | None = None) -> Prompts:
         "image",
         said,
         AttributeReader(chosen, weights) if there else None,
-        licence="apache-2.0",
+        license="apache-2.0",
         notes="One or two objects; a reader trained on renderings says what each picture shows.",
         why_no_judge="" if there else "the weights of tiny-reader, its judge, are not there",
     )
 
 
 class AttributeReader(PictureJudge):
-    """Reads place, shapes and colours off a picture and compares them with its scene."""
+    """Reads place, shapes and colors off a picture and compares them with its scene."""
 
     name = "tiny-reader"
     headline = "attributes"

@@ -1,6 +1,6 @@
 """The part of the visual world that tiny-diffusion can draw, and how to read a picture of it.
 
-One object anywhere, or two beside or above each other: six shapes, eight colours, no textures
+One object anywhere, or two beside or above each other: six shapes, eight colors, no textures
 and no sizes. Small enough to learn on a laptop, rich enough that a picture can be wrong.
 """
 

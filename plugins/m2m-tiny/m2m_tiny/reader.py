@@ -1,4 +1,4 @@
-"""Reads what a picture of the drawable world shows: place, and shape and colour of each object.
+"""Reads what a picture of the drawable world shows: place, and shape and color of each object.
 
 A small convolutional network trained on rendered scenes (``m2m_tiny.zoo.diffusion_reader``), so
 that generated pictures are judged by something that has met neither prompts nor generators.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 CLASSES = [len(PLACES), *[len(SHAPES) + 1, len(COLORS) + 1] * 2]
-"""Answers to: place; shape and colour of the first and of the second object; the last is none."""
+"""Answers to: place; shape and color of the first and of the second object; the last is none."""
 
 NAMES = ["place", "shape 1", "color 1", "shape 2", "color 2"]
 
@@ -78,7 +78,7 @@ def read(pictures: Sequence[Any], folder: Path | None = None) -> Any:
 
 
 def accuracy(found: Any, truth: Any) -> dict[str, PerPicture]:
-    """Shares of right answers: of places, shapes, colours (of objects that are there), and all.
+    """Shares of right answers: of places, shapes, colors (of objects that are there), and all.
 
     found, truth: int64 ``[n, 5]``. ``attributes`` is the share over all of them together;
     ``exact`` of pictures all right.

@@ -71,7 +71,7 @@ def near_duplicates(scene: Scene, rng: random.Random, n: int = 4) -> list[Scene]
     found: dict[str, Scene] = {}
     own = key(scene)
     for _ in range(20 * n):
-        for other in _neighbours(scene, rng):
+        for other in _neighbors(scene, rng):
             if key(other) != own:
                 found.setdefault(key(other), other)
             if len(found) == n:
@@ -79,7 +79,7 @@ def near_duplicates(scene: Scene, rng: random.Random, n: int = 4) -> list[Scene]
     return list(found.values())
 
 
-def _neighbours(scene: Scene, rng: random.Random) -> list[Scene]:
+def _neighbors(scene: Scene, rng: random.Random) -> list[Scene]:
     """A handful, the telling ones first; others at every call."""
     if scene["kind"] == "one":
         moved = copy.deepcopy(scene)
@@ -147,7 +147,7 @@ def gallery(seed: int = 999, groups: int = 40, size: int = 25) -> tuple[list[Sce
         base = random_scene(rng)
         family = [base, *near_duplicates(base, rng, size - 1)]
         keys = {key(scene) for scene in family}
-        while len(family) < size:  # some have few neighbours; theirs stand in
+        while len(family) < size:  # some have few neighbors; theirs stand in
             for scene in near_duplicates(rng.choice(family), rng, size - len(family)):
                 if key(scene) not in keys:
                     keys.add(key(scene))
@@ -247,17 +247,17 @@ def _paint(
     angle, phase = noise.normal(0, 0.12), noise.uniform(0, 4)
     cos, sin = math.cos(angle), math.sin(angle)
     mask = _mask(obj["shape"], u * cos + v * sin, v * cos - u * sin)
-    colour = _RGB[_NAMES.index(obj["color"])] + noise.normal(0, 0.02, 3)
-    colour = np.clip(colour, 0, 1).astype(np.float32)
-    dark = colour.mean() > 0.45
-    second = np.clip(colour * 0.25 if dark else colour * 0.3 + 0.68, 0, 1)
-    paint = np.broadcast_to(colour, (*mask.shape, 3))
+    color = _RGB[_NAMES.index(obj["color"])] + noise.normal(0, 0.02, 3)
+    color = np.clip(color, 0, 1).astype(np.float32)
+    dark = color.mean() > 0.45
+    second = np.clip(color * 0.25 if dark else color * 0.3 + 0.68, 0, 1)
+    paint = np.broadcast_to(color, (*mask.shape, 3))
     if obj["tex"] == "striped":
         stripes = np.mod((px + py) * 0.7071 + phase, 4.0) < 1.7
-        paint = np.where(stripes[..., None], second, colour)
+        paint = np.where(stripes[..., None], second, color)
     elif obj["tex"] == "dotted":
         dots = (np.mod(px + phase, 4.4) - 2.2) ** 2 + (np.mod(py + phase, 4.4) - 2.2) ** 2 < 1.5
-        paint = np.where(dots[..., None], second, colour)
+        paint = np.where(dots[..., None], second, color)
     region = image[top:low, left:right]
     image[top:low, left:right] = np.where(mask[..., None], paint, region)
 

@@ -96,7 +96,7 @@ def near_duplicates(sound: Sound, rng: random.Random, n: int = 4) -> list[Sound]
     """``n`` sounds that differ in one attribute, or in which event has it; fewer if there are."""
     found: list[Sound] = []
     keys = {key(sound)}
-    for other in itertools.islice(_neighbours(sound, rng), 60 * n):
+    for other in itertools.islice(_neighbors(sound, rng), 60 * n):
         if key(other) not in keys and _possible(other):
             keys.add(key(other))
             found.append(other)
@@ -105,7 +105,7 @@ def near_duplicates(sound: Sound, rng: random.Random, n: int = 4) -> list[Sound]
     return found
 
 
-def _neighbours(sound: Sound, rng: random.Random) -> Iterator[Sound]:
+def _neighbors(sound: Sound, rng: random.Random) -> Iterator[Sound]:
     """Candidates without end: the telling ones first."""
     events, link = sound["events"], sound["link"]
     if len(events) > 1:
@@ -178,7 +178,7 @@ def gallery(seed: int = 998, groups: int = 40, size: int = 25) -> tuple[list[Sou
         base = random_sound(rng)
         family = [base, *near_duplicates(base, rng, size - 1)]
         keys = {key(sound) for sound in family}
-        while len(family) < size:  # some have few neighbours; theirs stand in
+        while len(family) < size:  # some have few neighbors; theirs stand in
             for sound in near_duplicates(rng.choice(family), rng, size - len(family)):
                 if key(sound) not in keys:
                     keys.add(key(sound))

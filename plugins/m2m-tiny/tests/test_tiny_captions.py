@@ -45,7 +45,7 @@ def test_every_meaning_can_be_said(code: str) -> None:
 
 @pytest.mark.parametrize("code", LANGUAGES)
 def test_different_meanings_are_said_differently(code: str) -> None:
-    """No caption of a scene could be that of its neighbour: nothing that matters is lost."""
+    """No caption of a scene could be that of its neighbor: nothing that matters is lost."""
     base = {"kind": "two", "objs": [obj("circle", "red", "small"), obj("square", "blue")],
             "rel": "left"}  # fmt: skip
     others = [

@@ -26,7 +26,7 @@ SOUNDS = {
 
 
 def thing(obj: Object, case: str, rng: random.Random) -> str:
-    # size, pattern, colour, "bir", noun: the article stands right before the noun.
+    # size, pattern, color, "bir", noun: the article stands right before the noun.
     said = [ADJECTIVES[obj[k]] for k in ("size", "tex", "color") if obj[k]]
     return words(*said, "bir", SHAPES[obj["shape"]][case == "gen"])
 

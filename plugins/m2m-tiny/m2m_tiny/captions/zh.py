@@ -28,8 +28,8 @@ DETAILS = {
 
 def thing(obj: Object, case: str, rng: random.Random) -> str:
     texture = TEXTURES[obj["tex"]]
-    colour = COLORS[obj["color"]]
-    return f"一个{SIZES[obj['size']]}{colour}{texture}{SHAPES[obj['shape']]}"
+    color = COLORS[obj["color"]]
+    return f"一个{SIZES[obj['size']]}{color}{texture}{SHAPES[obj['shape']]}"
 
 
 def sound(event: Event, rng: random.Random) -> str:

@@ -43,14 +43,14 @@ SCORES = """
 ## Scores
 
 Aligned with tiny-text from {sentences:,} English captions; {scenes} held-out scenes; percent of
-places, shapes and colours that tiny-reader finds right.
+places, shapes and colors that tiny-reader finds right.
 
 | measured by `python -m m2m_tiny.zoo.diffusion --score-only` | percent |
 |---|---|
 {rows}
 """
 TOLD = {
-    "tiny-reader": "A small convolutional network that reads place, shapes and colours off a "
+    "tiny-reader": "A small convolutional network that reads place, shapes and colors off a "
     "picture, to judge what generators paint. It has met renderings and no prompts.",
     "tiny-flux": "A `FluxPipeline` of diffusers: 40-pixel pictures, five single-stream blocks, "
     "flow matching; the pooled vector of an English CLIP text model is all that steers it.",

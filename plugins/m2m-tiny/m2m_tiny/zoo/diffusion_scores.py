@@ -14,7 +14,7 @@ LEVELS = {"tiny-flux": ("sentence",), "tiny-sd": ("token", "sentence")}
 
 
 def scores(name: str, folder: Path) -> dict[str, float]:
-    """Figure -> percent of attributes (place, shapes, colours) that are right in the pictures."""
+    """Figure -> percent of attributes (place, shapes, colors) that are right in the pictures."""
     painter = load_target(f"diffusion:{folder / name}", defaults=PAINTING)
     prompts = drawables(folder / "tiny-reader")
     figures: dict[str, float] = {}

@@ -1,7 +1,7 @@
 """Trains the text tower of tiny-diffusion: a CLIPTextModel that understands English captions.
 
 Its pooled vector is taught to hold what the caption says: two captions are as near as their
-meanings, and the place, and shape and colour of each object, are read off by a linear map that is
+meanings, and the place, and shape and color of each object, are read off by a linear map that is
 thrown away afterwards. Faster than learning words from pictures, and both pipelines share the
 result, frozen.
 

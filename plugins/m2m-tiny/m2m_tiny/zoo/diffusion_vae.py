@@ -31,7 +31,7 @@ def new_vae() -> AutoencoderKL:
 
 
 def weights(x: torch.Tensor) -> torch.Tensor:
-    """``[n, 1, 40, 40]``: more where a picture differs from its most frequent colour."""
+    """``[n, 1, 40, 40]``: more where a picture differs from its most frequent color."""
     plain = x.flatten(2).median(2).values[:, :, None, None]
     return 1 + (OBJECTS - 1) * ((x - plain).abs().amax(1, keepdim=True) > 0.2).float()
 

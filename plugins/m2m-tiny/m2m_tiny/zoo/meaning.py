@@ -86,7 +86,7 @@ class Likeness:
 
 
 def graded_loss(a: Tensor, b: Tensor, likeness: Tensor) -> Tensor:
-    """Ranking of normalised rows a, b among each other, and their likeness itself.
+    """Ranking of normalized rows a, b among each other, and their likeness itself.
 
     The ranking is the symmetric contrastive loss with the likenesses as soft labels.
     """
@@ -98,7 +98,7 @@ def graded_loss(a: Tensor, b: Tensor, likeness: Tensor) -> Tensor:
 
 
 def likeness_loss(rows: Tensor, likeness: Tensor) -> Tensor:
-    """How far the cosines of normalised rows among themselves are from their likeness."""
+    """How far the cosines of normalized rows among themselves are from their likeness."""
     return GRADES * F.mse_loss(rows @ rows.T, likeness)
 
 

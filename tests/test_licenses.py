@@ -1,4 +1,4 @@
-"""Licences of source, target and corpus, composed."""
+"""Licenses of source, target and corpus, composed."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import itertools
 
 import pytest
 
-from m2m_adapters.artifact.licences import compose, terms_of
+from m2m_adapters.artifact.licenses import compose, terms_of
 
 
 def of(source: str | None, target: str | None, corpus: str | None = "cc0-1.0"):  # type: ignore[no-untyped-def]
     return compose({"source": source, "target": target, "corpus": corpus})
 
 
-@pytest.mark.parametrize(("source", "target", "corpus", "licence", "commercial"), [
+@pytest.mark.parametrize(("source", "target", "corpus", "license", "commercial"), [
     ("apache-2.0", "mit", "cc0-1.0", "apache-2.0", True),
     ("apache-2.0", "mit", "cc-by-4.0", "cc-by-4.0", True),
     ("apache-2.0", "mit", None, "apache-2.0", True),
@@ -29,10 +29,10 @@ def of(source: str | None, target: str | None, corpus: str | None = "cc0-1.0"): 
     ("cc-by-sa-4.0", "cc-by-sa-3.0", "mit", "cc-by-sa-4.0", True),
 ])  # fmt: skip
 def test_compositions(
-    source: str, target: str, corpus: str, licence: str, commercial: bool | None
+    source: str, target: str, corpus: str, license: str, commercial: bool | None
 ) -> None:
     made = of(source, target, corpus)
-    assert (made.licence, made.commercial, made.conflicts) == (licence, commercial, [])
+    assert (made.license, made.commercial, made.conflicts) == (license, commercial, [])
 
 
 @pytest.mark.parametrize(("source", "target", "corpus"), [
@@ -45,7 +45,7 @@ def test_compositions(
 ])  # fmt: skip
 def test_conflicts_are_told_first(source: str, target: str, corpus: str) -> None:
     made = of(source, target, corpus)
-    assert made.conflicts and made.licence == "other"
+    assert made.conflicts and made.license == "other"
     assert made.statements[0] == f"Conflict: {made.conflicts[0]}"
 
 
@@ -69,16 +69,16 @@ def test_nothing_becomes_freer_and_order_does_not_matter() -> None:
         parts = [terms_of(name) for name in (source, target, corpus)]
         if not all(part.commercial for part in parts):
             assert made.commercial is False and made.statements
-            assert made.licence in ("other", "unknown") or not terms_of(made.licence).commercial
-        if not made.conflicts and made.licence not in ("other", "unknown"):
-            composed = terms_of(made.licence)
+            assert made.license in ("other", "unknown") or not terms_of(made.license).commercial
+        if not made.conflicts and made.license not in ("other", "unknown"):
+            composed = terms_of(made.license)
             assert composed.share_alike >= any(part.share_alike for part in parts)
         swapped = of(target, source, corpus)
-        assert (swapped.licence, swapped.commercial) == (made.licence, made.commercial)
+        assert (swapped.license, swapped.commercial) == (made.license, made.commercial)
         assert len(swapped.conflicts) == len(made.conflicts)
 
 
 def test_only_the_corpora_may_be_unknown() -> None:
     parts = {"source": "mit", "target": "mit", "corpus": "mit", "corpus 2": None}
-    assert compose(parts).licence == "apache-2.0"
-    assert compose({**parts, "published checkpoint": None}).licence == "unknown"
+    assert compose(parts).license == "apache-2.0"
+    assert compose({**parts, "published checkpoint": None}).license == "unknown"

@@ -35,20 +35,20 @@ class Terms:
 
 @dataclass(frozen=True)
 class Composed:
-    """licence: an identifier of the hub; statements: sentences for the card, conflicts first.
+    """license: an identifier of the hub; statements: sentences for the card, conflicts first.
 
     commercial: None when a part's license is not known.
     """
 
-    licence: str
+    license: str
     commercial: bool | None
     conflicts: list[str] = field(default_factory=list)
     statements: list[str] = field(default_factory=list)
 
 
-def terms_of(licence: str | None) -> Terms:
+def terms_of(license: str | None) -> Terms:
     """The terms of a license by its identifier on the hub."""
-    name = (licence or "").strip().lower()
+    name = (license or "").strip().lower()
     if name in PERMISSIVE:
         return Terms()
     if name in COPYLEFT:
@@ -73,7 +73,7 @@ def compose(parts: dict[str, str | None]) -> Composed:
     A corpus (``corpus``, ``corpus 2``) of unknown license is stated and decides nothing: it is
     mostly a text of the user's own.
     """
-    named = {part: (licence or "unknown", terms_of(licence)) for part, licence in parts.items()}
+    named = {part: (license or "unknown", terms_of(license)) for part, license in parts.items()}
     conflicts = _conflicts(named)
     statements = [f"Conflict: {line}" for line in conflicts]
     for part, (name, terms) in named.items():
