@@ -21,7 +21,13 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("cli") / "adapter"
     done = run_m2m(*ALIGN, "--out", str(out))
     assert done.returncode == 0, done.stderr
-    for word in ("held-out loss", "held-out top-1", "deviation from orthogonal", "parameters", "time to"):
+    for word in (
+        "held-out loss",
+        "held-out top-1",
+        "deviation from orthogonal",
+        "parameters",
+        "time to",
+    ):
         assert word in done.stdout
     return out
 
