@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 import torch
 
 from m2m_adapters.errors import UserError
-from m2m_adapters.models.text_encoder import TOKENS_PER_BATCH, TokenEncoder, batches
+from m2m_adapters.models.batches import batches, overhead
+from m2m_adapters.models.text_encoder import TOKENS_PER_BATCH, TokenEncoder
 from m2m_adapters.testing import toy_sentences
 
 SENTENCES = [*toy_sentences(1500), "", "a", "long " * 60]
@@ -128,6 +130,31 @@ def test_batches_of_rows() -> None:
     tokens = [[0] * n for n in (5, 5, 4, 1)]
     assert batches([0, 1, 2, 3], tokens, 10) == [[0, 1], [2, 3]]
     assert batches([0, 1, 2, 3], tokens, 100, 3) == [[0, 1, 2], [3]]
+    assert batches([3, 1, 2, 0], tokens, 100) == [[1, 0, 2, 3]]  # longest first
+    assert batches([0, 1], tokens, 2) == [[0], [1]]  # a text longer than the budget is alone
+    assert batches([], tokens, 10) == []
+
+
+@pytest.mark.parametrize(("budget", "longest"), [(30, 30), (60, 30), (400, 200), (1000, 200)])
+def test_batches_cost_least_of_all_ways_to_cut(budget: int, longest: int) -> None:
+    tokens = [[0] * int(n) for n in np.random.default_rng(0).integers(1, longest, 11)]
+    found = batches(range(len(tokens)), tokens, budget)
+    lengths = sorted(map(len, tokens), reverse=True)
+
+    def cost(sizes: tuple[int, ...]) -> float:
+        starts = np.cumsum((0, *sizes[:-1]))
+        padded = [size * lengths[at] for size, at in zip(sizes, starts, strict=True)]
+        if any(p > budget and size > 1 for p, size in zip(padded, sizes, strict=True)):
+            return float("inf")
+        return sum(padded) + len(sizes) * overhead(budget)
+
+    ways = (
+        tuple(np.diff([0, *cuts, len(lengths)]))
+        for k in range(len(lengths))
+        for cuts in itertools.combinations(range(1, len(lengths)), k)
+    )
+    assert cost(tuple(map(len, found))) == pytest.approx(min(map(cost, ways)))
+    assert sorted(row for some in found for row in some) == list(range(len(tokens)))
 
 
 class Pure(Bytes):

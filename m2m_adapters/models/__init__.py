@@ -13,6 +13,7 @@ _MODULES = {
     "m2m_adapters.interfaces": ("at_precision",),
     "m2m_adapters._internal.files": ("cache_folder", "whole_file"),
     "m2m_adapters._internal.spelling": ("did_you_mean",),
+    "m2m_adapters.models.batches": ("batches",),
     "m2m_adapters.models.devices": (
         "PRECISIONS",
         "choose_device",
@@ -47,7 +48,6 @@ _MODULES = {
     "m2m_adapters.models.text_encoder": (
         "TOKENS_PER_BATCH",
         "TokenEncoder",
-        "batches",
         "encode_texts",
     ),
     "m2m_adapters.models.weights": (
@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from m2m_adapters._internal.files import cache_folder, whole_file
     from m2m_adapters._internal.spelling import did_you_mean
     from m2m_adapters.interfaces import at_precision
+    from m2m_adapters.models.batches import batches
     from m2m_adapters.models.devices import (
         PRECISIONS,
         choose_device,
@@ -98,7 +99,6 @@ if TYPE_CHECKING:
     from m2m_adapters.models.text_encoder import (
         TOKENS_PER_BATCH,
         TokenEncoder,
-        batches,
         encode_texts,
     )
     from m2m_adapters.models.weights import Located, digest_file, digest_folder, locate, offline

@@ -7,7 +7,7 @@ supplies ``encode`` so that every plugin gets the same engine.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ import numpy as np
 from m2m_adapters._internal.plugin_calls import distribution_of, plugin_code
 from m2m_adapters.errors import AbilityMissing, UserError
 from m2m_adapters.interfaces import TextEncoder, Vectors, normalize
+from m2m_adapters.models.batches import batches
 
 if TYPE_CHECKING:
     import torch
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 """Called with (done, total) after every chunk."""
 
+PIECE = 256
+"""Texts that are tokenised together, at least."""
 TOKENS_PER_BATCH = 512
 """On a CPU: what its caches hold. Of a base-sized model larger batches were up to a third slower
 (benchmarks/encode.py)."""
@@ -126,15 +129,14 @@ class TokenEncoder(TextEncoder):
         tokens. Longest first: padding is least, and a batch too large fails at once.
         """
         order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
-        piece = max(64, budget // 16)
+        piece = max(PIECE, budget // 16)
         pieces = [order[start : start + piece] for start in range(0, len(order), piece)]
         tokens: dict[int, list[int]] = {}
         left: list[int] = []
         for rows, made in self._tokenized(texts, pieces):
             tokens.update(zip(rows, made, strict=True))
-            left += sorted(rows, key=lambda i: -len(tokens[i]))
             # The last batch may have room for texts of the next piece.
-            *full, left = batches(left, tokens, budget, limit)
+            *full, left = batches([*left, *rows], tokens, budget, limit)
             for some in full:
                 yield some, [tokens.pop(i) for i in some]
         yield left, [tokens.pop(i) for i in left]
@@ -227,28 +229,6 @@ def token_budget(device: torch.device) -> int:
         return TOKENS_PER_BATCH
     free, _ = torch.cuda.mem_get_info(device)
     return int(min(MOST_TOKENS_ON_GPU, max(1024, free // BYTES_PER_TOKEN)))
-
-
-def batches(
-    order: list[int],
-    tokens: Sequence[list[int]] | Mapping[int, list[int]],
-    budget: int,
-    limit: int | None = None,
-) -> list[list[int]]:
-    """Consecutive rows of ``order`` whose padded size stays within ``budget`` tokens."""
-    result: list[list[int]] = []
-    current: list[int] = []
-    longest = 0
-    for row in order:
-        grown = max(longest, len(tokens[row]), 1)
-        if current and (grown * (len(current) + 1) > budget or len(current) == limit):
-            result.append(current)
-            current, grown = [], max(len(tokens[row]), 1)
-        current.append(row)
-        longest = grown
-    if current:
-        result.append(current)
-    return result
 
 
 def embed(

@@ -268,9 +268,8 @@ class TokenSource(_Source, TokenEncoder):
 
         tokens = self.tokenize(texts)
         found: list[Vectors] = [np.zeros((0, 0), np.float32)] * len(tokens)
-        order = sorted(range(len(tokens)), key=lambda i: -len(tokens[i]))
         with torch.inference_mode():
-            for rows in batches(order, tokens, TOKENS_PER_BATCH):
+            for rows in batches(range(len(tokens)), tokens, TOKENS_PER_BATCH):
                 batch = self.collate([tokens[i] for i in rows])
                 batch = {key: value.to(self.device) for key, value in batch.items()}
                 states = self._run(batch)["token_embeddings"].float().cpu().numpy()
