@@ -181,6 +181,50 @@ def test_a_qdrant_server(world: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     assert index.search(vectors(world)[7:8], 1)[0][0].path == paths(world)[7]
 
 
+def test_a_collection_is_searched_where_it_is(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """qdrant-client in memory stands for a server; half of its ids are UUIDs."""
+    from uuid import UUID
+
+    client_module = pytest.importorskip("qdrant_client")
+    from m2m_adapters.search import qdrant_engine
+    from m2m_adapters.search.readers import databases
+
+    models = client_module.models
+    client = client_module.QdrantClient(":memory:")
+    size = vectors(world).shape[1]
+    for name, distance in (("photos", "Cosine"), ("far", "Euclid")):
+        client.create_collection(name, models.VectorParams(size=size, distance=distance))
+    client.upsert("photos", [
+        models.PointStruct(id=row if row % 2 else str(UUID(int=row)), vector=(3 * vector).tolist(),
+                           payload={"path": paths(world)[row]})
+        for row, vector in enumerate(vectors(world))
+    ])  # fmt: skip
+    monkeypatch.setattr(databases, "qdrant_client", lambda url: (client, (ValueError,)))
+    given: dict[str, Any] = {"source": "http://localhost:6333", "in_place": True}
+    with pytest.raises(UserError, match="not by cosine"):
+        m2m.import_index("tiny-clip", out=tmp_path / "far", collection="far", **given)
+    with pytest.raises(UserError, match="not searched in its place"):
+        m2m.import_index("tiny-clip", world / "vectors.npy", tmp_path / "no", in_place=True)
+    m2m.import_index(str(world / "adapter"), out=tmp_path / "index", collection="photos", **given)
+    index, native = m2m.load_index(tmp_path / "index"), m2m.load_index(world / "native")
+    assert not list((tmp_path / "index").rglob("*.faiss")) and index.verify() == []
+    for where in (None, 'name contains "1"'):
+        for listed in (10_000, 3):  # the filter is sent, or applied to the answers
+            monkeypatch.setattr(qdrant_engine, "LISTED", listed)
+            for mine, theirs in zip(
+                native.search(QUERIES, 15, where=where), index.search(QUERIES, 15, where=where)
+            ):
+                assert [h.score for h in mine] == pytest.approx([h.score for h in theirs], abs=2e-3)
+                assert len({h.path for h in mine} & {h.path for h in theirs}) >= 14
+    client.upsert("photos", [models.PointStruct(id=999, vector=vectors(world)[7].tolist())])
+    assert index.search(vectors(world)[7:8], 1)[0][0].path == paths(world)[7]
+    client.delete("photos", [1])
+    with pytest.raises(UserError, match="are gone"):
+        index.engine.vectors(np.arange(COUNT))
+
+
 def test_a_server_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     pytest.importorskip("qdrant_client")
     with pytest.raises(UserError, match="does not answer"):

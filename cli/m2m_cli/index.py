@@ -38,6 +38,9 @@ def index(
     compare: int = typer.Option(
         24, "--compare", help="With --from: items encoded again to check the model.", min=0
     ),
+    in_place: bool = typer.Option(
+        False, "--in-place", help="With --from: leave the vectors on the Qdrant server."
+    ),
     previews: bool = typer.Option(
         True, "--previews/--no-previews", help="With --from: read files that are there."
     ),
@@ -97,6 +100,7 @@ def index(
             folder=folders[0] if folders else None,
             compare=compare,
             previews=previews,
+            in_place=in_place,
             **options,
         )
     report(built, json)
@@ -140,7 +144,7 @@ def report(built: Any, json: bool) -> None:
     if record.origin is not None:
         typer.echo(f"imported from {record.origin.place}: {_checked(record.origin)}")
     engine = record.engine
-    how = "exact search"
+    how = f"in place at {engine.place}" if engine.kind == "qdrant" else "exact search"
     if engine.recall is not None:
         how = f"recall@{engine.recall.k} {engine.recall.at:.3f} at nprobe {engine.nprobe}"
     typer.echo(

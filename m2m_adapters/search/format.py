@@ -28,7 +28,7 @@ WORK = "work"
 MEDIA = "media.sqlite"
 BIASES = "biases"
 LOCK = ".lock"
-ITEMS, FLAT, IVF = "items.sqlite", "flat.faiss", "ivf.faiss"
+ITEMS, FLAT, IVF, POINTS = "items.sqlite", "flat.faiss", "ivf.faiss", "points.sqlite"
 FORMAT = 1
 
 Count = Annotated[int, Meta(ge=0)]
@@ -69,14 +69,18 @@ class Recall(Strict, frozen=True):
 class EngineRecord(Strict, frozen=True):
     """How the vectors are searched.
 
-    kind: ``flat`` (every row, exact) or ``ivf`` (lists, approximate). nprobe: lists that are
-    looked at. rescored: the best of the 8-bit rows are compared again by their fp16 rows.
+    kind: ``flat`` (every row, exact), ``ivf`` (lists, approximate), or ``qdrant`` (a collection
+    that stays where it is). nprobe: lists that are looked at. rescored: the best of the 8-bit rows
+    are compared again by their fp16 rows. place, collection, vector: of Qdrant.
     """
 
-    kind: Annotated[str, Meta(pattern="^(flat|ivf)$")]
+    kind: Annotated[str, Meta(pattern="^(flat|ivf|qdrant)$")]
     lists: Count = 0
     nprobe: Count = 0
     rescored: bool = False
+    place: Text = ""
+    collection: Text = ""
+    vector: Text = ""
     recall: Recall | None = None
 
 

@@ -22,6 +22,7 @@ from m2m_adapters.search.format import (
     ITEMS,
     IVF,
     LOCK,
+    POINTS,
     RECORD,
     Bias,
     EngineRecord,
@@ -34,6 +35,7 @@ from m2m_adapters.search.format import (
     write_record,
 )
 from m2m_adapters.search.metadata import Bad, Item, Part
+from m2m_adapters.search.qdrant_engine import write_points
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Content:
     """What an index is to hold. Its vectors are read before its items.
 
     vectors: pieces of fp16 rows, in the order of ``parts``. origin: called when all of them have
-    been read.
+    been read. engine: where the vectors stay, so that they are only counted; points: the id there
+    of each row.
     """
 
     target: TargetRecord
@@ -54,6 +57,8 @@ class Content:
     adapter: str = ""
     bias: Bias | None = None
     origin: Callable[[], Origin] | None = None
+    engine: EngineRecord | None = None
+    points: Iterable[str] = ()
     lists_from: int = lists.THRESHOLD
 
 
@@ -103,6 +108,10 @@ def write(folder: Path, content: Content) -> IndexRecord:
 
 
 def _write_vectors(place: Path, content: Content) -> tuple[int, EngineRecord]:
+    if content.engine is not None:
+        rows = sum(len(piece) for piece in content.vectors)
+        write_points(place / POINTS, content.points)
+        return rows, content.engine
     columns = content.target.dim + (content.bias is not None)
     rows = faiss_files.write_flat(place / FLAT, columns, content.vectors)
     flat = faiss_files.open_mapped(place / FLAT)

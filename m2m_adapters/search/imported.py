@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from m2m_adapters.artifact.adapter import Adapter
 
 COMPARED = 24
-SPOOL = "items.jsonl"
+SPOOL, KEYS = "items.jsonl", "keys.txt"
 AHEAD = 64
 UNUSABLE = "its vector is not finite, or zero"
 
@@ -51,6 +52,7 @@ def import_index(
     folder: str | Path | None = None,
     compare: int = COMPARED,
     previews: bool = True,
+    in_place: bool = False,
     lists_from: int = lists.THRESHOLD,
     workers: int = 4,
     progress: Progress | None = None,
@@ -67,7 +69,9 @@ def import_index(
     The items may be absent; answers then have a path or id and no preview. folder: where relative
     paths start, by default beside the source. compare: up to so many items whose files can be
     read are encoded again; a mean cosine below 0.99 is refused. previews: read the files that are
-    there, for thumbnails, sizes and dates. Vectors are scaled to length 1.
+    there, for thumbnails, sizes and dates. in_place: leave the vectors in a collection of a Qdrant
+    server, which is then asked for every query; import again when it has changed. Vectors that are
+    copied are scaled to length 1.
     """
     began = time.perf_counter()
     place = Path(out)
@@ -79,10 +83,17 @@ def import_index(
         about = target_record(model)
         _check_place(place, about)
         _check_encoder(opened, about)
+        if in_place and opened.stays is None:
+            raise UserError(
+                f"{opened.place} is not searched in its place", "leave --in-place out: it is copied"
+            )
         base = Path(folder).expanduser() if folder is not None else opened.base
         run = _Import(place, opened, about, base, Comparison(model, compare), previews, workers)
         with (progress or progress_for()).stage("importing", opened.rows, "vectors") as update:
-            generation.write(place, run.content(update, adapter, lists_from))
+            content = run.content(update, adapter, lists_from)
+            if in_place and opened.stays is not None:
+                content = replace(content, engine=opened.stays(), points=run.points())
+            generation.write(place, content)
         run.close()
     index = load_index(place, target=model)
     index.keep_bias()
@@ -161,6 +172,12 @@ class _Import:
             for line in lines:
                 yield msgspec.json.decode(line, type=Item)
 
+    def points(self) -> Iterator[str]:
+        """The key of each row, where the source has any."""
+        with open(self._work / KEYS, encoding="utf-8") as lines:
+            for line in lines:
+                yield line.rstrip("\n")
+
     def _parts(self) -> Iterator[Part]:
         for row in range(self._rows):
             yield Part(row)
@@ -169,7 +186,8 @@ class _Import:
         """fp16 rows of length 1; on the side, the comparison and the items."""
         done = 0
         encoder = msgspec.json.Encoder()
-        with open(self._work / SPOOL, "wb") as spool:
+        spooled, keyed = self._work / SPOOL, self._work / KEYS
+        with open(spooled, "wb") as spool, open(keyed, "w", encoding="utf-8") as keys:
             for entries, rows in self._source.pieces():
                 done += len(rows)
                 vectors, usable = self._scaled(entries, rows)
@@ -179,6 +197,7 @@ class _Import:
                 self._comparison.see([str(paths[at]) for at in there], vectors[there])
                 for item in self._described(kept, paths):
                     spool.write(encoder.encode(item) + b"\n")
+                keys.writelines(f"{entry.key}\n" for entry in kept if entry.key is not None)
                 self._rows += len(kept)
                 yield faiss_files.as_codes(vectors)
                 update(done)

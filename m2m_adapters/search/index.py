@@ -24,6 +24,7 @@ from m2m_adapters.search.format import (
     ITEMS,
     IVF,
     MEDIA,
+    POINTS,
     IndexRecord,
     described,
     read_record,
@@ -31,6 +32,7 @@ from m2m_adapters.search.format import (
 from m2m_adapters.search.hits import Hits
 from m2m_adapters.search.media import Media, Preview
 from m2m_adapters.search.metadata import Bad, Item, Metadata
+from m2m_adapters.search.qdrant_engine import QdrantEngine
 from m2m_adapters.search.query import Query, combined, parse
 from m2m_adapters.search.ranking import ranked
 from m2m_adapters.search.where import compile_where
@@ -294,10 +296,13 @@ def _opened(place: Path, record: IndexRecord) -> Index:
                 "build the index again",
             )
     metadata = Metadata(inside / ITEMS, single=record.rows == record.items)
+    columns = record.target.dim + (record.bias is not None)
     about = record.engine
+    if about.kind == "qdrant":
+        remote = QdrantEngine(about, inside / POINTS, record.rows, columns)
+        return Index(place, record, remote, metadata)
     ivf = inside / IVF if about.kind == "ivf" else None
     engine = FaissEngine.open(inside / FLAT, ivf, about.nprobe, about.rescored)
-    columns = record.target.dim + (record.bias is not None)
     if engine.rows != record.rows or engine.columns != columns:
         raise UserError(
             f"{inside} holds {engine.rows} x {engine.columns} vectors, the record says "

@@ -9,12 +9,15 @@ import pickle
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from m2m_adapters.errors import UserError
+from m2m_adapters.search.format import EngineRecord
 from m2m_adapters.search.readers import parquet
 from m2m_adapters.search.readers.entries import (
     PATH,
@@ -39,7 +42,7 @@ def qdrant_server(url: str, collection: str | None, columns: Columns) -> Source:
         name = _chosen(names, collection, url)
         count = int(client.count(name, exact=True).count)
     except failures as error:
-        raise _unreachable(url, error) from error
+        raise unreachable(url, error) from error
 
     def pieces() -> Iterator[Piece]:
         offset: Any = None
@@ -49,12 +52,28 @@ def qdrant_server(url: str, collection: str | None, columns: Columns) -> Source:
                     name, limit=PAGE, offset=offset, with_payload=True, with_vectors=True
                 )
             except failures as error:
-                raise _unreachable(url, error) from error
+                raise unreachable(url, error) from error
             yield _piece([(p.id, p.vector, p.payload) for p in points], columns, name)
             if offset is None:
                 return
 
-    return Source(f"{url}#{name}", count, None, pieces)
+    return Source(
+        f"{url}#{name}", count, None, pieces, stays=partial(_stays, client, url, name, columns)
+    )
+
+
+def _stays(client: Any, url: str, name: str, columns: Columns) -> EngineRecord:
+    """How a collection is searched in its place; it must compare by cosine."""
+    vectors = client.get_collection(name).config.params.vectors
+    vector = ""
+    if isinstance(vectors, dict):
+        vector = columns.vector_among(list(vectors), f"the collection '{name}'")
+        vectors = vectors[vector]
+    if str(getattr(vectors.distance, "value", vectors.distance)) != "Cosine":
+        raise UserError(
+            f"'{name}' compares by {vectors.distance}, not by cosine", "leave --in-place out"
+        )
+    return EngineRecord(kind="qdrant", place=url, collection=name, vector=vector)
 
 
 def qdrant_client(url: str) -> tuple[Any, tuple[type[Exception], ...]]:
@@ -69,7 +88,7 @@ def qdrant_client(url: str) -> tuple[Any, tuple[type[Exception], ...]]:
     return client, (ApiException, OSError, ValueError)
 
 
-def _unreachable(url: str, error: Exception) -> UserError:
+def unreachable(url: str, error: Exception) -> UserError:
     words = " ".join(str(error).split())[:160]
     return UserError(
         f"the Qdrant server {url} does not answer ({words})",
@@ -164,7 +183,7 @@ def _piece(points: list[tuple[Any, Any, Any]], columns: Columns, name: str) -> P
                                 "choose another --column")  # fmt: skip
         chosen = Columns(path=columns.path or first(PATH, list(fields)),
                          text=columns.text or first(TEXT, list(fields)))  # fmt: skip
-        entries.append(entry_of(fields, chosen, str(number)))
+        entries.append(replace(entry_of(fields, chosen, str(number)), key=str(number)))
         if isinstance(vector, dict):
             vector = vector[columns.vector_among(list(vector), f"the collection '{name}'")]
         rows.append(vector)

@@ -11,6 +11,7 @@ import numpy as np
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import Vectors
+from m2m_adapters.search.format import EngineRecord
 
 BLOCK = 8192
 """Rows of a piece."""
@@ -24,12 +25,13 @@ ROLES = ("vector", "path", "text")
 
 @dataclass(frozen=True)
 class Entry:
-    """The item of a vector. name: a path, or whatever identifies it."""
+    """The item of a vector. name: a path, or whatever identifies it. key: of its point."""
 
     name: str
     text: str | None = None
     width: int | None = None
     height: int | None = None
+    key: str | None = None
 
 
 Piece = tuple[list[Entry], Vectors]
@@ -41,7 +43,8 @@ class Source:
 
     rows: how many; None where nobody knows before the end. base: where relative paths start.
     fingerprint: of the encoder, where the place records it. pieces: float32 ``[n, d]`` with their
-    entries, in the order of the place; called once.
+    entries, in the order of the place; called once. stays: how the place is searched without a
+    copy; None where it cannot be.
     """
 
     place: str
@@ -49,6 +52,7 @@ class Source:
     base: Path | None
     pieces: Callable[[], Iterator[Piece]]
     fingerprint: str | None = None
+    stays: Callable[[], EngineRecord] | None = None
 
 
 @dataclass(frozen=True)
