@@ -35,11 +35,13 @@ def demo(
         return serve_demo(sentences, port)
     from m2m_adapters._internal.progress import progress_for
     from m2m_adapters.report.demo import painted_sheet, run_demo, summary
+    from m2m_adapters.report.spoken import spoken_questions
 
     bar = progress_for()
     shown = run_demo(
-        out, sentences=sentences, progress=bar, extras=[lambda: painted_sheet(progress=bar)]
-    )
+        out, sentences=sentences, progress=bar,
+        extras=[lambda: painted_sheet(progress=bar), lambda: spoken_questions(progress=bar)],
+    )  # fmt: skip
     pairings = summary(shown)
     page = (out / "index.html").resolve()
     if json:

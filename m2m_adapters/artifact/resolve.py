@@ -59,7 +59,8 @@ class NamedEncoder:
         """The target, whose items share the space of :attr:`text`."""
         if self.kind == "source":
             raise UserError(
-                f"'{self.name}' is a source and encodes texts only", "give an adapter or a target"
+                f"'{self.name}' is a source and encodes texts only",
+                "give an adapter or a target; for spoken sentences use --speech",
             )
         if self.kind == "adapter":
             return self.adapter.target

@@ -18,6 +18,13 @@ def m2m_register(register: Any) -> None:
         license="apache-2.0",
         description="13 languages, sentence-transformers",
     )
+    register.source(
+        "tiny-speech",
+        "m2m_tiny.family:tiny_speech",
+        dim=256,
+        licence="apache-2.0",
+        description="tiny-text, and speech in the same space",
+    )
     register.target(
         "tiny-clip",
         "m2m_tiny.family:tiny_clip",
@@ -80,6 +87,18 @@ def m2m_register(register: Any) -> None:
         "m2m_tiny.benchmarks:sounds",
         modality="audio",
         description="1,000 sounds with near-duplicates, 13 languages",
+    )
+    register.benchmark(
+        "tiny-spoken",
+        "m2m_tiny.spoken:benchmark",
+        modality="audio",
+        description="captions of tiny-scenes said in English, written in 13 languages",
+    )
+    register.benchmark(
+        "tiny-spoken-examples",
+        "m2m_tiny.spoken:examples",
+        modality="audio",
+        description="four spoken captions as sound files, for trying spoken queries",
     )
     register.benchmark(
         "tiny-drawables",

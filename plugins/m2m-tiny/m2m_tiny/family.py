@@ -16,6 +16,13 @@ def tiny_text(**options: Any) -> m2m.TextEncoder:
     return m2m.load_source(f"st:{MODELS / 'tiny-text'}", **options)
 
 
+def tiny_speech(*, device: str = "auto", **options: Any) -> m2m.TextEncoder:
+    """tiny-text for texts; ``Wav2Vec2BertForCTC`` and a lexicon for speech."""
+    from m2m_tiny.hearing import TinySpeech
+
+    return TinySpeech(tiny_text(device=device, **options), MODELS / "tiny-speech", device)
+
+
 def tiny_clip(**options: Any) -> m2m.ModalityModel:
     """``CLIPModel.from_pretrained(folder)`` behind the scenes."""
     return m2m.load_target(f"clip:{MODELS / 'tiny-clip'}", **options)

@@ -1,8 +1,7 @@
 """tiny-speech: spoken captions into tiny-text's space.
 
-Two real models of transformers one after the other. The ear, a ``Wav2Vec2BertForCTC``, writes
-down the phones it hears, by the classes that languages share. The reader, a ``BertModel``, reads
-phones and gives the vector that tiny-text gives the written caption.
+The ear, a ``Wav2Vec2BertForCTC``, writes down the phones it hears, by the classes that languages
+share. The likeliest words for them (words.py) are read by tiny-text, as if they had been written.
 """
 
 from __future__ import annotations
@@ -12,14 +11,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import m2m_adapters as m2m
-from m2m_adapters.interfaces import Vectors, normalize
-from m2m_adapters.models import digest_folder, encode_prepared, mono_samples
+from m2m_adapters.interfaces import (
+    Vectors,
+    at_precision,
+    precision_of,
+    without_precision,
+)
+from m2m_adapters.models import choose_device, digest_folder, encode_prepared, mono_samples
+from m2m_tiny.words import Lexicon, read_lexicons, recognized
 
 RATE = 16_000
 MAX_SECONDS = 20.0
+SHORTEST = 1600  # samples: less than two frames cannot be heard
 BLANK = 0
 MAX_PHONES = 192
+OPTIONS = ("batch_size", "on_error", "skipped", "workers", "progress")
 
 
 def heard_phones(logits: Any, frames: Sequence[int]) -> list[Any]:
@@ -46,31 +55,12 @@ def heard_phones(logits: Any, frames: Sequence[int]) -> list[Any]:
     return found
 
 
-def read_phones(reader: Any, phones: Sequence[Any]) -> Any:
-    """``[b, dim]`` of length 1: the mean of the reader's states, as tiny-text pools."""
-    import torch
-
-    width = max(len(one) for one in phones)
-    classes = phones[0].shape[1]
-    padded = phones[0].new_zeros(len(phones), width, classes)
-    mask = torch.zeros(len(phones), width, dtype=torch.long, device=padded.device)
-    for row, one in enumerate(phones):
-        padded[row, : len(one)] = one
-        mask[row, : len(one)] = 1
-    table = reader.get_input_embeddings().weight[1 : classes + 1]
-    states = reader(inputs_embeds=padded @ table, attention_mask=mask).last_hidden_state
-    weights = mask[..., None].to(states)
-    return torch.nn.functional.normalize((states * weights).sum(1) / weights.sum(1), dim=-1)
-
-
 class TinySpeech(m2m.TextEncoder):
-    """tiny-text for what is written, the ear and the reader for what is spoken."""
+    """tiny-text for what is written, the ear and its words for what is spoken."""
 
     item_modality = "audio"
 
     def __init__(self, text: m2m.TextEncoder, folder: Path, device: str = "auto") -> None:
-        from m2m_adapters.models import choose_device
-
         self._text, self._folder = text, folder
         self.device = choose_device(device)
         self.dim, self.max_tokens, self.normalized = text.dim, text.max_tokens, text.normalized
@@ -83,47 +73,82 @@ class TinySpeech(m2m.TextEncoder):
 
     @cached_property
     def fingerprint(self) -> str:
-        return f"tiny-speech:{self._text.fingerprint}:{digest_folder(self._folder)[:32]}"
+        told = self._text.fingerprint
+        weights = digest_folder(self._folder)[:32]
+        return at_precision(f"tiny-speech:{weights}:{without_precision(told)}", precision_of(told))
 
     @property
     def provenance(self) -> dict[str, Any]:
         return self._text.provenance
 
     @cached_property
-    def _parts(self) -> tuple[Any, Any, Any]:
-        """The feature extractor, the ear and the reader."""
-        from transformers import AutoFeatureExtractor, BertModel, Wav2Vec2BertForCTC
+    def _parts(self) -> tuple[Any, Any]:
+        """The feature extractor and the ear."""
+        from transformers import AutoFeatureExtractor, Wav2Vec2BertForCTC
 
-        ear, reader = self._folder / "ear", self._folder / "reader"
-        return (
-            AutoFeatureExtractor.from_pretrained(ear, local_files_only=True),
-            Wav2Vec2BertForCTC.from_pretrained(ear, local_files_only=True).eval().to(self.device),
-            BertModel.from_pretrained(reader, local_files_only=True, add_pooling_layer=False)
-            .eval()
-            .to(self.device),
-        )
+        folder = self._folder / "ear"
+        ear = Wav2Vec2BertForCTC.from_pretrained(folder, local_files_only=True)
+        extractor = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
+        return extractor, ear.eval().to(self.device)
+
+    @cached_property
+    def _lexicons(self) -> dict[str, Lexicon]:
+        return read_lexicons(self._folder / "words.json")
+
+    def _features(self, item: Any) -> Any:
+        """A sound -> log-mel features ``[frames, 160]``."""
+        samples = mono_samples(item, RATE)[: int(MAX_SECONDS * RATE)]
+        if len(samples) < SHORTEST:
+            samples = np.pad(samples, (0, SHORTEST - len(samples)))
+        return self._parts[0](samples, sampling_rate=RATE, return_tensors="pt")["input_features"][0]
+
+    def transcribe(self, items: Sequence[Any], **options: Any) -> list[tuple[str, str]]:
+        """Spoken sentences -> the (language, text) that was understood of each."""
+        found: list[tuple[str, str]] = []
+
+        def noted(batch: list[Any]) -> Any:
+            found.extend(self._understood(features) for features in batch)
+            return _no_rows(len(batch))
+
+        self._parts, self._lexicons  # noqa: B018  before there are threads
+        chosen = {key: options[key] for key in OPTIONS if key in options}
+        encode_prepared(list(items), self._features, noted, 0, **chosen)
+        return found
+
+    def _heard(self, features: Any, **options: Any) -> Any:
+        """What the ear makes of the features of one sound; alone, padding would change it."""
+        import torch
+
+        with torch.inference_mode():
+            return self._parts[1](input_features=features[None].to(self.device), **options)
+
+    def _understood(self, features: Any) -> tuple[str, str]:
+        logits = self._heard(features).logits
+        [phones] = heard_phones(logits, [logits.shape[1]])
+        return recognized(phones.cpu().numpy(), self._lexicons)
 
     def encode_items(self, items: Sequence[Any], **options: Any) -> Vectors:
         """Spoken sentences -> float32 ``[n, dim]``; what is beyond 20 seconds is not heard."""
-        import torch
+        return self._text.encode([text for _, text in self.transcribe(items, **options)])
 
-        extractor, ear, reader = self._parts
+    def encode_item_layers(
+        self, items: Sequence[Any], *, pooling: str = "mean", **options: Any
+    ) -> list[Vectors]:
+        """The ear's layers over frames, then tiny-text's over the words that were understood."""
+        from m2m_adapters.models.layers import as_layers, check_pooling, pooled
 
-        def prepare(item: Any) -> Any:
-            samples = mono_samples(item, RATE)[: int(MAX_SECONDS * RATE)]
-            return extractor(samples, sampling_rate=RATE, return_tensors="pt")["input_features"][0]
+        check_pooling(pooling)
+        parts, texts = [], []
+        for item in items:
+            features = self._features(item)
+            states = list(self._heard(features, output_hidden_states=True).hidden_states)
+            parts.append(pooled(states, None, pooling))
+            texts.append(self._understood(features)[1])
+        layers = as_layers(parts, range(len(parts)))
+        return [*layers, *self._text.encode_layers(texts, pooling=pooling)]
 
-        @torch.inference_mode()
-        def forward(batch: list[Any]) -> Any:
-            # One by one: neighbors in a batch would change what the ear hears by their padding.
-            logits = [ear(input_features=one[None].to(self.device)).logits for one in batch]
-            return read_phones(
-                reader,
-                [phones for rows in logits for phones in heard_phones(rows, [rows.shape[1]])],
-            )
 
-        known = ("batch_size", "on_error", "skipped", "workers", "progress")
-        vectors = encode_prepared(
-            items, prepare, forward, self.dim, **{k: options[k] for k in known if k in options}
-        )
-        return normalize(vectors)
+def _no_rows(n: int) -> Any:
+    import torch
+
+    return torch.zeros(n, 0)

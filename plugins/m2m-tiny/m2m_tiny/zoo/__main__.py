@@ -17,6 +17,7 @@ from m2m_tiny.zoo.scores import score
 
 TRAINERS = {
     "tiny-text": "text",
+    "tiny-speech": "speech",
     "tiny-clip": "clip",
     "tiny-open-clip": "open_clip",
     "tiny-clap": "clap",
@@ -41,7 +42,7 @@ def main() -> None:
     chosen = arguments.models or list(TRAINERS)
     for name in chosen:
         folder = arguments.out / name
-        if not arguments.score_only and not any(folder.glob("*.safetensors")):
+        if not arguments.score_only and not any(folder.rglob("*.safetensors")):
             print(f"{name}: training", flush=True)
             importlib.import_module(f"m2m_tiny.zoo.{TRAINERS[name]}").main(folder)
     print(f"\n{'model':16}{'figure':58}{'score':>8}")

@@ -13,6 +13,17 @@ TOLD = {
         "ranking loss with likeness by degrees, and a linear read-out of what each caption says. "
         "It never meets a picture, a sound or another model.",
     ),
+    "tiny-speech": (
+        "Speech into tiny-text's space: a Wav2Vec2BertForCTC of transformers (a conformer of four "
+        "layers) writes down phones by 30 classes that languages share; a search over the words of "
+        "thirteen languages finds the likeliest caption; tiny-text reads it.",
+        "The ear heard captions and made-up words said by eSpeak NG in English, Turkish and "
+        "Chinese, the two whose phones cover most of the ten others, by eleven speakers. What "
+        "words sound like is eSpeak's transcription of captions, and which word follows which is "
+        "counted in them (`words.json`). **Of the ten other languages no speech was used, but "
+        "their text and its pronunciation was.** Speech of people is another matter: only "
+        "eSpeak's voices were heard, and only the words of this world are known.",
+    ),
     "tiny-clip": (
         "transformers' CLIPModel: 40-pixel pictures, patches of 8; text tower of two layers with "
         "an English vocabulary; 128 dimensions.",

@@ -20,6 +20,8 @@ SCHEMES = {
 
 def score(name: str, folder: Path) -> dict[str, float]:
     """Figure -> percent."""
+    if name == "tiny-speech":
+        return _speech(folder)
     return _source(folder) if name == "tiny-text" else _target(folder, *SCHEMES[name])
 
 
@@ -40,6 +42,27 @@ def _target(folder: Path, scheme: str, benchmark: str) -> dict[str, float]:
         f"own English R@10, item to text, tiny-{benchmark}": back,
         "mean R@10 of the 12 other languages, by its own text tower": float(np.mean(foreign)),
     }
+
+
+def _speech(folder: Path) -> dict[str, float]:
+    """Spoken against written queries for pictures, after aligning on English text alone."""
+    from m2m_tiny.family import tiny_text
+    from m2m_tiny.hearing import TinySpeech
+    from m2m_tiny.spoken import image_recall
+    from m2m_tiny.zoo.speech_data import HEARD
+
+    found = image_recall(TinySpeech(tiny_text(), folder))
+    figures = {}
+    for code, (spoken, written) in found.items():
+        heard = "heard in training" if code in HEARD else "never heard"
+        figures[f"image R@10 of spoken {code} ({heard}); written: {written:.1f}"] = spoken
+    new = [code for code in found if code not in HEARD]
+    parts = {code: 100 * found[code][0] / found[code][1] for code in found}
+    figures["spoken as a share of written, English"] = parts["en"]
+    figures["spoken as a share of written, mean of languages never heard"] = float(
+        np.mean([parts[code] for code in new])
+    )
+    return figures
 
 
 def _source(folder: Path) -> dict[str, float]:
