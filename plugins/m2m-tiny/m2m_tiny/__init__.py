@@ -22,7 +22,7 @@ def m2m_register(register: Any) -> None:
         "tiny-speech",
         "m2m_tiny.family:tiny_speech",
         dim=256,
-        licence="apache-2.0",
+        license="apache-2.0",
         description="tiny-text, and speech in the same space",
     )
     register.target(

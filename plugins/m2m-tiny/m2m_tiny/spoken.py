@@ -38,7 +38,7 @@ def benchmark() -> Benchmark:
 
     items = LazyItems(len(written.items), make)
     return Benchmark("tiny-spoken", "audio", items, written.captions,
-                     notes="Said by eSpeak NG.", licence="apache-2.0")  # fmt: skip
+                     notes="Said by eSpeak NG.", license="apache-2.0")  # fmt: skip
 
 
 EXAMPLES = Path(__file__).parent / "spoken_examples"
@@ -57,7 +57,7 @@ def examples() -> Benchmark:
         captions[code] = [scenes.captions[code][int(scene)]]
         owners[code] = [place]
     return Benchmark("tiny-spoken-examples", "audio", [str(file) for file in files], captions,
-                     owners, notes="Said by eSpeak NG.", licence="apache-2.0")  # fmt: skip
+                     owners, notes="Said by eSpeak NG.", license="apache-2.0")  # fmt: skip
 
 
 def make_examples(folder: Path = EXAMPLES) -> None:
