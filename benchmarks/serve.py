@@ -8,8 +8,8 @@ server asked by one of them; a client that gets 429 waits as long as Retry-After
 from __future__ import annotations
 
 import asyncio
+import json
 import os
-import ssl
 import statistics
 import sys
 import tempfile
@@ -81,35 +81,55 @@ class Load:
         return self.answered / self.spent
 
 
+class Client:
+    """One connection of HTTP/1.1 in a few lines: a library would cost more than the server does."""
+
+    async def open(self, host: str, port: int) -> None:
+        self._head = f"POST /search HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+        self._reader, self._writer = await asyncio.open_connection(host, port)
+
+    async def ask(self, content: dict[str, Any]) -> tuple[int, float]:
+        """The status of an answer that has come whole, and its Retry-After."""
+        data = json.dumps(content).encode()
+        self._writer.write(f"{self._head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
+        head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        status, *lines = head.split("\r\n")
+        headers = {
+            name.lower(): value for name, _, value in (line.partition(": ") for line in lines)
+        }
+        await self._reader.readexactly(int(headers["content-length"]))
+        return int(status.split()[1]), float(headers.get("retry-after", 0))
+
+
 async def load(address: str, clients: int, seconds: float) -> Load:
     seen = Load()
-    context = ssl.create_default_context()  # one for all: each costs megabytes
+    host, port = address.removeprefix("http://").rstrip("/").split(":")
     begin = time.perf_counter()
     end = begin + seconds
 
     async def client(number: int) -> None:
-        waiting = httpx.Timeout(60)
-        async with httpx.AsyncClient(base_url=address, verify=context, timeout=waiting) as http:
-            turn = 0
-            while time.perf_counter() < end:
-                text = f"ein {SHAPES[turn % len(SHAPES)]} neben {number} Ringen und {turn} Sternen"
-                turn += 1
-                start = time.perf_counter()
-                try:
-                    answer = await http.post("search", json=body(text))
-                except httpx.HTTPError as error:
-                    name = type(error).__name__
-                    seen.failed[name] = seen.failed.get(name, 0) + 1
-                    continue
-                if answer.status_code == 200:
-                    seen.answered += 1
-                    seen.seconds.append(time.perf_counter() - start)
-                elif answer.status_code == 429:
-                    seen.busy += 1
-                    await asyncio.sleep(float(answer.headers["retry-after"]))
-                else:
-                    name = str(answer.status_code)
-                    seen.failed[name] = seen.failed.get(name, 0) + 1
+        http = Client()
+        await http.open(host, int(port))
+        turn = 0
+        while time.perf_counter() < end:
+            text = f"ein {SHAPES[turn % len(SHAPES)]} neben {number} Ringen und {turn} Sternen"
+            turn += 1
+            start = time.perf_counter()
+            try:
+                status, wait = await asyncio.wait_for(http.ask(body(text)), 60)
+            except (OSError, EOFError, asyncio.TimeoutError) as error:
+                name = type(error).__name__
+                seen.failed[name] = seen.failed.get(name, 0) + 1
+                await http.open(host, int(port))
+                continue
+            if status == 200:
+                seen.answered += 1
+                seen.seconds.append(time.perf_counter() - start)
+            elif status == 429:
+                seen.busy += 1
+                await asyncio.sleep(wait)
+            else:
+                seen.failed[str(status)] = seen.failed.get(str(status), 0) + 1
 
     await asyncio.gather(*(client(number) for number in range(clients)))
     seen.spent = time.perf_counter() - begin

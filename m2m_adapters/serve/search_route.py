@@ -50,26 +50,30 @@ class SearchRoute:
 
     async def _answer(self, body: SearchBody) -> tuple[Hits, Sequence[str]]:
         query = parse(body.query) if isinstance(body.query, str) else None
-        terms = [] if query or isinstance(body.query, str) else [_checked(t) for t in body.query]
+        terms = [] if isinstance(body.query, str) else [_checked(term) for term in body.query]
+        indexes, sides = self._asked(body, terms)
+        queries = [query] * len(indexes) if query else await self._queries(terms, indexes)
+        job = SearchJob(indexes, sides, queries, body.k, body.where or None)
+        (hits,) = await self.texts.do(job)
+        return hits, sides
+
+    def _asked(self, body: SearchBody, terms: Sequence[TermBody]) -> tuple[list[Held], list[str]]:
+        """The indexes that a query goes to, and what encodes its texts for each."""
         chosen = [held for held in self.holdings.chosen(body.index) if _fits(held, terms, self)]
         if not chosen:
             raise UserError(
                 "no chosen index can be searched with these terms together",
                 "use pictures on indexes of pictures, sounds on sounds, items on their own space",
             )
-        asked = [(held, self.holdings.side(held, body.adapter)) for held in chosen]
-        served = [(held, side) for held, side in asked if side is not None]
+        sides = [(held, self.holdings.side(held, body.adapter)) for held in chosen]
+        served = [(held, side) for held, side in sides if side is not None]
         if not served:
             names = ", ".join(dict.fromkeys(n for held in chosen for n in held.space.adapters))
             raise UserError(
                 f"no chosen index has an adapter '{(body.adapter or '')[:80]}'",
                 f"choose one of {names or 'none'}, or {NATIVE}",
             )
-        indexes, sides = [held for held, _ in served], [side for _, side in served]
-        queries = [query] * len(indexes) if query else await self._queries(terms, indexes)
-        job = SearchJob(indexes, sides, queries, body.k, body.where or None)
-        (hits,) = await self.texts.do(job)
-        return hits, sides
+        return [held for held, _ in served], [side for _, side in served]
 
     async def _queries(self, terms: Sequence[TermBody], indexes: Sequence[Held]) -> list[Query]:
         """For each index the query, with everything but texts as vectors of its space."""
