@@ -326,7 +326,7 @@ def test_the_command(world: Path, tmp_path: Path) -> None:
     clip_retrieval(world, tmp_path / "theirs")
     out = str(tmp_path / "index")
     done = run("index", "adapter", "--from", str(tmp_path / "theirs"), "--out", out)
-    assert done.returncode == 0 and "mean cosine of" in done.stdout, done.stderr
+    assert done.returncode == 0 and "encoded again: mean cosine" in done.stdout, done.stderr
     found = run("search", out, "赤い四角", "-k", "2", "--where", "text contains picture", "--json")
     assert json.loads(found.stdout)[0]["hits"][0]["text"].startswith("picture "), found.stderr
     wrong = run("index", "tiny-clap", "--from", str(tmp_path / "theirs"), "--out", out + "2")

@@ -113,4 +113,4 @@ def test_from_the_shell_a_source_without_speech_is_refused(files: list[Path]) ->
     assert done.returncode == 2
     assert "'toy-source' takes no speech" in done.stderr and "tiny-speech" in done.stderr
     done = run_m2m("encode", "toy-source", "a text", "--speech", str(files[0]))
-    assert done.returncode == 2 and "--speech stands alone" in done.stderr
+    assert done.returncode == 2 and "--speech cannot be combined" in done.stderr

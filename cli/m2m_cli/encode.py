@@ -18,22 +18,25 @@ def encode(
     encoder: str = typer.Argument(
         ..., help="A source, a target, an adapter's folder or name, or ORG/NAME on the hub."
     ),
-    texts: list[str] | None = typer.Argument(None, help="Texts; none: one a line from stdin."),
-    file: Path | None = typer.Option(None, "--file", "-f", help="Texts from a file, one a line."),
+    texts: list[str] | None = typer.Argument(
+        None, help="Texts; without any, one per line from stdin."
+    ),
+    file: Path | None = typer.Option(None, "--file", "-f", help="File with one text per line."),
     items: bool = typer.Option(
-        False, "--items", help="The arguments are items (paths), not texts."
+        False, "--items", help="The arguments are paths of pictures or sounds, not texts."
     ),
     speech: list[Path] | None = typer.Option(
         None,
         "--speech",
-        help="A sound file with a spoken sentence, for a source that takes speech; repeatable.",
+        help="Sound file with a spoken sentence, if the source takes speech; repeatable.",
     ),
     skip_bad: bool = SKIP_BAD,
     out: Path | None = typer.Option(
         None,
         "--out",
         "-o",
-        help="File: .npy, .safetensors, .parquet or .jsonl. Without it, JSON lines on stdout.",
+        help="File to write: .npy, .safetensors, .parquet or .jsonl. By default, JSON lines on "
+        "stdout.",
     ),
     lang: str | None = LANG,
     device: str = DEVICE,
@@ -77,9 +80,9 @@ def _check_kind(speech: bool, items: bool, texts: bool, lang: str | None) -> Non
     from m2m_adapters.errors import UserError
 
     if speech and (texts or items):
-        raise UserError("--speech stands alone", "give texts or items in a call of their own")
+        raise UserError("--speech cannot be combined with texts or items", "encode them separately")
     if lang is not None and (items or speech):
-        raise UserError("--lang is the language of texts", "leave it out")
+        raise UserError("--lang is for texts only", "leave it out")
 
 
 def _written(out: Path, rows: int, dim: int, json: bool) -> None:

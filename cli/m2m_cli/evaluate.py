@@ -51,7 +51,7 @@ def evaluate(
     trust_remote_code: bool = TRUST,
     json: bool = JSON,
 ) -> None:
-    """Measure R@1/5/10 both ways for every language, with 95% intervals; or what is generated.
+    """Measure retrieval per language (R@1/5/10 both ways, 95% intervals), or score a generator.
 
     [dim]m2m evaluate mpnet-clip --benchmark tiny-scenes --baselines[/dim]
 
@@ -106,7 +106,8 @@ def _check(
 
     if sum((benchmark is not None, suite is not None, false_friends)) != 1:
         raise UserError(
-            "what should be evaluated?", "give one of --benchmark, --suite mteb, --false-friends"
+            "there is nothing to evaluate on",
+            "give one of --benchmark, --suite mteb, --false-friends",
         )
     if false_friends:
         from m2m_adapters.evaluation.false_friends import check_languages
@@ -163,8 +164,8 @@ def keep_in_card(adapter: Adapter, found: Evaluation | GeneratorEvaluation, fold
     adapter.save(folder)
 
 
-def _listed(given: str | None) -> list[str] | None:
-    return [part.strip() for part in given.split(",") if part.strip()] if given else None
+def _listed(names: str | None) -> list[str] | None:
+    return [part.strip() for part in names.split(",") if part.strip()] if names else None
 
 
 def _false_friends(adapter: Adapter, langs: list[str] | None, json: bool) -> None:
@@ -189,10 +190,10 @@ def _suite(
     from m2m_adapters.evaluation.mteb_model import run
 
     if suite != "mteb":
-        raise UserError(f"unknown suite '{suite}'", "the one suite is mteb")
+        raise UserError(f"unknown suite '{suite}'", "the only suite is mteb")
     if not tasks:
         raise UserError(
-            "which tasks?", "name them, e.g. --tasks XM3600T2IRetrieval,Multi30kT2IRetrieval"
+            "no tasks are named", "name them, e.g. --tasks XM3600T2IRetrieval,Multi30kT2IRetrieval"
         )
     rows = run(adapter, tasks, languages=langs)
     if json:

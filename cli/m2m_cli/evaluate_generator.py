@@ -27,10 +27,10 @@ class Painting:
         """For a benchmark of items."""
         from m2m_adapters.errors import UserError
 
-        given = [f"--{name.replace('_', '-')}" for name, value in vars(self).items() if value]
-        if given:
+        used = [f"--{name.replace('_', '-')}" for name, value in vars(self).items() if value]
+        if used:
             raise UserError(
-                f"{', '.join(given)} is about prompts and generators, and {what} holds items",
+                f"{', '.join(used)} is for prompts and generators, and {what} holds items",
                 "leave it out, or give a benchmark of prompts",
             )
 
@@ -62,7 +62,7 @@ def paint(
 
     if told.reference_items is not None and told.scorer is None:
         raise UserError(
-            "--reference-items needs --scorer: FID and KID are counted in its space",
+            "--reference-items needs --scorer: FID and KID are computed in its space",
             "name a dual encoder, such as --scorer clip",
         )
     files = None

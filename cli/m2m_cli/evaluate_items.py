@@ -40,13 +40,13 @@ class Retrieval:
         """For anything but a benchmark of items."""
         from m2m_adapters.errors import UserError
 
-        given = [
+        used = [
             f"--{name.replace('_', '-')}"
             for name, value in vars(self).items()
             if value and (name, value) != ("protocol", "all")
         ]
-        if given:
-            raise UserError(f"{what}, and {', '.join(given)} is about items", "leave it out")
+        if used:
+            raise UserError(f"{what}, and {', '.join(used)} is for items", "leave it out")
 
 
 def retrieve(
@@ -75,7 +75,8 @@ def retrieve(
     if asked.missing:
         shown = ", ".join(asked.missing[:MISSING_SHOWN])
         more = ", ..." if len(asked.missing) > MISSING_SHOWN else ""
-        typer.echo(f"m2m: left out {len(asked.missing):,} missing items: {shown}{more}", err=True)
+        missing = counted(len(asked.missing), "missing item")
+        typer.echo(f"m2m: left out {missing}: {shown}{more}", err=True)
     found = measure(
         adapter,
         asked,
@@ -124,7 +125,7 @@ def _need_item_encoder(adapter: Adapter, benchmark: str) -> None:
     if not adapter.target.can("encode_items"):
         raise UserError(
             f"'{benchmark}' holds items to find, which this adapter's target cannot encode",
-            "of a model that generates, evaluate prompts: tiny-drawables, or a table with a "
+            "this target generates, so evaluate it on prompts: tiny-drawables, or a table with a "
             "column for each language",
         )
 

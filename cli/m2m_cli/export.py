@@ -21,16 +21,16 @@ def export(
     ),
     out: Path = typer.Option(..., "--out", "-o", help="File or folder to write."),
     precision: str | None = typer.Option(
-        None, "--precision", help="Of the ONNX formats: fp32, fp16 or int8."
+        None, "--precision", help="For the ONNX formats: fp32, fp16 or int8."
     ),
     name: str | None = typer.Option(
-        None, "--name", help="With immich: the model it is set to, e.g. ViT-B-32__openai."
+        None, "--name", help="For immich: the model Immich is set to, e.g. ViT-B-32__openai."
     ),
     device: str = DEVICE,
     trust_remote_code: bool = TRUST,
     json: bool = JSON,
 ) -> None:
-    """Write an adapter for other programs, reload it, and compare before claiming success.
+    """Convert an adapter for other programs; the result is loaded again and compared.
 
     [dim]m2m export mpnet-clip --to sentence-transformers --out mpnet-clip-st[/dim]
 
@@ -46,10 +46,10 @@ def export(
     loaded = load_adapter(
         adapter, device=device, precision="fp32", trust_remote_code=trust_remote_code
     )
-    made = write(loaded, to, out, **options)
+    exported = write(loaded, to, out, **options)
     if json:
-        print_json(made.to_dict())
+        print_json(exported.to_dict())
         return
-    typer.echo(str(made))
-    for note in made.notes:
+    typer.echo(str(exported))
+    for note in exported.notes:
         typer.echo(f"note: {note}")

@@ -91,7 +91,7 @@ def explain(error: BaseException, arguments: list[str], commands: object = ()) -
             BAD_INPUT, "a path starts with ~, but there is no such home folder", "write it in full"
         )
     if isinstance(error, MemoryError):
-        return Failure(FAILED, "the memory is not enough", "use smaller batches or a smaller model")
+        return Failure(FAILED, "out of memory", "use smaller batches or a smaller model")
     return None
 
 

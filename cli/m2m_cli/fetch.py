@@ -11,9 +11,14 @@ from m2m_cli.output import print_json, table
 
 
 def fetch(
-    name: str | None = typer.Argument(None, help="Which data set; none: list them."),
+    name: str | None = typer.Argument(
+        None, help="Name of the data set; without one, all are listed."
+    ),
     out: Path | None = typer.Option(
-        None, "--out", "-o", help="Folder; by default where --benchmark and --texts look."
+        None,
+        "--out",
+        "-o",
+        help="Folder to write to; by default where --benchmark and --texts look for it.",
     ),
     json: bool = JSON,
 ) -> None:

@@ -15,21 +15,22 @@ if TYPE_CHECKING:
 
 
 def forecast(
-    source: str = typer.Option(..., "--source", "-s", help="A source, or a sum: mpnet+labse."),
+    source: str = typer.Option(..., "--source", "-s", help="A source, or several: mpnet+labse."),
     target: str = typer.Option(..., "--target", "-t", help="A target."),
     langs: str = typer.Option(..., "--langs", help="Languages, e.g. sw,te,de."),
     benchmark: str | None = typer.Option(
         None,
         "--benchmark",
         "-b",
-        help="xm3600, xtd10, multi30k, audiocaps or clotho; else the largest of the modality.",
+        help="xm3600, xtd10, multi30k, audiocaps or clotho; default: the largest of its modality.",
     ),
     direction: str = typer.Option("t2i", "--direction", help="t2i (text to item) or i2t."),
     parallel: list[str] | None = typer.Option(
         None,
         "--parallel",
-        help="FILE or LANG=FILE of at least 100 sentence pairs, to measure the source on: "
-        "English TAB foreign on each line, or a csv with a column per language; repeatable.",
+        help="FILE or LANG=FILE with at least 100 translated sentences, to measure the source "
+        "itself: English TAB foreign on each line, or a csv with a column per language; "
+        "repeatable.",
     ),
     device: str = DEVICE,
     trust_remote_code: bool = TRUST,
@@ -62,7 +63,7 @@ def forecast(
 
 
 def forecast_table(answers: Sequence[Forecast]) -> str:
-    """A row for each language; guesses carry a question mark."""
+    """A row for each language; guesses are marked by a question mark."""
     asked = answers[0].question
     header = ["language", "R@10", "90 % interval", "basis", "left-out error", "why"]
     rows = [

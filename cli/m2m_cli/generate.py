@@ -21,31 +21,39 @@ KEYS = {"image": "pictures", "audio": "sounds"}
 
 def generate(
     adapter: str = typer.Argument(..., help="An adapter's folder or name."),
-    prompts: list[str] | None = typer.Argument(None, help="Prompts; none: one a line from stdin."),
-    file: Path | None = typer.Option(None, "--file", "-f", help="Prompts, one a line."),
-    out: Path = typer.Option(Path("generated"), "--out", "-o", help="Folder of the pictures."),
+    prompts: list[str] | None = typer.Argument(
+        None, help="Prompts; without any, one per line from stdin."
+    ),
+    file: Path | None = typer.Option(None, "--file", "-f", help="File with one prompt per line."),
+    out: Path = typer.Option(Path("generated"), "--out", "-o", help="Folder to write to."),
     steps: int | None = typer.Option(None, "--steps", help="Denoising steps."),
-    guidance: float | None = typer.Option(None, "--guidance", help="Strength of the prompt."),
-    size: str | None = typer.Option(None, "--size", help="Pixels: 512, or 640x480."),
+    guidance: float | None = typer.Option(
+        None, "--guidance", help="Guidance scale: how strongly the prompt counts."
+    ),
+    size: str | None = typer.Option(None, "--size", help="Size in pixels: 512 or 640x480."),
     seed: int = typer.Option(0, "--seed", help="Picture k of a prompt starts from seed + k."),
-    num_images: int = typer.Option(1, "--num-images", "-n", min=1, help="Pictures a prompt."),
-    negative: str | None = typer.Option(None, "--negative", help="What to keep out, any language."),
-    batch_size: int = typer.Option(1, "--batch-size", min=1, help="Prompts at once."),
+    num_images: int = typer.Option(1, "--num-images", "-n", min=1, help="Pictures per prompt."),
+    negative: str | None = typer.Option(
+        None, "--negative", help="Negative prompt: what to keep out, in any language."
+    ),
+    batch_size: int = typer.Option(1, "--batch-size", min=1, help="Prompts per batch."),
     option: list[str] | None = typer.Option(
-        None, "--option", help="NAME=VALUE for the pipeline's own call; may be repeated."
+        None, "--option", help="NAME=VALUE, passed on to the diffusers pipeline; repeatable."
     ),
     grid: Path | None = typer.Option(
-        None, "--grid", help="Also a sheet of all pictures: .html (every script) or .png."
+        None, "--grid", help="Write a sheet of all pictures: .html (any script) or .png."
     ),
-    offload: str = typer.Option("none", "--offload", help="none, model or sequential."),
+    offload: str = typer.Option(
+        "none", "--offload", help="Offload weights to the CPU: none, model or sequential."
+    ),
     device: str = DEVICE,
     precision: str | None = typer.Option(None, "--precision", help=PRECISION.help),
     json: bool = JSON,
 ) -> None:
-    """Make pictures (.png) or sounds (.wav) from prompts in any language.
+    """Generate pictures (.png) or sounds (.wav) from prompts in any language.
 
-    Run again, it makes only what is missing. Every picture carries its prompt, seed, options
-    and the adapter's digest, and so does the .json beside it (of a sound, that alone).
+    A second run generates only what is missing. A .json file beside each picture or sound holds
+    its prompt, seed, options and the adapter's digest; a picture also holds them itself.
 
     [dim]m2m generate mpnet-flux "ein roter Würfel" "赤い立方体" --seed 7 --grid sheet.html[/dim]
     """
@@ -66,14 +74,14 @@ def generate(
         raise UserError(f"--grid is for pictures; this makes {model.modality}", "leave it out")
     bar: Progress = Bars() if sys.stderr.isatty() and not json else Progress()
     with bar.stage("generate", len(dict.fromkeys(asked)), "prompts") as progress:
-        made = generate_files(model, asked, out, wanted, batch_size=batch_size, progress=progress)
+        items = generate_files(model, asked, out, wanted, batch_size=batch_size, progress=progress)
     if grid is not None:
-        write_sheet(grid, [(one.prompt, one.path) for one in made])
-    new = len({one.path for one in made if one.new})
+        write_sheet(grid, [(one.prompt, one.path) for one in items])
+    new = len({one.path for one in items if one.new})
     if json:
         rows = [
             {"prompt": one.prompt, "seed": one.seed, "file": str(one.path), "new": one.new}
-            for one in made
+            for one in items
         ]
         print_json(
             {
@@ -83,9 +91,9 @@ def generate(
             }
         )
         return
-    there = len({one.path for one in made}) - new
+    there = len({one.path for one in items}) - new
     what = KEYS.get(model.modality, "items")
-    typer.echo(f"{new:,} {what} made, {there:,} were there; {out}/", err=True)
+    typer.echo(f"{new:,} {what} generated, {there:,} existed already; {out}/", err=True)
 
 
 def _load(name: str, device: str, precision: str | None, offload: str) -> Adapter:
@@ -103,19 +111,19 @@ def _load(name: str, device: str, precision: str | None, offload: str) -> Adapte
             f"{target.name} does not generate", "give an adapter of a diffusion pipeline"
         )
     if offload != "none":
-        told = {**target.options.to_dict(), **options}
-        lean = load_target(target.title, offload=offload, **told)
+        recorded = {**target.options.to_dict(), **options}
+        lean = load_target(target.title, offload=offload, **recorded)
         model = load_adapter(name, target=lean, **options)
     return model
 
 
-def _prompts(given: list[str] | None, file: Path | None) -> list[str]:
+def _prompts(arguments: list[str] | None, file: Path | None) -> list[str]:
     from m2m_adapters.errors import UserError
 
-    if given and file is not None:
+    if arguments and file is not None:
         raise UserError("prompts are given twice, as arguments and with --file", "choose one")
-    if given:
-        return given
+    if arguments:
+        return arguments
     if file is None and sys.stdin.isatty():
         raise UserError("there is no prompt", "give prompts, --file, or pipe lines in")
     try:
@@ -124,33 +132,33 @@ def _prompts(given: list[str] | None, file: Path | None) -> list[str]:
         raise UserError(
             f"{file or 'stdin'} cannot be read as text ({error})", "give a UTF-8 text file"
         ) from error
-    found = [line.strip() for line in text.splitlines() if line.strip()]
-    if not found:
-        raise UserError("there is no prompt", "give one a line")
-    return found
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        raise UserError("there is no prompt", "give one per line")
+    return lines
 
 
-def _size(told: str | None) -> tuple[int, int] | None:
+def _size(text: str | None) -> tuple[int, int] | None:
     from m2m_adapters.errors import UserError
 
-    if told is None:
+    if text is None:
         return None
-    sides = told.lower().split("x")
+    sides = text.lower().split("x")
     if len(sides) > 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
-        raise UserError(f"'{told}' is not a size", "give pixels (512) or WIDTHxHEIGHT (640x480)")
+        raise UserError(f"'{text}' is not a size", "give pixels (512) or WIDTHxHEIGHT (640x480)")
     return int(sides[0]), int(sides[-1])
 
 
-def _options(told: list[str]) -> dict[str, Any]:
+def _options(assignments: list[str]) -> dict[str, Any]:
     from m2m_adapters.errors import UserError
 
-    found: dict[str, Any] = {}
-    for one in told:
+    options: dict[str, Any] = {}
+    for one in assignments:
         name, equals, value = one.partition("=")
         if not equals or not name.isidentifier():
             raise UserError(f"'{one}' is not NAME=VALUE", "e.g. --option eta=0.5")
         try:
-            found[name] = jsonlib.loads(value)
+            options[name] = jsonlib.loads(value)
         except ValueError:
-            found[name] = value
-    return found
+            options[name] = value
+    return options

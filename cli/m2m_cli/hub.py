@@ -13,18 +13,25 @@ from m2m_cli.output import print_json
 
 def push(
     adapter: Path = typer.Argument(..., help="An adapter's folder."),
-    repo: str = typer.Argument(..., help="Where to: ORG/NAME."),
+    repo: str = typer.Argument(..., help="Repository on the hub: ORG/NAME."),
     private: bool | None = typer.Option(
-        None, "--private/--public", help="For a new repository; else as the account's default."
+        None,
+        "--private/--public",
+        help="Visibility of a new repository; by default that of your account.",
     ),
-    branch: str | None = typer.Option(None, "--branch", help="Another branch than main."),
-    pull_request: bool = typer.Option(False, "--pull-request", help="Propose, do not write."),
-    message: str = typer.Option("Add an adapter", "--message", "-m", help="Of the commit."),
+    branch: str | None = typer.Option(
+        None, "--branch", help="Branch to write to; by default main."
+    ),
+    pull_request: bool = typer.Option(
+        False, "--pull-request", help="Open a pull request instead of writing to the branch."
+    ),
+    message: str = typer.Option("Add an adapter", "--message", "-m", help="Commit message."),
     json: bool = JSON,
 ) -> None:
-    """Publish an adapter on the hub: weights, record, card and results, in one commit.
+    """Publish an adapter on the Hugging Face Hub: weights, record, card and results.
 
-    Needs `hf auth login` once. The card composes the licenses of source, target and corpus.
+    Needs `hf auth login` once. The card states the license that follows from those of source,
+    target and corpus.
 
     [dim]m2m push mpnet-clip our-org/mpnet-clip[/dim]
     """
@@ -48,11 +55,11 @@ def pull(
     name: str = typer.Argument(..., help="ORG/NAME, ORG/NAME@REVISION or a registry name."),
     out: Path = typer.Option(..., "--out", "-o", help="Folder to write the adapter to."),
     digest: str | None = typer.Option(
-        None, "--digest", help="The digest it must have; its author can tell."
+        None, "--digest", help="Refuse any other digest than this one, from the adapter's author."
     ),
     json: bool = JSON,
 ) -> None:
-    """Fetch an adapter of the hub into a folder; its digest is verified, its commit recorded.
+    """Download an adapter from the Hugging Face Hub into a folder, and verify its digest.
 
     [dim]m2m pull our-org/mpnet-clip --out mpnet-clip[/dim]
     """

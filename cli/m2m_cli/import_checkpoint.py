@@ -13,18 +13,20 @@ from m2m_cli.output import print_json
 def import_checkpoint(
     checkpoint: Path = typer.Argument(..., help="A published .pth file."),
     source: str | None = typer.Option(
-        None, "--source", "-s", help="Its text encoder; else the config beside it tells."
+        None, "--source", "-s", help="Its text encoder; by default read from its config.json."
     ),
     target: str | None = typer.Option(
-        None, "--target", "-t", help="Its frozen model; else the config beside it tells."
+        None, "--target", "-t", help="Its frozen model; by default read from its config.json."
     ),
     out: Path = typer.Option(..., "--out", "-o", help="Folder to write the adapter to."),
     residual: bool | None = typer.Option(
-        None, "--residual/--plain", help="Whether layers add to their input; else the config tells."
+        None,
+        "--residual/--plain",
+        help="Whether its layers are residual; by default read from its config.json.",
     ),
     json: bool = JSON,
 ) -> None:
-    """Read a checkpoint published with M2M and write it as an adapter.
+    """Convert a checkpoint published with the M2M paper into an adapter.
 
     [dim]m2m import checkpoint.pth --source mpnet --target jina-clip --out mpnet-jina[/dim]
     """

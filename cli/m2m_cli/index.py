@@ -16,42 +16,52 @@ def index(
     target: str | None = typer.Argument(None, help="A target, or an adapter to it."),
     folders: list[Path] | None = typer.Argument(
         None,
-        help="Folders of items; none: those the index was built from. With --from: the folder "
-        "where relative paths start.",
+        help="Folders of pictures or sounds; by default those the index was built from. With "
+        "--from: the folder that relative paths start from.",
     ),
-    out: Path = typer.Option(..., "--out", "-o", help="Folder of the index."),
+    out: Path = typer.Option(..., "--out", "-o", help="Folder to write the index to."),
     source: str | None = typer.Option(
         None,
         "--from",
-        help="Import vectors: a clip-retrieval folder, .npy, .safetensors, .parquet, a faiss "
-        "index, a Qdrant server (http://...) or folder, a LanceDB table.",
+        help="Import vectors you already have: a clip-retrieval folder, .npy, .safetensors, "
+        ".parquet, a faiss index, a Qdrant server (http://...) or folder, a LanceDB table.",
     ),
     ids: Path | None = typer.Option(
-        None, "--ids", help="With --from: paths or ids by row (.txt, .csv, .jsonl, .parquet)."
+        None,
+        "--ids",
+        help="With --from: file with the path or id of each row (.txt, .csv, .jsonl, .parquet).",
     ),
     column: list[str] | None = typer.Option(
         None, "--column", help="With --from: vector=NAME, path=NAME or text=NAME; repeatable."
     ),
     collection: str | None = typer.Option(
-        None, "--collection", help="With --from: the collection of Qdrant, or LanceDB's table."
+        None, "--collection", help="With --from: name of the Qdrant collection or LanceDB table."
     ),
     compare: int = typer.Option(
-        24, "--compare", help="With --from: items encoded again to check the model.", min=0
+        24,
+        "--compare",
+        help="With --from: number of items to encode again, to check that the model is right.",
+        min=0,
     ),
     in_place: bool = typer.Option(
         False, "--in-place", help="With --from: leave the vectors on the Qdrant server."
     ),
     previews: bool = typer.Option(
-        True, "--previews/--no-previews", help="With --from: read files that are there."
+        True, "--previews/--no-previews", help="With --from: make previews of the files that exist."
     ),
-    window: float = typer.Option(10.0, "--window", help="Seconds of a part of a long sound."),
-    batch_size: int = typer.Option(64, "--batch-size", help="Items encoded together.", min=1),
+    window: float = typer.Option(
+        10.0, "--window", help="Long sounds are cut into parts of this many seconds."
+    ),
+    batch_size: int = typer.Option(64, "--batch-size", help="Items per batch.", min=1),
     workers: int = typer.Option(4, "--workers", help="Threads that read files.", min=1),
     lists_from: int = typer.Option(
-        1_000_000, "--lists-from", help="Rows from which the index is approximate.", min=1
+        1_000_000,
+        "--lists-from",
+        help="Search is exact below this many rows, approximate above.",
+        min=1,
     ),
     retry_bad: bool = typer.Option(
-        False, "--retry-bad", help="Look again at files that could not be used."
+        False, "--retry-bad", help="Try files again that could not be read before."
     ),
     device: str = DEVICE,
     precision: str = typer.Option("fp32", "--precision", help="fp32, bf16 or fp16."),
@@ -60,7 +70,7 @@ def index(
 ) -> None:
     """Index photos or sounds, so that `m2m search` finds them by text in any language.
 
-    Give the command again to update: only new and changed files are encoded.
+    Run the command again to update the index: only new and changed files are encoded.
 
     [dim]m2m index clip-b32 ~/Photos --out photos[/dim]
     """
@@ -77,7 +87,7 @@ def index(
     if source is None:
         for name, given in (("--ids", ids), ("--column", column), ("--collection", collection)):
             if given:
-                raise UserError(f"{name} is of imported vectors", "add --from")
+                raise UserError(f"{name} is for imported vectors", "add --from")
         built = build_index(
             target,
             list(folders or []),
@@ -89,7 +99,7 @@ def index(
         )
     else:
         if len(folders or []) > 1:
-            raise UserError("relative paths start in one folder", "name one, or none")
+            raise UserError("--from takes at most one folder", "name one, or none")
         built = import_index(
             target,
             source,
@@ -119,7 +129,7 @@ def _columns(pairs: list[str]) -> dict[str, str]:
 
 
 def report(built: Any, json: bool) -> None:
-    """What was done, for people or machines."""
+    """Print what was done, as text or JSON."""
     from dataclasses import asdict
 
     import msgspec
@@ -157,4 +167,5 @@ def _checked(origin: Any) -> str:
     """How well the vectors of an imported index were compared."""
     if not origin.compared:
         return "no item was encoded again, so only the dimension was checked"
-    return f"{origin.compared} items encoded again have a mean cosine of {origin.cosine:.4f}"
+    items = counted(origin.compared, "item")
+    return f"{items} encoded again: mean cosine {origin.cosine:.4f} to the stored vectors"

@@ -11,11 +11,13 @@ from m2m_cli.output import print_json
 
 
 def new_plugin(
-    name: str = typer.Argument(..., help="E.g. my-encoder; the distribution is m2m-my-encoder."),
+    name: str = typer.Argument(
+        ..., help="Name, e.g. my-encoder; the package will be called m2m-my-encoder."
+    ),
     out: Path | None = typer.Option(None, "--out", "-o", help="Folder to write to."),
     json: bool = JSON,
 ) -> None:
-    """Write a complete plugin: a package, its tests, ready to install.
+    """Create a new plugin from a template: a package with tests, ready to install.
 
     [dim]m2m new-plugin my-encoder[/dim]
     """

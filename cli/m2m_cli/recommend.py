@@ -19,17 +19,20 @@ def recommend(
     cpu_budget: float | None = typer.Option(
         None,
         "--cpu-budget",
-        help="Most milliseconds (estimated) for a short query on one CPU thread.",
+        help="Maximum estimated milliseconds for a short query on one CPU thread.",
         min=0.0,
     ),
     target: list[str] | None = typer.Option(
-        None, "--target", "-t", help="Only this target; repeatable."
+        None, "--target", "-t", help="Consider only this target; repeatable."
     ),
     benchmark: str | None = typer.Option(
-        None, "--benchmark", "-b", help="Whose R@10; else the largest of the modality."
+        None,
+        "--benchmark",
+        "-b",
+        help="Benchmark to forecast; by default the largest of the modality.",
     ),
     direction: str = typer.Option("t2i", "--direction", help="t2i (text to item) or i2t."),
-    limit: int = typer.Option(10, "--limit", help="Rows at most.", min=1),
+    limit: int = typer.Option(10, "--limit", help="Maximum number of rows.", min=1),
     json: bool = JSON,
 ) -> None:
     """Rank sources and targets by forecast R@10, with size, license and speed. Downloads nothing.
@@ -56,7 +59,7 @@ def recommend(
 
 
 def recommendation_table(answer: Recommendation) -> str:
-    """A row for each candidate; guesses carry a question mark."""
+    """A row for each candidate; guesses are marked by a question mark."""
     header = ["source -> target", "R@10", "worst language", "text side", "CPU query (estimate)",
               "licenses"]  # fmt: skip
     rows = []

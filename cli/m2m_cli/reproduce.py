@@ -12,29 +12,40 @@ from m2m_cli.output import print_json, table
 
 def reproduce(
     result: str = typer.Argument(..., help="xtd, multi30k, xm3600, audiocaps or clotho."),
-    source: str | None = typer.Option(None, "--source", "-s", help="Instead of mpnet."),
-    target: str | None = typer.Option(None, "--target", "-t", help="Instead of the published."),
+    source: str | None = typer.Option(
+        None, "--source", "-s", help="Another source; by default mpnet."
+    ),
+    target: str | None = typer.Option(
+        None, "--target", "-t", help="Another target; by default the published one."
+    ),
     texts: list[str] | None = typer.Option(
-        None, "--texts", help="English text instead of the fetched corpus."
+        None, "--texts", help="English text to use instead of the published corpus."
     ),
     data: str | None = typer.Option(
-        None, "--data", help="Folder of the benchmark, if not fetched."
+        None, "--data", help="Folder of the benchmark; by default it is downloaded."
     ),
-    items: str | None = typer.Option(None, "--items", help="Folder of its pictures or sounds."),
-    langs: str | None = typer.Option(None, "--langs", help="Languages, e.g. en,de,ja; else all."),
-    sentences: int | None = typer.Option(None, "--sentences", help="At most so many."),
+    items: str | None = typer.Option(
+        None, "--items", help="Folder of the benchmark's pictures or sounds."
+    ),
+    langs: str | None = typer.Option(
+        None, "--langs", help="Languages, e.g. en,de,ja; by default all."
+    ),
+    sentences: int | None = typer.Option(
+        None, "--sentences", help="Use at most this many sentences."
+    ),
     allow_missing: bool = typer.Option(
-        False, "--allow-missing", help="Leave out items that are not there."
+        False, "--allow-missing", help="Skip items whose files are missing."
     ),
-    seed: int = typer.Option(0, "--seed"),
+    seed: int = typer.Option(0, "--seed", help="Seed of sampling, training and the bootstrap."),
     device: str = DEVICE,
     precision: str = typer.Option("fp32", "--precision", help=PRECISION.help),
     trust_remote_code: bool = TRUST,
     json: bool = JSON,
 ) -> None:
-    """Align by the paper's recipe and by ours; print our figures beside the published.
+    """Reproduce a result of the M2M paper, and print our figures beside the published ones.
 
-    Fetches models, corpus and benchmark where they are not on this machine.
+    Aligns by the paper's recipe and by ours. Downloads the models, corpus and benchmark that are
+    not on this machine.
 
     [dim]m2m reproduce xtd --trust-remote-code[/dim]
     """

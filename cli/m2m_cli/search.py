@@ -19,13 +19,12 @@ def search(
         None, help="""Queries in any language: `dog`, `dog + snow`, `2:"beach" - people`."""
     ),
     item: list[Path] | None = typer.Option(
-        None, "--item", help="An image or a sound as a query; repeatable."
+        None, "--item", help="Image or sound file as a query; repeatable."
     ),
     speech: list[Path] | None = typer.Option(
         None,
         "--speech",
-        help="A sound file with a spoken query, for an adapter whose source takes speech; "
-        "repeatable.",
+        help="Sound file with a spoken query, if the adapter's source takes speech; repeatable.",
     ),
     adapter: list[str] | None = typer.Option(
         None,
@@ -35,20 +34,20 @@ def search(
         "repeatable for indexes of several targets.",
     ),
     also: list[Path] | None = typer.Option(
-        None, "--also", help="A further index that is searched as well; repeatable."
+        None, "--also", help="Another index to search as well; repeatable."
     ),
-    k: int = typer.Option(20, "-k", help="Answers for each query.", min=1),
+    k: int = typer.Option(20, "-k", help="Results per query.", min=1),
     where: str | None = typer.Option(
         None, "--where", help="Filter on metadata: `date >= 2023 and width > 1000`."
     ),
     literal: bool = typer.Option(
-        False, "--literal", help="Take queries as they are, without sums and differences."
+        False, "--literal", help="Take + and - in queries literally, not as operators."
     ),
     bank: bool = typer.Option(
-        True, "--bank/--no-bank", help="Let the adapter's English bank correct the scores."
+        True, "--bank/--no-bank", help="Correct the scores by the adapter's English bank."
     ),
     lang: str | None = LANG,
-    page: Path | None = typer.Option(None, "--page", help="Write a contact sheet (.html)."),
+    page: Path | None = typer.Option(None, "--page", help="Write the results as an HTML page."),
     device: str = DEVICE,
     trust_remote_code: bool = TRUST,
     json: bool = JSON,

@@ -12,7 +12,7 @@ from m2m_cli.failures import say
 from m2m_cli.options import DEVICE, TRUST
 
 HOST = typer.Option("127.0.0.1", "--host", help="Address to listen on.")
-PORT = typer.Option(7860, "--port", "-p", help="0 takes a free one.", min=0, max=65535)
+PORT = typer.Option(7860, "--port", "-p", help="Port; 0 picks a free one.", min=0, max=65535)
 
 
 def serve(
@@ -23,23 +23,29 @@ def serve(
         None,
         "--adapter",
         "-A",
-        help="An adapter to the target of an index; repeatable. Without any, the one that an "
-        "index was built with.",
+        help="An adapter to an index's target; repeatable. By default the one that the index was "
+        "built with.",
     ),
     name: list[str] | None = typer.Option(
-        None, "--name", help="Name of an index, in their order; by default that of its folder."
+        None,
+        "--name",
+        help="Name of an index, in the order of the indexes; by default its folder's. Repeatable.",
     ),
     host: str = HOST,
     port: int = PORT,
     allow_host: list[str] | None = typer.Option(
-        None, "--allow-host", help="A further name by which the server may be called; repeatable."
+        None, "--allow-host", help="Another host name that requests may use; repeatable."
     ),
     queue: int = typer.Option(
-        512, "--queue", help="Requests that may wait; more get the status 429.", min=1
+        512, "--queue", help="Maximum number of waiting requests; more get status 429.", min=1
     ),
-    batch: int = typer.Option(64, "--batch", help="Queries that are answered together.", min=1),
-    max_body: int = typer.Option(20, "--max-body", help="Megabytes of a request.", min=1),
-    timeout: float = typer.Option(30.0, "--timeout", help="Seconds for an answer.", min=0.1),
+    batch: int = typer.Option(64, "--batch", help="Maximum number of queries per batch.", min=1),
+    max_body: int = typer.Option(
+        20, "--max-body", help="Maximum size of a request in megabytes.", min=1
+    ),
+    timeout: float = typer.Option(
+        30.0, "--timeout", help="Maximum time to answer a request, in seconds.", min=0.1
+    ),
     device: str = DEVICE,
     trust_remote_code: bool = TRUST,
 ) -> None:
@@ -47,8 +53,8 @@ def serve(
 
     [dim]m2m serve photos sounds --adapter mpnet-clip --port 7860[/dim]
 
-    Needs `pip install "m2m-adapters[serve]"`. Clients must send the key in the environment
-    variable M2M_API_KEY, if there is one. Ctrl-C ends it.
+    Needs `pip install "m2m-adapters[serve]"`. If the environment variable M2M_API_KEY is set,
+    clients must send that key. Stop it with Ctrl-C.
     """
     require_extra()
     from m2m_adapters.serve.limits import Limits
@@ -63,7 +69,7 @@ def serve(
 
 
 def require_extra() -> None:
-    """Refuse in one line where the packages of the extra are missing."""
+    """Refuse in one line if packages of the extra are missing."""
     from importlib.util import find_spec
 
     from m2m_adapters.errors import UserError
@@ -85,5 +91,5 @@ def show(address: str, holdings: Any) -> None:
         say(f"{name}: {len(held.index):,} items of {held.space.name}, queried by {by}")
     host = address.removeprefix("http://").rpartition(":")[0]
     if not os.environ.get(KEY) and not is_local(host.strip("[]")):
-        say(f"note: anyone who reaches {address} can see these files; set {KEY} to ask for a key")
+        say(f"note: anyone who reaches {address} can see these files; set {KEY} to require a key")
     typer.echo(f"Serving at {address}")
