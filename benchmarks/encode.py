@@ -23,8 +23,8 @@ from measure import Report, arguments, seconds, spread
 FLOOR = "floor: the matrix products alone"
 
 
-def build(folder: Path) -> None:
-    """An XLM-R-base-sized sentence-transformers folder with a small tokenizer."""
+def build(folder: Path, width: int = 768, layers: int = 12) -> None:
+    """A sentence-transformers folder, as large as XLM-R base by default, with a small tokenizer."""
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
     from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
@@ -44,13 +44,14 @@ def build(folder: Path) -> None:
     )  # fmt: skip
     torch.manual_seed(0)
     config = XLMRobertaConfig(
-        vocab_size=len(fast), hidden_size=768, num_hidden_layers=12, num_attention_heads=12,
-        intermediate_size=3072, max_position_embeddings=514, pad_token_id=1,
+        vocab_size=len(fast), hidden_size=width, num_hidden_layers=layers,
+        num_attention_heads=width // 64, intermediate_size=4 * width,
+        max_position_embeddings=514, pad_token_id=1,
     )  # fmt: skip
     plain = folder / "plain"
     XLMRobertaModel(config).save_pretrained(plain)
     fast.save_pretrained(plain)
-    modules = [Transformer(str(plain), max_seq_length=128), Pooling(768, "mean")]
+    modules = [Transformer(str(plain), max_seq_length=128), Pooling(width, "mean")]
     SentenceTransformer(modules=modules, device="cpu").save(str(folder / "model"))
 
 
