@@ -155,9 +155,9 @@ def test_languages_of_before_stay(adapter: m2m.Adapter, adapted: m2m.Adaptation)
 
 @pytest.mark.parametrize(
     ("texts", "line"),
-    [({}, "which languages"), ({"en": ["a"]}, "English is what"),
+    [({}, "no languages are named"), ({"en": ["a"]}, "English is what"),
      ({"de": ["a"], "ger": ["b"]}, "twice"), ({" ": ["a"]}, "no language"),
-     ({"de": [" "]}, "holds no sentence")],
+     ({"de": [" "]}, "contains no sentence")],
 )  # fmt: skip
 def test_bad_texts(adapter: m2m.Adapter, texts: dict[str, Any], line: str) -> None:
     with pytest.raises(UserError, match=line):
@@ -179,7 +179,7 @@ def test_generators_are_refused(adapter: m2m.Adapter) -> None:
     target = msgspec.structs.replace(adapter.record.target, normalized=False)
     record = msgspec.structs.replace(adapter.record, target=target)
     made = m2m.Adapter(adapter.projector, record)
-    with pytest.raises(UserError, match="leads to a generator"):
+    with pytest.raises(UserError, match="is for a generator"):
         m2m.adapt(made, {"de": GERMAN}, english=SENTENCES, progress=False)
 
 

@@ -140,7 +140,7 @@ def test_a_cut_file_is_refused(folder: Path) -> None:
 
 def test_saving_spares_what_is_not_ours(adapter: m2m.Adapter, tmp_path: Path) -> None:
     (tmp_path / "letters.txt").write_text("dear")
-    with pytest.raises(UserError, match="other things"):
+    with pytest.raises(UserError, match="files that m2m did not write"):
         adapter.save(tmp_path)
     with pytest.raises(UserError, match="is a file"):
         adapter.save(tmp_path / "letters.txt")

@@ -146,7 +146,7 @@ class _Broken(ToySource):
 
 @pytest.mark.parametrize(("way", "told"), [
     ("nan", "NaN or infinity"), ("inf", "NaN or infinity"), ("zero", "zero vectors"),
-    ("width", "gave shape"), ("rows", "gave shape"), ("integers", "int64"),
+    ("width", "returned shape"), ("rows", "returned shape"), ("integers", "int64"),
     ("same", "same vector"),
 ])  # fmt: skip
 def test_bad_vectors_are_named(way: str, told: str) -> None:

@@ -184,7 +184,7 @@ def test_items_without_a_caption_in_every_language_are_left_out() -> None:
     (["tiny-text", "--benchmark", "tiny-scenes", "--measures", "dcca"], "unknown measure 'dcca'"),
     (["tiny-text", "--benchmark", "tiny-scenes", "--pooling", "max"], "unknown pooling 'max'"),
     (["tiny-text", "--benchmark", "tiny-scenes", "--report", "x.pdf"], "cannot write a study"),
-    (["tiny-text"], "which texts?"),
+    (["tiny-text"], "no texts are named"),
     (["tiny-text", "--benchmark", "tiny-scenes", "--limit", "3"], "give at least 20"),
     (["tiny-open-clip", "--benchmark", "tiny-scenes", "--limit", "20"], "does not show its layers"),
 ])  # fmt: skip

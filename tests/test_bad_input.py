@@ -75,7 +75,10 @@ BAD = [
     ("generate {d}/adapter hi --option seed=1 --out {d}/x", "use --seed"),
     (ALIGN + " --epochs=-3", "epochs"),
     ("align -s toy-source -t toy-target --texts {d}/good.txt --out {d}/good.txt", "is a file"),
-    ("align -s toy-source -t toy-target --texts {d}/good.txt --out {d}", "other things"),
+    (
+        "align -s toy-source -t toy-target --texts {d}/good.txt --out {d}",
+        "files that m2m did not write",
+    ),
     ("align -s toy-source -t toy-target --texts {d}/good.txt --out {d}/good.txt/x", "good.txt"),
     ("encode", "encoder"),
     ("encode {d}/absent hello", "absent"),

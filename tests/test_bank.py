@@ -178,4 +178,4 @@ def test_the_command_leaves_the_bank_out(
         assert ("adapter without bank" in capsys.readouterr().out) is there
     with pytest.raises(SystemExit) as left:
         run(["evaluate", str(folder), "--false-friends", "--no-bank"])
-    assert left.value.code == 2 and "--no-bank is about items" in capsys.readouterr().err
+    assert left.value.code == 2 and "--no-bank is for items" in capsys.readouterr().err

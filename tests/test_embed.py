@@ -248,7 +248,7 @@ def test_what_is_damaged_or_unfinished_is_not_read(tmp_path: Path) -> None:
     (["toy-source", "c.txt", "--items"], "encodes texts only"),
     (["toy-sorce", "c.txt"], "did you mean 'toy-source'"),
     (["toy-source", "absent.txt"], "no file or corpus called"),
-    (["toy-source", "empty.txt"], "holds no row"),
+    (["toy-source", "empty.txt"], "contains no rows"),
     (["toy-source", "c.txt", "--engine", "slurm"], "no engine 'slurm'"),
     (["toy-source", "c.txt", "--workers", "2"], "belong to --engine ray"),
     (["toy-source", "s3//x.txt"], "no file or corpus called"),

@@ -111,7 +111,7 @@ def test_a_full_device_halves_the_batches_and_that_is_remembered() -> None:
     before = encoder.failed
     np.testing.assert_allclose(encoder.encode(SENTENCES), ALONE, atol=1e-5)
     assert encoder.failed == before
-    with pytest.raises(UserError, match="too little memory for a text of"):
+    with pytest.raises(UserError, match="enough memory for a text of"):
         Bytes(most=10).encode(SENTENCES)
 
 

@@ -130,7 +130,7 @@ def test_a_target_that_cannot_say_what_it_left_out() -> None:
             return super().encode_items(list(items)[1:])
 
     adapter = m2m.align(ToySource(), Silent(48), SENTENCES, recipe="closed-form", progress=False)
-    with pytest.raises(UserError, match="gave shape"):
+    with pytest.raises(UserError, match="returned shape"):
         evaluate(adapter, words(), skip_bad=True)
 
 

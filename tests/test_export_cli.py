@@ -118,7 +118,7 @@ def test_exports_in_one_line(
     code, out, _ = run(capsys, "export", toys, "--to", "numpy", "--out", tmp_path / "map.npz")
     assert code == 0 and "numpy, reloaded and compared on 32 vectors" in out
     for arguments, line in (
-        (("--to", "nunpy"), "no format is called 'nunpy' (did you mean 'numpy'?)"),
+        (("--to", "nunpy"), "there is no format called 'nunpy' (did you mean 'numpy'?)"),
         (("--to", "numpy", "--precision", "fp16"), "knows no option 'precision'"),
         (("--to", "sentence-transformers"), "--to onnx-projector"),
     ):

@@ -225,7 +225,7 @@ def test_clip_benchmark_knows_it_by_name(tmp_path: Path, monkeypatch: pytest.Mon
     assert models.TYPE2FUNC["m2m"] is load_m2m and models.MODEL_TYPES.count("m2m") == 1
     words = m2m.align("toy-source", "toy-target", CORPUS, recipe="closed-form", progress=False)
     folder = words.save(tmp_path / "words")
-    with pytest.raises(UserError, match="is about images; the adapter leads to words"):
+    with pytest.raises(UserError, match="is for images; the adapter's target encodes words"):
         models.load_clip("m2m", str(folder), "", cache_dir=None, device="cpu")
 
 

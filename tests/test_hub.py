@@ -123,9 +123,9 @@ def test_what_is_here_needs_no_network(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     asked = len(hub.asked)
     assert m2m.load_adapter("org/name") and len(hub.asked) == asked
-    with pytest.raises(UserError, match="HF_HUB_OFFLINE forbids"):
+    with pytest.raises(UserError, match="HF_HUB_OFFLINE is set"):
         m2m.load_adapter("org/elsewhere")
-    with pytest.raises(UserError, match="HF_HUB_OFFLINE forbids"):
+    with pytest.raises(UserError, match="HF_HUB_OFFLINE is set"):
         push(folder, "org/name")
 
 
@@ -145,7 +145,7 @@ def test_tampering_is_refused(hub: Hub, folder: Path, tmp_path: Path) -> None:
     raw = bytearray((folder / "adapter.safetensors").read_bytes())
     raw[-1] ^= 1
     on_hub(hub, folder, **{"adapter.safetensors": bytes(raw)})
-    with pytest.raises(UserError, match="not the file that its record describes"):
+    with pytest.raises(UserError, match="does not match its record"):
         m2m.load_adapter("org/name")
     assert not list((tmp_path / "cache").rglob("adapter.json"))
     # Whoever changes weights and record alike is caught by the digest that the author gave.
@@ -175,7 +175,7 @@ def test_repositories_that_are_no_adapters(hub: Hub, folder: Path, tmp_path: Pat
     for name, line in (
         ("org/bert", "is not an adapter: it has no adapter.json"),
         ("org/secret", "is gated"),
-        ("org/huge", "which is absurd"),
+        ("org/huge", "far more than an adapter can have"),
         ("org/odd", "must hold a JSON object"),
         ("org/none", "the hub has no org/none"),
         ("org/name@v9", "has no revision 'v9'"),

@@ -96,7 +96,7 @@ def test_an_encoder_that_dies_is_named_and_what_it_encoded_is_kept(
     (["encode", "textless", "x"], 2, "Textless of failing has no text tower"),
     (["encode", "nomodality", "x"], 2, "the target 'nomodality' of failing, has no modality"),
     (["encode", "baditems", "x", "--items"], 1, "the plugin failing failed in BadItems.encode_items"),
-    (["encode", "wide", "x", "--items"], 2, "gave shape [1, 3] for 1 items"),
+    (["encode", "wide", "x", "--items"], 2, "returned shape [1, 3] for 1 item;"),
     (["encode", "nan", "x", "--items"], 2, "gave NaN or infinity for x"),
 ])  # fmt: skip
 def test_one_line_names_the_plugin(
@@ -172,7 +172,7 @@ class _Skips(Assigned):
 
 def test_items_left_out_are_not_missed() -> None:
     assert encode_items(_Skips(), ["a", "b"], on_error="skip").shape == (1, 64)
-    with pytest.raises(UserError, match=r"gave shape \[1, 64\] for 2 items"):
+    with pytest.raises(UserError, match=r"returned shape \[1, 64\] for 2 items"):
         encode_items(_Skips(), ["a", "b", "c"], on_error="skip")
 
 

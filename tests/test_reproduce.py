@@ -209,7 +209,7 @@ def test_on_the_tiny_family(tmp_path: Path) -> None:
 
 def test_bad_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("M2M_DATA", str(tmp_path))
-    with pytest.raises(UserError, match="no result is called 'imagenet'"):
+    with pytest.raises(UserError, match="there is no result called 'imagenet'"):
         reproduce("imagenet")
     monkeypatch.setitem(SOURCES, "xtd10", Source((File("http://127.0.0.1:9/x", "x"),), ""))
     with pytest.raises(UserError, match="cannot fetch http"):

@@ -119,7 +119,7 @@ def test_a_route_is_found_again_by_its_name(tmp_path: Path) -> None:
 def test_a_route_leads_to_no_generator(parts: list[Marked]) -> None:
     raw = AffineTarget()
     raw.text.normalized = False
-    with pytest.raises(UserError, match="not to generators"):
+    with pytest.raises(UserError, match="not with generators"):
         m2m.align(Route(parts, [[], ["sw"]]), raw, SENTENCES, progress=False, store=False)
 
 

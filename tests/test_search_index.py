@@ -201,7 +201,7 @@ def test_another_target_is_refused(photos: Path, tmp_path: Path) -> None:
 
 
 def test_folders_of_others_and_damage_are_refused(photos: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="holds other things"):
+    with pytest.raises(UserError, match="contains files that m2m did not write"):
         m2m.build_index(Colors(), photos, photos)
     with pytest.raises(UserError, match="there is no folder"):
         m2m.build_index(Colors(), tmp_path / "nowhere", tmp_path / "index")

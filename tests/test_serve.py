@@ -108,7 +108,7 @@ def test_filters_and_languages(client: TestClient) -> None:
         ({"query": [{"text": "a", "image": "data:"}]}, "2 of text"),
         ({"query": [{"text": " "}]}, "empty"),
         ({"query": [{"text": "red", "weight": 0}]}, "weight 0"),
-        ({"query": [{"text": "red", "weight": -1}]}, "only takes away"),
+        ({"query": [{"text": "red", "weight": -1}]}, "has only terms that are subtracted"),
         ({"query": [{"item": "1"}]}, "goes with its index"),
         ({"query": [{"item": "99", "index": "photos"}]}, "no item 99"),
         ({"query": [{"item": "../1", "index": "photos"}]}, "not the id"),

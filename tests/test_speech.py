@@ -80,7 +80,7 @@ def test_bad_input_is_named(adapter: m2m.Adapter, tmp_path: Path) -> None:
     wide = m2m.align(
         Wide(), AffineTarget(), list(toy_sentences(300)), recipe="closed-form", progress=False
     )
-    with pytest.raises(UserError, match=r"the source \(Wide\) gave shape \[1, 3\]"):
+    with pytest.raises(UserError, match=r"the source \(Wide\) returned shape \[1, 3\]"):
         wide.encode_speech([(toy_media.sound("a dog"), toy_media.RATE)])
 
 

@@ -93,7 +93,7 @@ def _check_owned(place: Path, names: Collection[str] | None) -> None:
     if (place / PENDING / MANIFEST).is_file():
         return
     raise UserError(
-        f"{place} holds other things, not written by m2m ({sorted(others)[0]})",
+        f"{place} contains files that m2m did not write ({sorted(others)[0]})",
         "choose an empty or a new folder",
     )
 
@@ -146,7 +146,7 @@ def _check_free(place: Path, files: set[str], names: Collection[str] | None) -> 
     for name in sorted(files - ours):
         if os.path.lexists(place / name):
             raise UserError(
-                f"{place / name} is in the way and was not written by m2m",
+                f"{place / name} exists and was not written by m2m",
                 "move it, or choose another folder",
             )
 

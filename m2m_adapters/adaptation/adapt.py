@@ -87,7 +87,7 @@ def adapt(
 
 def _codes(texts: Mapping[str, TextsLike]) -> dict[str, TextsLike]:
     if not texts:
-        raise UserError("which languages?", "give texts, e.g. de=de.txt")
+        raise UserError("no languages are named", "give texts, e.g. de=de.txt")
     codes: dict[str, TextsLike] = {}
     for written, text in texts.items():
         code = normalize_tag(written) if written.strip() else ""
@@ -104,8 +104,9 @@ def _codes(texts: Mapping[str, TextsLike]) -> dict[str, TextsLike]:
 def _check_adapter(adapter: Adapter) -> None:
     if adapter.level != "sentence" or not adapter.record.target.normalized:
         raise UserError(
-            f"the adapter {adapter.name} leads to a generator, whose languages are not adapted",
-            "choose an adapter that finds items",
+            f"the adapter {adapter.name} is for a generator; only adapters for retrieval can be "
+            "adapted",
+            "choose an adapter to a target such as CLIP or CLAP",
         )
 
 
@@ -113,7 +114,7 @@ def _sentences(texts: TextsLike, limit: int, seed: int) -> list[str]:
     """Distinct sentences, at most ``limit``, sampled."""
     distinct = list(dict.fromkeys(filter(None, map(clean, every_sentence(texts)))))
     if not distinct:
-        raise UserError("a text holds no sentence", "give text, one sentence a line")
+        raise UserError("a text contains no sentence", "give text, one sentence a line")
     if len(distinct) <= limit:
         return distinct
     chosen = np.random.default_rng(seed).permutation(len(distinct))[:limit]

@@ -78,7 +78,7 @@ class Checkpoint:
                 temporary.write_bytes(digest + data)
             self._sweep()
         except UserError as error:  # no reason to lose the training itself
-            warnings.warn(f"the training is not saved on its way: {error}", stacklevel=2)
+            warnings.warn(f"the training checkpoint cannot be saved: {error}", stacklevel=2)
         self._last = time.monotonic()
 
     def drop(self) -> None:

@@ -65,9 +65,9 @@ def choose_level(
         return "sentence"
     changed = sorted(key for key, value in changes.items() if value is not None)
     if recipe not in ("auto", "token"):
-        because = f"the recipe '{recipe}' is one of sentence level"
+        because = f"the recipe '{recipe}' is for sentence level"
     elif odd := [key for key in changed if key not in AT_TOKEN_LEVEL]:
-        because = f"'{odd[0]}' means something at sentence level only"
+        because = f"'{odd[0]}' is an option of sentence level only"
     elif type(encoder).encode_tokens is TextEncoder.encode_tokens:
         because = "the source does not show its token states"
     else:
@@ -90,12 +90,12 @@ def early_recipe(recipe: str, level: str, changes: Mapping[str, Any]) -> Recipe:
 
 
 def check_level(level: str, stopping: Stopping | None) -> None:
-    """Refuse, before the long work, what the level cannot do."""
+    """Refuse options that the level cannot honor, before the models are loaded."""
     early = stopping is not None and not stopping.use_all and stopping != Stopping()
     if level == "token" and early:
         raise UserError(
-            "token level uses every sentence it has room for: --tolerance and --patience mean "
-            "nothing to it",
+            "token level uses every sentence that fits into memory: --tolerance and --patience "
+            "have no effect",
             "leave them out, or limit the corpus with --max-sentences",
         )
 
@@ -147,7 +147,7 @@ def _sequence(model: ModalityModel) -> tuple[int, int]:
     shape = getattr(model.text, "shape", None)
     if shape is None:
         raise UserError(
-            f"the space of {type(model).__name__} has no token sequence",
+            f"{type(model).__name__} does not read a token sequence",
             "align at the level of sentences (Stable Diffusion 1.5, 2.1 and XL have one)",
         )
     return int(shape[0]), int(shape[1])

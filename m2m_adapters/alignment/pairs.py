@@ -25,7 +25,7 @@ def held_out_size(n: int) -> int:
     if n < MIN_SENTENCES:
         raise UserError(
             f"{n} sentences are too few to align with",
-            f"give at least {MIN_SENTENCES}; a thousand already do well",
+            f"give at least {MIN_SENTENCES}; a thousand give good results",
         )
     return min(MAX_HELD_OUT, max(8, n // 10))
 

@@ -17,7 +17,7 @@ OF_TRAINING = (
     "lr", "weight_decay", "batch_size", "epochs", "warmup_steps", "patience", "precision",
     "least_gain", "clip",
 )  # fmt: skip
-"""Parameters that mean nothing to a recipe without gradient steps."""
+"""Parameters without effect in a recipe without gradient steps."""
 AT_TOKEN_LEVEL = ("layers", "hidden", *OF_TRAINING, "left_out")
 """Parameters that mean something at token level."""
 MOST_RIDGE = 1e6
@@ -128,16 +128,18 @@ RECIPES = {
 def recipe(name: str, level: str = "sentence", **changes: Any) -> Recipe:
     """A named recipe with changed parameters; None keeps one. ``auto`` exists at both levels."""
     if level not in LEVELS:
-        raise UserError(f"there is no level '{level}'", f"use auto, {' or '.join(LEVELS)}")
+        raise UserError(f"unknown level '{level}'", f"use auto, {' or '.join(LEVELS)}")
     named = _named("token" if (name, level) == ("auto", "token") else name, level)
     _check_known(changes)
     changed = {k: v for k, v in changes.items() if v is not None}
     if odd := sorted(set(changed) - set(AT_TOKEN_LEVEL)) if level == "token" else []:
         raise UserError(
-            f"'{odd[0]}' means nothing at token level", f"use {', '.join(AT_TOKEN_LEVEL)}"
+            f"'{odd[0]}' is not an option of token level", f"use {', '.join(AT_TOKEN_LEVEL)}"
         )
     if level == "sentence" and "left_out" in changed:
-        raise UserError("'left_out' means nothing at sentence level", "use it with level='token'")
+        raise UserError(
+            "'left_out' is not an option of sentence level", "use it with level='token'"
+        )
     chosen = replace(named, **changed)
     _check_values(chosen)
     _warn_of_unused(named, changed)
@@ -167,10 +169,10 @@ def _check_known(changes: dict[str, Any]) -> None:
     known = {f.name for f in fields(Recipe)} - {"name", "fit", "level"}
     for key in changes:
         if key in ELSEWHERE:
-            raise UserError(f"a recipe has no '{key}'", f"pass {ELSEWHERE[key]}")
+            raise UserError(f"a recipe has no option '{key}'", f"pass {ELSEWHERE[key]}")
         if key not in known:
             raise UserError(
-                f"a recipe has no '{key}'{did_you_mean(key, [*known, *ALIGN_OPTIONS])}",
+                f"a recipe has no option '{key}'{did_you_mean(key, [*known, *ALIGN_OPTIONS])}",
                 f"it has {', '.join(sorted(known))}",
             )
 
@@ -179,7 +181,7 @@ def _check_values(chosen: Recipe) -> None:
     _check_numbers(chosen)
     if chosen.precision not in PRECISIONS:
         raise UserError(
-            f"'{chosen.precision}' is not a precision to refine in",
+            f"'{chosen.precision}' is not a precision for refinement",
             f"use {' or '.join(PRECISIONS)}",
         )
     if chosen.ridge is not None and not 0 <= chosen.ridge <= MOST_RIDGE:
@@ -188,9 +190,11 @@ def _check_values(chosen: Recipe) -> None:
             "it is in units of the mean variance; e.g. 0.001",
         )
     if chosen.prior not in PRIORS:
-        raise UserError(f"there is no prior '{chosen.prior}'", f"use {' or '.join(PRIORS)}")
+        raise UserError(f"unknown prior '{chosen.prior}'", f"use {' or '.join(PRIORS)}")
     if chosen.procrustes and chosen.fit == "gradient":
-        raise UserError("Procrustes is a closed form", "use it with --recipe closed-form or auto")
+        raise UserError(
+            "Procrustes needs a closed form", "use it with --recipe closed-form or auto"
+        )
     if chosen.activation != "none" and chosen.layers > 1 and chosen.fit != "gradient":
         raise UserError(
             f"activation '{chosen.activation}' has no closed form",
@@ -219,7 +223,7 @@ def _warn_of_unused(named: Recipe, changed: dict[str, Any]) -> None:
     for key in OF_TRAINING:
         if key in changed and changed[key] != getattr(named, key):
             warnings.warn(
-                f"the recipe '{named.name}' takes no gradient steps: '{key}' means nothing to it "
+                f"the recipe '{named.name}' takes no gradient steps, so '{key}' has no effect "
                 "(--recipe refined and paper do)",
                 stacklevel=4,
             )

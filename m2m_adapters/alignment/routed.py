@@ -29,7 +29,8 @@ def align_route(
     """Each source of a route aligned on its own, joined. options: of ``align``, for each."""
     if level != "sentence" or not model.space.normalized:
         raise UserError(
-            "a route leads to targets that find items, not to generators", "align with one source"
+            "a route works only with targets for retrieval, not with generators",
+            "align with one source",
         )
     each = []
     for part in encoder.parts:

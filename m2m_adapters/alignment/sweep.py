@@ -80,7 +80,7 @@ def parse_grid(grid: Sequence[str]) -> dict[str, list[Any]]:
         name, values = parse_axis(written)
         if name in axes:
             both = ",".join(str(value) for value in [*axes[name], *values])
-            raise UserError(f"the grid has two axes of '{name}'", f"write {name}={both}")
+            raise UserError(f"the grid varies '{name}' twice", f"write {name}={both}")
         axes[name] = list(dict.fromkeys(values))
     return axes
 
@@ -91,7 +91,7 @@ def parse_axis(written: str) -> tuple[str, list[Any]]:
     name = name.strip().replace("-", "_")
     values = [value.strip() for value in rest.split(",") if value.strip()]
     if not equals or not values:
-        raise UserError(f"'{written}' is not an axis of a grid", "e.g. recipe=auto,paper")
+        raise UserError(f"'{written}' is not a grid axis", "e.g. recipe=auto,paper")
     if name not in GRIDDED:
         raise UserError(
             f"a grid cannot vary '{name}'{did_you_mean(name, list(GRIDDED))}",
@@ -110,5 +110,5 @@ def _typed(name: str, value: str) -> Any:
         if kind.startswith("float"):
             return float(value)
     except (ValueError, KeyError) as error:
-        raise UserError(f"'{value}' is not a value of {name}", f"it is of kind {kind}") from error
+        raise UserError(f"'{value}' is not a value of {name}", f"it has type {kind}") from error
     return value

@@ -66,7 +66,7 @@ def align_vectors(
         if len(usable) < MIN_PAIRS:
             raise UserError(
                 f"{len(usable)} usable pairs of vectors are too few to align with",
-                f"give at least {MIN_PAIRS}; a thousand already do well",
+                f"give at least {MIN_PAIRS}; a thousand give good results",
             )
         pairs = _pairs(x, y, usable, normalized, seed)
     fitted = fit(pairs, chosen, normalized, seed=seed, progress=bar)

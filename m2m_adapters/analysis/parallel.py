@@ -147,7 +147,7 @@ def parallel_data(
     if limit < FEWEST:
         raise UserError(f"--limit is {limit}", f"give at least {FEWEST}")
     if (benchmark is None) == (table is None):
-        raise UserError("which texts?", "give one of --benchmark and --parallel")
+        raise UserError("no texts are named", "give one of --benchmark and --parallel")
     if benchmark is not None:
         return parallel_texts(
             benchmark.only(languages) if languages else benchmark, limit=limit, seed=seed

@@ -92,9 +92,9 @@ def _local(repo: str, revision: str) -> Path:
     if offline():
         if kept is None:
             raise UserError(
-                f"the adapter {repo}@{revision} is not on this machine and HF_HUB_OFFLINE forbids "
-                "to fetch it",
-                "fetch it where there is a network with `m2m pull`, and give the folder",
+                f"the adapter {repo}@{revision} is not on this machine and HF_HUB_OFFLINE is set, "
+                "so it cannot be downloaded",
+                "on a machine with a network, download it with `m2m pull`, and give the folder",
             )
         return kept
     library()
@@ -134,7 +134,7 @@ def _ask(repo: str, revision: str) -> tuple[str, dict[str, int]]:
     info = _api().model_info(repo, revision=revision, files_metadata=True, timeout=SECONDS)
     commit = str(info.sha)
     if not COMMIT.match(commit):
-        raise UserError(f"the hub names no commit for {repo}@{revision}", "try again later")
+        raise UserError(f"the hub returned no commit for {repo}@{revision}", "try again later")
     sizes = {
         file.rfilename: int(file.size or 0)
         for file in info.siblings or []
@@ -149,7 +149,7 @@ def _ask(repo: str, revision: str) -> tuple[str, dict[str, int]]:
     for name, size in sizes.items():
         if size > LIMITS.get(name, JSON_LIMIT):
             raise UserError(
-                f"{repo}@{revision}: {name} has {size:,} bytes, which is absurd",
+                f"{repo}@{revision}: {name} has {size:,} bytes, far more than an adapter can have",
                 "do not use this repository",
             )
     return commit, sizes
@@ -183,8 +183,8 @@ def _check(folder: Path, digest: str | None) -> None:
         raw = read_file(folder / file, about.bytes)
         if hashlib.sha256(raw).hexdigest() != about.sha256:
             raise UserError(
-                f"{file} of {name} is not the file that its record describes (its digest differs)",
-                "do not use it; tell its author",
+                f"{file} of {name} does not match its record (the digest differs)",
+                "do not use it, and tell its author",
             )
     found = digest_of(record.weights, record.bank, record.languages)
     if digest is not None and found != digest.lower().removeprefix("sha256:"):
@@ -236,7 +236,7 @@ def failed(repo: str, revision: str | None, error: Exception, what: str) -> User
         return UserError(f"{repo} has no revision '{revision}'", "give a commit, tag or branch")
     if isinstance(error, RepositoryNotFoundError):
         return UserError(
-            f"the hub has no {repo} that you may read",
+            f"the hub has no {repo}, or you have no access to it",
             "check the spelling, or `hf auth login` if it is private",
         )
     status = getattr(getattr(error, "response", None), "status_code", None)

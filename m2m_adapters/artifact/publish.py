@@ -62,7 +62,7 @@ def push(
         languages=loaded.languages,
     )
     if offline():
-        raise UserError("HF_HUB_OFFLINE forbids to publish", "unset it")
+        raise UserError("HF_HUB_OFFLINE is set, so nothing can be published", "unset it")
     try:
         done: Any = hub_adapter()(shared, repo).push_to_hub(
             repo, private=private, branch=branch, create_pr=create_pr, commit_message=message
@@ -83,7 +83,7 @@ def write_folder(adapter: Adapter, folder: Path, repo: str) -> None:
 
 
 def _no_machine_paths(adapter: Adapter) -> None:
-    """A source that is a folder of this machine means nothing to others, and tells on the user."""
+    """Refuse a local folder as source: others do not have it, and its path is private."""
     record = adapter.record
     for side in ("source", "target"):
         name = (record.source if side == "source" else record.target).name or ""

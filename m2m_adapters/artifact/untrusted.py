@@ -33,7 +33,7 @@ def read_file(path: Path, limit: int, root: Path | None = None) -> bytes:
         real = path.resolve(strict=True)
         inside = (root or path.parent).resolve()
         if real != inside / path.name and not real.is_relative_to(inside):
-            raise UserError(f"{path} is a link that leads out of its folder", AGAIN)
+            raise UserError(f"{path} is a symbolic link to outside its folder", AGAIN)
         handle = os.open(real, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(handle, "rb") as file:
             found = os.fstat(handle)
@@ -117,12 +117,12 @@ def check_safetensors(
     header.pop("__metadata__", None)
     odd = sorted(set(header) ^ set(shapes))
     if odd:
-        raise UserError(f"{where}: '{odd[0][:80]}' does not fit {told}", AGAIN)
+        raise UserError(f"{where}: '{odd[0][:80]}' does not match {told}", AGAIN)
     spans = []
     for name, shape in shapes.items():
         claim = header[name]
         if not isinstance(claim, dict) or claim.get("shape") != list(shape):
-            raise UserError(f"{where}: the shape of '{name}' does not fit {told}", AGAIN)
+            raise UserError(f"{where}: the shape of '{name}' does not match {told}", AGAIN)
         if claim.get("dtype") != "F32":
             raise UserError(f"{where}: '{name}' is {claim.get('dtype')}, not float32", AGAIN)
         start, stop = _offsets(claim.get("data_offsets"))
@@ -138,7 +138,7 @@ def check_safetensors(
             raise UserError(f"{where}: its tensors overlap or leave gaps", AGAIN)
         end = stop
     if end != len(raw) - 8 - length:
-        raise UserError(f"{where}: its data is not as long as its header says", AGAIN)
+        raise UserError(f"{where}: its size does not match its header", AGAIN)
 
 
 def _offsets(claim: Any) -> tuple[int, int]:

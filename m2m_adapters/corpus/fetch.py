@@ -46,7 +46,7 @@ def fetch(name: str, out: str | Path | None = None, *, progress: Progress | None
     out: the folder; by default :func:`fetched_folder`, where benchmarks and corpora are looked for.
     """
     if name not in SOURCES:
-        raise UserError(f"no data set is called '{name}'{did_you_mean(name, list(SOURCES))}",
+        raise UserError(f"there is no data set called '{name}'{did_you_mean(name, list(SOURCES))}",
                         f"one of {', '.join(SOURCES)}")  # fmt: skip
     folder = Path(out).expanduser() if out is not None else fetched_folder(name)
     if folder.exists() and not folder.is_dir():
@@ -123,7 +123,7 @@ def _download(url: str, path: Path) -> dict[str, Any]:
             while block := answer.read(BLOCK):
                 yield block
         except (OSError, HTTPException) as error:
-            raise UserError(f"{url} broke off: {error}", AGAIN) from error
+            raise UserError(f"the download of {url} was interrupted: {error}", AGAIN) from error
 
     try:
         request = Request(url, headers={"User-Agent": "m2m-adapters"})
@@ -180,7 +180,7 @@ def unpack(archive: Path, folder: Path) -> None:
                 path = PurePosixPath(name)
                 if path.is_absolute() or ".." in path.parts or "\\" in name:
                     raise UserError(
-                        f"{archive.name} holds '{name}', which leads out of its folder",
+                        f"{archive.name} holds '{name}', which points outside its folder",
                         "do not trust this archive",
                     )
                 target = temporary / path

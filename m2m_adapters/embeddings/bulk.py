@@ -64,7 +64,7 @@ def embed_dataset(
     if engine == "local" and (ray_address is not None or workers is not None):
         raise UserError("--ray-address and --workers belong to --engine ray", "add --engine ray")
     if skip_bad and not items:
-        raise UserError("--skip-bad is about items", "add --items, or leave it out")
+        raise UserError("--skip-bad is for items", "add --items, or leave it out")
     # Other processes may run in other folders.
     name, where = _absolute(name), _absolute(corpus)
     into = str(out) if "://" in str(out) else str(Path(out).expanduser().resolve())
@@ -79,7 +79,7 @@ def embed_dataset(
         kept = store if isinstance(store, Store) else Store() if store else None
         rows, encoded, tokens = _locally(work, kept, bar)
     if not rows:
-        raise UserError(f"{corpus} holds no row", "give texts, one a line, or items")
+        raise UserError(f"{corpus} contains no rows", "give texts, one a line, or items")
     dataset = Dataset(out)
     dataset.finish(rows)
     about = dataset.about

@@ -165,7 +165,7 @@ class Dataset:
             ours, theirs = getattr(about, key), getattr(existing, key)
             if ours != theirs:
                 raise UserError(
-                    f"{self.place.name} was begun with another encoder ({existing.encoder}; "
+                    f"{self.place.name} was started with another encoder ({existing.encoder}; "
                     f"{key} {theirs}, not {ours})",
                     "choose another --out, or remove it",
                 )
@@ -208,9 +208,9 @@ class Dataset:
         existing = parts.get(block.number)
         if existing is not None and existing != block.name:
             raise UserError(
-                f"{self.place.name} was begun with another corpus: its rows from "
+                f"{self.place.name} was started with another corpus: its rows from "
                 f"{block.number * block.size:,} on differ",
-                "choose another --out, or give the corpus it was begun with",
+                "choose another --out, or give the corpus it was started with",
             )
         return existing is not None
 

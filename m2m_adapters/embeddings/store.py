@@ -209,7 +209,7 @@ class Shelf:
                 continue
             if shard.rows.shape[1] != self.dim or (shard.ends is not None) != self.holds_states:
                 raise UserError(
-                    f"{shard.path} does not hold what its shelf says",
+                    f"{shard.path} does not match the description of its folder",
                     "run `m2m cache verify --mend`",
                 )
             number = np.full(len(shard), len(self._numbered), np.int32)

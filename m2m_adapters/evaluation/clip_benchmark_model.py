@@ -113,7 +113,7 @@ def wrap(
 
     if adapter.modality != "image":
         raise UserError(
-            f"CLIP_benchmark is about images; the adapter leads to {adapter.modality}",
+            f"CLIP_benchmark is for images; the adapter's target encodes {adapter.modality}",
             "use `m2m evaluate`, or --suite mteb",
         )
     return ClipBenchmarkModel(adapter, str(device)), Pack(), tokenize

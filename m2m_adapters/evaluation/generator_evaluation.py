@@ -280,7 +280,7 @@ def _check(
     if reference_items is not None:
         if scorer is None:
             raise UserError(
-                "FID and KID are counted in a scorer's space, and there is no scorer",
+                "FID and KID are computed in a scorer's space, and there is no scorer",
                 "name one with --scorer",
             )
         need_torchmetrics()

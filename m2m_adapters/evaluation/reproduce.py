@@ -80,7 +80,7 @@ def reproduce(
     fetched benchmark. sentences: at most so many. changes: parameters of the recipes.
     """
     if name not in PLANS:
-        raise UserError(f"no result is called '{name}'", f"one of {', '.join(PLANS)}")
+        raise UserError(f"there is no result called '{name}'", f"one of {', '.join(PLANS)}")
     plan, bar = PLANS[name], progress or Progress()
     benchmark = _benchmark(plan, data, items, allow_missing, bar)
     benchmark = benchmark.only(langs)

@@ -56,7 +56,7 @@ def export(adapter: Adapter, to: str, out: str | Path, **options: Any) -> Export
     to = SHORT.get(to, to)
     if to not in FORMATS:
         raise UserError(
-            f"no format is called '{to}'{did_you_mean(to, list(FORMATS))}",
+            f"there is no format called '{to}'{did_you_mean(to, list(FORMATS))}",
             f"one of {', '.join(FORMATS)}",
         )
     if adapter.level == "token" and to not in AT_TOKEN_LEVEL:

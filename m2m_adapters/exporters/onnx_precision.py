@@ -23,7 +23,7 @@ HALF_MAX = 65504.0
 def check_precision(precision: str) -> None:
     if precision not in PRECISIONS:
         raise UserError(
-            f"no ONNX precision is called '{precision}'", f"one of {', '.join(PRECISIONS)}"
+            f"there is no ONNX precision called '{precision}'", f"one of {', '.join(PRECISIONS)}"
         )
 
 

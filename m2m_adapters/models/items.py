@@ -156,7 +156,7 @@ def encode_items(
         vectors = model.encode_items(items, **options)
     left_out = {one.index for one in (skipped or [])[before:]}
     used = [index for index in range(len(items)) if index not in left_out]
-    rows = as_float32(vectors, (len(used), dim), model, role, "items")
+    rows = as_float32(vectors, (len(used), dim), model, role, "item")
     finite = np.isfinite(rows).all(axis=1)
     if not finite.all():
         index = used[int(np.flatnonzero(~finite)[0])]

@@ -52,7 +52,7 @@ def mono_samples(item: object, rate: int) -> Samples:
     mono = samples.mean(axis=1, dtype=np.float64) if samples.ndim == 2 else samples
     mono = np.asarray(mono, dtype=np.float32)
     if not np.isfinite(mono).all():
-        raise UserError("the sound holds NaN or infinity")
+        raise UserError("the sound contains NaN or infinity")
     return resampled(mono, found, rate)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from m2m_adapters._internal.plugin_calls import distribution_of, plugin_code
+from m2m_adapters._internal.spelling import counted
 from m2m_adapters.errors import AbilityMissing, UserError
 from m2m_adapters.interfaces import TextEncoder, Vectors, normalize
 from m2m_adapters.models.batches import batches
@@ -182,7 +183,7 @@ class TokenEncoder(TextEncoder):
             except torch.OutOfMemoryError as error:
                 if len(part) == 1:
                     raise UserError(
-                        f"the device has too little memory for a text of {size} tokens",
+                        f"the device does not have enough memory for a text of {size} tokens",
                         "use another --device, or precision bf16",
                     ) from error
                 # Remembered: the next batches are cut to size before they fail.
@@ -276,7 +277,7 @@ def encode_texts(
 
 def checked(vectors: object, encoder: TextEncoder, texts: Sequence[str], what: str) -> Vectors:
     """``vectors`` as float32, or a clear complaint about the encoder that made them."""
-    rows = as_float32(vectors, (len(texts), encoder.dim), encoder, what, "texts")
+    rows = as_float32(vectors, (len(texts), encoder.dim), encoder, what, "text")
     if not np.isfinite(rows).all():
         row = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
         raise UserError(
@@ -287,21 +288,25 @@ def checked(vectors: object, encoder: TextEncoder, texts: Sequence[str], what: s
 
 
 def as_float32(
-    vectors: object, shape: tuple[int, int], model: object, what: str, things: str
+    vectors: object, shape: tuple[int, int], model: object, what: str, kind: str
 ) -> Vectors:
-    """``vectors`` as a float32 array of ``shape``, or a complaint about the model."""
+    """Return ``vectors`` as a float32 array of ``shape``; else refuse and name the model.
+
+    kind: what the rows are, in the singular.
+    """
     if hasattr(vectors, "detach"):
         vectors = vectors.detach().float().cpu().numpy()
     array = np.asarray(vectors)
     if array.shape != shape:
         raise UserError(
-            f"{described(model, what)} gave shape {list(array.shape)} for {shape[0]} {things}; "
+            f"{described(model, what)} returned shape {list(array.shape)} for "
+            f"{counted(shape[0], kind)}; "
             f"its dim says {list(shape)}",
-            "mend the plugin; m2m_adapters.testing checks it",
+            "correct the plugin; m2m_adapters.testing checks it",
         )
     if not np.issubdtype(array.dtype, np.floating):
         raise UserError(
-            f"{described(model, what)} gave {array.dtype} instead of float32", "mend the plugin"
+            f"{described(model, what)} gave {array.dtype} instead of float32", "correct the plugin"
         )
     return np.ascontiguousarray(array, dtype=np.float32)
 

@@ -110,14 +110,14 @@ def _missing(model: str, revision: str | None, scheme: str, why: str) -> UserErr
     pinned = f" --revision {revision}" if revision else ""
     return UserError(
         f"the model {model} is not in the cache and {why}",
-        f"fetch it where there is a network with `hf download {model}{pinned}`, "
+        f"on a machine with a network, download it with `hf download {model}{pinned}`, "
         f"or point to a local copy with {scheme}:FOLDER",
     )
 
 
 def _fetch(model: str, revision: str | None, scheme: str, extra: str) -> Path:
     if offline():
-        raise _missing(model, revision, scheme, "HF_HUB_OFFLINE forbids to fetch it")
+        raise _missing(model, revision, scheme, "HF_HUB_OFFLINE is set, so it cannot be downloaded")
     try:
         import huggingface_hub as hub
         from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
@@ -152,7 +152,7 @@ def _fetch(model: str, revision: str | None, scheme: str, extra: str) -> Path:
         ) from info
     if isinstance(info, RepositoryNotFoundError):
         raise UserError(
-            f"the hub has no model {model} that you may read",
+            f"the hub has no model {model}, or you have no access to it",
             f"check the spelling ({scheme}:ORG/MODEL), or `hf auth login` if it is private",
         ) from info
     if isinstance(info, Exception):

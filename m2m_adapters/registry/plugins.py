@@ -131,7 +131,7 @@ def _load(manager: pluggy.PluginManager, ep: EntryPoint, plugin: Plugin) -> None
     written_for = getattr(module, "M2M_INTERFACE", hookspecs.INTERFACE)
     if written_for != hookspecs.INTERFACE:
         raise PluginError(
-            f"it is written for interface {written_for} of m2m-adapters, this release has "
+            f"it was written for interface {written_for} of m2m-adapters, this release has "
             f"{hookspecs.INTERFACE}",
             f"install versions of m2m-adapters and {plugin.distribution} that go together",
         )

@@ -146,6 +146,6 @@ def _font_for(label: str, fonts: list[Any]) -> Any:
         if _covers(font, label):
             return font
     raise UserError(
-        f"no font on this machine has every letter of '{label[:40]}'",
+        f"no font on this machine has all letters of '{label[:40]}'",
         "install one (Noto), or give --grid a name that ends in .html",
     )

@@ -97,6 +97,6 @@ def _check_same(old: Index, target: TargetRecord, window: float, bias: ItemBias 
     held, brought = record.bias.name if record.bias else "", bias.name if bias else ""
     if held != brought:
         raise UserError(
-            f"{old.folder} has the item bias '{held}', this run '{brought}'",
-            "bring the same bias, or choose another folder",
+            f"{old.folder} has the item bias '{held}', this run has '{brought}'",
+            "pass the same bias, or choose another folder",
         )

@@ -50,7 +50,7 @@ class Comparison:
             self._compare(paths[row], stored[row])
         if not self._cosines:
             raise UserError(
-                f"the target cannot encode the files that these vectors name ({self._unusable})",
+                f"the target cannot encode the files of these vectors ({self._unusable})",
                 "name the target that made the vectors, or compare none (--compare 0)",
             )
         if self.mean is not None and self.mean < WANTED:

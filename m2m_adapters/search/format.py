@@ -125,7 +125,7 @@ def read_record(folder: Path) -> IndexRecord:
     if not path.is_file():
         if (folder / WORK).is_dir():
             raise UserError(
-                f"the index {folder} is not finished", "give the `m2m index` command again"
+                f"the index {folder} is not finished", "run the `m2m index` command again"
             )
         raise UserError(
             f"{folder} is not an index: it has no {RECORD}", "make one with `m2m index`"
@@ -170,6 +170,6 @@ def check_place(folder: Path) -> None:
     others = [name for name in others if not name.startswith(f".{RECORD}.")]
     if others and RECORD not in held:
         raise UserError(
-            f"{folder} holds other things, not written by m2m ({others[0]})",
+            f"{folder} contains files that m2m did not write ({others[0]})",
             "choose an empty or a new folder for the index",
         )

@@ -76,7 +76,7 @@ def import_index(
     began = time.perf_counter()
     place = Path(out)
     if compare < 0 or workers < 1:
-        raise UserError("compare must not be negative, workers positive", "choose another number")
+        raise UserError("compare must be 0 or more, workers 1 or more", "choose another number")
     with generation.locked(place):
         opened = open_source(source, ids=ids, columns=columns, collection=collection)
         model, adapter = item_target(target, options)

@@ -75,7 +75,7 @@ class Query:
 def parse(line: str) -> Query:
     """A line as a query, strictly: whatever is not clear is refused."""
     if not line.strip():
-        raise UserError("a query is empty", "say what to look for")
+        raise UserError("a query is empty", "write what to search for")
     if len(line) > MAX_CHARACTERS:
         raise UserError(f"a query has {len(line):,} characters", f"use up to {MAX_CHARACTERS:,}")
     rest, sign = line.strip(), 1.0
@@ -162,7 +162,8 @@ def _sum(query: Query, directions: dict[Any, Vectors], dim: int) -> Vectors:
     """float32 ``[dim]``. directions: of texts, and of items and speech by their ``id``."""
     if not any(term.weight > 0 for term in query.terms):
         raise UserError(
-            f"'{_short(query.name)}' only takes away", "name something to look for as well"
+            f"'{_short(query.name)}' has only terms that are subtracted",
+            "add something to search for",
         )
     total = np.zeros(dim, np.float32)
     for term in query.terms:

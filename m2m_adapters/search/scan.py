@@ -48,7 +48,7 @@ def roots(folders: Sequence[str | Path]) -> list[str]:
         if not path.exists():
             raise UserError(
                 f"there is no folder {folder}",
-                "check the name, or connect the drive: its items would count as deleted",
+                "check the name, or connect the drive; otherwise its items would count as deleted",
             )
         wanted.append(str(path.absolute()))
     return list(dict.fromkeys(os.path.normpath(path) for path in wanted))
@@ -89,7 +89,7 @@ def _add(seen: dict[str, File], path: str) -> None:
 def _unreadable(error: OSError) -> None:
     raise UserError(
         f"cannot read the folder {error.filename}: {error.strerror}",
-        "mend its permissions: its items would count as deleted",
+        "correct its permissions; otherwise its items would count as deleted",
     )
 
 

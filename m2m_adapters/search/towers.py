@@ -115,7 +115,7 @@ def adapter_queries(given: Adapter | str | Path, record: TargetRecord, **options
     adapter = given if isinstance(given, Adapter) else load_adapter(given, **options)
     if adapter.level != "sentence":
         raise UserError(
-            f"the adapter {adapter.name} maps token states, which are not searched with",
+            f"the adapter {adapter.name} maps token states, which search cannot use",
             "align at the level of sentences",
         )
     name, dim, fingerprint = _leads_to(adapter)

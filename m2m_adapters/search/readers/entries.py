@@ -66,7 +66,7 @@ class Columns:
     @classmethod
     def of(cls, names: Mapping[str, str]) -> Columns:
         if unknown := sorted(set(names) - set(ROLES)):
-            raise UserError(f"no column is called for as '{unknown[0]}'",
+            raise UserError(f"--column has no role '{unknown[0]}'",
                             f"use {', '.join(f'{role}=NAME' for role in ROLES)}")  # fmt: skip
         return cls(**names)
 

@@ -90,7 +90,7 @@ def embedded(place: str) -> Source:
     """A dataset of `m2m embed --items`: a folder, or one of an object store (``s3://...``)."""
     opened, about = dataset.open_dataset(place)
     if about.kind != "item":
-        raise UserError(f"{place} holds vectors of texts", "give one of `m2m embed --items`")
+        raise UserError(f"{place} holds vectors of texts", "give a dataset of `m2m embed --items`")
 
     def pieces() -> Iterator[Piece]:
         for names, rows in opened.read():
@@ -123,8 +123,8 @@ def faiss_file(path: Path, ids: Path | None, columns: Columns) -> Source:
                 rows = index.reconstruct_n(start, count)
             except RuntimeError as error:
                 raise UserError(
-                    f"the faiss index {path} ({type(index).__name__}) does not give its vectors "
-                    "back", "give the vectors it was built from"
+                    f"the faiss index {path} ({type(index).__name__}) does not store the original "
+                    "vectors", "give the vectors it was built from"
                 ) from error  # fmt: skip
             known = None if numbers is None else numbers[start : start + count]
             yield named.take(count, known), as_rows(rows, path)

@@ -43,7 +43,7 @@ def open_source(
     if path.suffix in (".npy", ".npz", ".safetensors"):
         return files.array_file(path, listed, wanted)
     if path.suffix in (".pkl", ".pickle", ".pt", ".pth", ".bin"):
-        raise UserError(f"{path} may hold code, so it is not read", f"give {KINDS}")
+        raise UserError(f"{path} may contain code, so it is not read", f"give {KINDS}")
     return files.faiss_file(path, listed, wanted)
 
 
@@ -63,5 +63,5 @@ def _folder(path: Path, ids: Path | None, columns: Columns, collection: str | No
 
 def _without_ids(source: Source, ids: Path | None) -> Source:
     if ids is not None:
-        raise UserError(f"{source.place} names its items itself", "leave --ids out")
+        raise UserError(f"{source.place} contains the names of its items", "leave --ids out")
     return source

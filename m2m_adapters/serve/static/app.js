@@ -103,7 +103,7 @@ function nothing() {
   controls.showLanguage(null);
   const onlyAway = state.terms.length > 0;
   $("welcome").hidden = onlyAway;
-  if (onlyAway) notice("The query only takes away. Add something to look for.");
+  if (onlyAway) notice("The query has only terms that are subtracted. Add something to look for.");
 }
 
 function refused(refusal) {

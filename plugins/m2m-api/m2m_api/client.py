@@ -109,7 +109,9 @@ class Client:
             for piece in answer.iter_bytes():
                 content += piece
                 if len(content) > LARGEST_ANSWER:
-                    raise UserError(f"{self.address.url} answers without end", "check the address")
+                    raise UserError(
+                        f"{self.address.url} sends an endless answer", "check the address"
+                    )
                 if time.monotonic() > ends:
                     raise httpx.ReadTimeout("too slow")
             return answer.status_code, answer.headers, self._without_key(content)
@@ -131,7 +133,8 @@ class Client:
         where, reason = self.address.url, self._reason(content)
         if 300 <= status < 400:
             raise UserError(
-                f"{where} redirects elsewhere, which is not followed", "give the final address"
+                f"{where} redirects to another address, which is not followed",
+                "give the final address",
             )
         if status in (401, 403):
             name = self.address.key or key_variable(self.address.host)

@@ -39,7 +39,7 @@ def load_remote(
     if not trust_remote_code:
         raise UserError(
             f"{located.name} ('{kind}') comes with Python code of its own, which is not run "
-            "without your word",
+            "unless you allow it",
             "read the code in its repository, then pass --trust-remote-code (it may also need "
             "`pip install einops timm` and an older transformers)",
         )

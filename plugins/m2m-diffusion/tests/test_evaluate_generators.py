@@ -250,7 +250,7 @@ def test_tables_of_prompts(tmp_path):
     [
         (["--benchmark", "TABLE"], "no judge of its own"),
         (["--benchmark", "TABLE", "--scorer", "SCORER", "--protocol", "xtd"], "--protocol is about"),
-        (["--benchmark", "TABLE", "--baselines"], "--baselines is about items"),
+        (["--benchmark", "TABLE", "--baselines"], "--baselines is for items"),
         (["--benchmark", "TABLE", "--scorer", "SCORER", "--limit", "0"], "--limit must be 1"),
         (["--benchmark", "TABLE", "--scorer", "SCORER", "--langs", "fr"], "has no French"),
         (["--benchmark", "TABLE", "--reference-items", "."], "needs --scorer"),

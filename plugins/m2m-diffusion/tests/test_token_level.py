@@ -102,13 +102,13 @@ def test_a_pooled_part_is_learned_with_the_sequence():
 
 def test_mistakes(target, token_adapter):
     flux = load(str(folder("flux")), device="cpu")
-    with pytest.raises(UserError, match="has no token sequence"):
+    with pytest.raises(UserError, match="does not read a token sequence"):
         m2m.align(WordSource(), flux, SENTENCES, level="token", **OPTIONS)
     with pytest.raises(UserError, match="does not show its token states"):
         m2m.align(ToySource(), target, SENTENCES, level="token", **OPTIONS)
     with pytest.raises(UserError, match="no level 'word'"):
         m2m.align(WordSource(), target, SENTENCES, level="word", **OPTIONS)
-    with pytest.raises(UserError, match="'ridge' means nothing at token level"):
+    with pytest.raises(UserError, match="'ridge' is not an option of token level"):
         m2m.align(WordSource(), target, SENTENCES, level="token", ridge=1.0, **OPTIONS)
     with pytest.raises(UserError, match="use encode"):
         token_adapter.project(np.zeros((1, 64), np.float32))
@@ -117,7 +117,7 @@ def test_mistakes(target, token_adapter):
 
 
 def test_what_token_level_cannot_honor_is_refused(target, token_adapter, tmp_path):
-    with pytest.raises(UserError, match="mean nothing"):
+    with pytest.raises(UserError, match="have no effect"):
         m2m.align(
             WordSource(), target, SENTENCES, level="token", stopping=m2m.Stopping(0.2), **OPTIONS
         )

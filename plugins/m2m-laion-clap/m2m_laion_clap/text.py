@@ -132,6 +132,6 @@ def tokenizer_folder(checkpoint: Checkpoint) -> Path:
     except UserError as error:
         raise UserError(
             f"{checkpoint.located.name} needs RoBERTa's tokenizer, and {error.what}",
-            f"fetch it where there is a network with `hf download {ROBERTA[1]} tokenizer.json "
-            f"tokenizer_config.json config.json`, or put these files into {beside}",
+            f"on a machine with a network, download it with `hf download {ROBERTA[1]} "
+            f"tokenizer.json tokenizer_config.json config.json`, or put these files into {beside}",
         ) from error

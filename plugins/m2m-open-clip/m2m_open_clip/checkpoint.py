@@ -138,7 +138,7 @@ def _downloaded(
     if not cached.is_file() and offline():
         raise UserError(
             f"the weights {architecture}/{tag} are not in {cached.parent} and HF_HUB_OFFLINE "
-            "forbids to fetch them",
+            "is set, so they cannot be downloaded",
             f"put {known.get('url')} there, or point to a copy with open-clip:local-dir:FOLDER",
         )
     try:

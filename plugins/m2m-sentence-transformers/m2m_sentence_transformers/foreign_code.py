@@ -26,7 +26,7 @@ def refuse_foreign_code(located: Located, trusted: bool) -> None:
     if named:
         raise UserError(
             f"{located.name} comes with Python code of its own ({named[0]}), which is not run "
-            "without your word",
+            "unless you allow it",
             "read the code in its repository, then pass --trust-remote-code",
         )
 

@@ -242,7 +242,10 @@ def test_more_like_this(open_search: OpenSearch) -> None:
 def test_a_query_that_only_takes_away_says_so(open_search: OpenSearch) -> None:
     search = open_search("?t=-1%3Atext%3Aa+star")
     search.page.wait_for_selector("#notice:not([hidden])")
-    assert "only takes away" in search.at("#notice").text_content() and search.asked == []
+    assert (
+        "has only terms that are subtracted" in search.at("#notice").text_content()
+        and search.asked == []
+    )
 
 
 def test_two_adapters_or_native_side_by_side(
