@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 import traceback
 from dataclasses import dataclass
@@ -16,10 +17,13 @@ FAILED = 1
 BAD_INPUT = 2
 INTERRUPTED = 130  # the exit code of a process that Ctrl-C ended
 
-NOT_THE_USERS_FAULT = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE)
+NOT_THE_USERS_FAULT = (
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE,
+)  # fmt: skip
 REMEDIES = {
     errno.ENOSPC: "free some space or choose another place",
     errno.EDQUOT: "free some space or choose another place",
+    errno.EFBIG: "free some space or choose another place",
     errno.EACCES: "check its permissions, and those of the folders above it",
     errno.EPERM: "check its permissions, and those of the folders above it",
     errno.ENOENT: "check the path",
@@ -28,6 +32,8 @@ REMEDIES = {
     errno.ENAMETOOLONG: "check the path: a part of it is longer than the file system allows",
     errno.EROFS: "choose another place",
 }
+FULL = re.compile("disk I/O error|disk is full")
+"""What sqlite says where a disk, or a file's limit, leaves no room."""
 SHOWN = 100  # characters of a path in a message
 DEBUG_HINT = "run it again with --debug to see the traceback"
 
@@ -90,6 +96,8 @@ def explain(error: BaseException, arguments: list[str], commands: object = ()) -
         return Failure(
             BAD_INPUT, "a path starts with ~, but there is no such home folder", "write it in full"
         )
+    if type(error).__module__ == "sqlite3" and FULL.search(str(error)):
+        return Failure(FAILED, f"cannot write ({error})", REMEDIES[errno.ENOSPC])
     if isinstance(error, MemoryError):
         return Failure(FAILED, "out of memory", "use smaller batches or a smaller model")
     return None
