@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from m2m_adapters._internal.spelling import counted
 from m2m_adapters.artifact.card_data import card_data, license_of
 from m2m_adapters.artifact.markdown import code, words
 from m2m_adapters.artifact.record import (
@@ -95,7 +96,8 @@ def _corpus(corpus: CorpusRecord) -> Iterator[str]:
         origins.append(f"{more:,} more")
     yield from ["## Corpus", ""]
     yield (
-        f"{corpus.sentences:,} English sentences from {', '.join(origins) or 'Python'} "
+        f"{counted(corpus.sentences, 'English sentence')} from "
+        f"{', '.join(origins) or 'Python'} "
         f"(digest `{corpus.digest[:16]}`). Used: {corpus.used:,} ({words(corpus.stopped)})."
     )
     yield ""
@@ -111,11 +113,15 @@ def _languages(table: LanguagesRecord) -> Iterator[str]:
     """Languages whose own text was used, and how that was judged."""
     yield from ["## Languages", ""]
     yield (
-        f"What each of these languages has in common was learned from {words(table.seen)} and is "
-        f'taken off where the language is known (`adapter.encode(texts, language="...")`). '
-        "The map itself has seen English only."
+        f"What all vectors of a language have in common was learned from {words(table.seen)}. It "
+        f'is subtracted when the language is known (`adapter.encode(texts, language="...")`). '
+        "The map itself was learned from English only."
     )
-    yield from ["", "| language | sentences | gain of halves, CSLS in 1/100 |", "|---|---|---|"]
+    yield from [
+        "",
+        "| language | sentences | gain on held-out halves, CSLS in 1/100 |",
+        "|---|---|---|",
+    ]
     for one in table.adapted:
         value = ", ".join(f"{part:+.2f}" for part in one.gain)
         yield f"| {words(one.code)} | {one.sentences:,} | {value} |"
@@ -123,13 +129,14 @@ def _languages(table: LanguagesRecord) -> Iterator[str]:
 
 
 def _pull(pull: PullRecord) -> Iterator[str]:
-    """The rule that chose the map, in words, with what it saw."""
+    """How the strength of the pull was chosen, in words."""
     text = f"Least squares, pulled towards a scaled rotation at strength {pull.strength:.3g}"
     if pull.floor is not None and pull.best is not None and pull.given_up is not None:
         text += (
-            f". The rule saw English only: 1.5 times the variance of the source's median direction "
-            f"is {pull.floor:.3g}; the held-out loss is least at {pull.best:.3g}, and "
-            f"{100 * pull.given_up:.1f} % of it is given up for languages that English cannot see"
+            f". The strength was chosen from English only: 1.5 times the variance of the source's "
+            f"median direction is {pull.floor:.3g}; the held-out loss is lowest at "
+            f"{pull.best:.3g}, and the stronger pull raises it by {100 * pull.given_up:.1f} %, for "
+            "the benefit of languages that were not seen"
         )
     yield from [text + ".", ""]
 

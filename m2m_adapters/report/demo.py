@@ -86,7 +86,7 @@ def painted_sheet(painted: Painted = PAINTED, progress: Progress | None = None) 
     try:
         load_target(painted.painter)
     except UserError as missing:  # the painter is there, and what runs it is not
-        return f"<h2>Painting</h2><p class='note'>Left out: {escape(str(missing))}</p>"
+        return f"<h2>Generation</h2><p class='note'>Left out: {escape(str(missing))}</p>"
     began = time.perf_counter()
     prompts = load_named(painted.benchmark, modality="image")
     assert isinstance(prompts, Prompts), f"{painted.benchmark} is a benchmark of prompts"
@@ -112,12 +112,12 @@ def painted_sheet(painted: Painted = PAINTED, progress: Progress | None = None) 
     corpus = adapter.record.corpus
     assert corpus is not None
     return (
-        f"<h2>Painting: {escape(adapter.name)}</h2>"
-        f"<p>{escape(painted.painter)} was trained on English captions alone. Its conditioner is a "
-        f"space like any other: aligned from {corpus.sentences:,} English sentences, "
-        f"{time.perf_counter() - began:.0f} seconds with the painting. Every row is one scene that "
-        "neither the painter nor the alignment has met; every column starts from the same noise. "
-        "The first column is the painter with its own English, without an adapter.</p>"
+        f"<h2>Generation: {escape(adapter.name)}</h2>"
+        f"<p>{escape(painted.painter)} was trained on English captions alone. The source is "
+        f"aligned to its text encoder with {corpus.sentences:,} English sentences; this took "
+        f"{time.perf_counter() - began:.0f} seconds, with generation. Every row is one scene that "
+        "neither the model nor the alignment has seen; every column starts from the same noise. "
+        "The first column is the model with English prompts, without an adapter.</p>"
         + sheet(columns)
     )
 
@@ -164,10 +164,10 @@ def _one(pairing: Pairing, sentences: int, progress: Progress) -> Shown:
 
 def _body(shown: Sequence[Shown], seconds: float) -> str:
     parts = [
-        "<p>A multilingual sentence encoder and English-only models of pictures and sounds have "
-        "never met. A linear map between their <em>text</em> spaces was learned from English "
-        "sentences alone; afterwards every language of the sentence encoder finds the pictures "
-        f"and sounds. All of it took {seconds:.0f} seconds on this machine.</p>"
+        "<p>A multilingual sentence encoder and English-only models of pictures and sounds were "
+        "trained separately. A linear map between their <em>text</em> spaces was learned from "
+        "English sentences alone. Now texts in every language of the sentence encoder find the "
+        f"pictures and sounds. All of it took {seconds:.0f} seconds on this machine.</p>"
     ]
     for one in shown:
         record, found = one.adapter.record, one.evaluation
@@ -188,7 +188,7 @@ def _body(shown: Sequence[Shown], seconds: float) -> str:
         parts.append("<h3>Meanings before and after</h3>")
         parts.append(sections.meaning_map(found, before, chosen))
         parts.append(
-            "<h3>Queries, and what they find</h3><p class='note'>A green frame marks the item "
+            "<h3>Queries and their results</h3><p class='note'>A green frame marks the item "
             "that the caption was written for; the others are its rivals.</p>"
         )
         pictures = found.benchmark.modality == "image"

@@ -62,7 +62,7 @@ def page(found: Evaluation) -> str:
 
 def _misses(found: Evaluation) -> str:
     worst = worst_queries(found["adapter"])
-    title = "<h2>The worst misses</h2>"
+    title = "<h2>Worst results</h2>"
     if not worst:
         return f"{title}<p>None: every caption ranks its item first.</p>"
     return (

@@ -80,7 +80,7 @@ def page(found: GeneratorEvaluation) -> str:
     sheets = "".join(
         f"<h2>{escape(title)}</h2>{_sheet_of(found, system)}"
         for system, title in (
-            ("adapter", "What each language made, through the adapter"),
+            ("adapter", "Generated from each language, through the adapter"),
             ("native", "The same prompts in the pipeline's own text tower"),
         )
         if system in found.systems

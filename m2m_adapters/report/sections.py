@@ -33,15 +33,16 @@ def results(found: Evaluation) -> str:
     )
     agreed = own["consistency"].get("all pairs")
     agree = (
-        f"Two languages asking for the same item share {agreed:.0f} % of their first ten. "
+        f"Queries for the same item in two languages share {agreed:.0f} % of their first ten "
+        "results. "
         if agreed is not None
         else ""
     )
     return (
         html_table(header, rows, strong=sums)
         + f'<p class="note">{counted(len(found.benchmark.items), "item")}, text to item unless '
-        f"said, protocol {escape(found.protocol)}; ties count against; intervals by bootstrap over "
-        f"items. {agree}</p>" + (f'<ul class="note">{notes}</ul>' if notes else "")
+        f"noted, protocol {escape(found.protocol)}; ties count against; intervals by bootstrap "
+        f"over items. {agree}</p>" + (f'<ul class="note">{notes}</ul>' if notes else "")
     )
 
 
@@ -102,13 +103,14 @@ def meaning_map(found: Evaluation, before: dict[str, Vectors], chosen: Sequence[
         return f"<figure>{chart}<figcaption>{escape(title)}</figcaption></figure>"
 
     caption = (
-        "Each frame is an item, each dot of its color a caption of it in one of "
+        "Each frame is an item. Dots of the same color are its captions in "
         f"{len(after)} languages (hold the pointer over a dot to read it). Both halves show the "
         "two directions in which the items differ most."
     )
     return (
-        f'<div class="pair">{drawn(before, "Before: the source as it is")}'
-        f'{drawn(after, "After: through the projector")}</div><p class="note">{caption}</p>'
+        f'<div class="pair">{drawn(before, "Before: vectors of the source")}'
+        f"{drawn(after, 'After: vectors mapped by the projector')}</div>"
+        f'<p class="note">{caption}</p>'
     )
 
 
@@ -193,13 +195,13 @@ def trust(found: Evaluation) -> str:
     for one in trust_tables(found):
         drawn = html_table(one.header, one.rows) if one.rows else ""
         parts.append(f"<h3>{escape(one.title)}</h3>{drawn}<p class='note'>{escape(one.note)}</p>")
-    return "<h2>Can it be trusted?</h2>" + "".join(parts)
+    return "<h2>Trust report</h2>" + "".join(parts)
 
 
 def left_out(found: Evaluation) -> str:
     """Items that were published but are not among those measured, and why."""
     bench = found.benchmark
-    lines = [f"{name}: not there" for name in bench.missing]
+    lines = [f"{name}: missing" for name in bench.missing]
     lines += [f"{name}: {reason}" for name, reason in bench.unreadable.items()]
     if not lines:
         return ""

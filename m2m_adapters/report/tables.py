@@ -53,7 +53,7 @@ def caption_of(found: Evaluation) -> str:
     items = counted(len(bench.items), "item")
     return (
         f"{found.adapter['name']} on {bench.name}: {items}{left_out}, text to "
-        f"item unless said, protocol {found.protocol}, ties count against, 95% bootstrap "
+        f"item unless noted, protocol {found.protocol}, ties count against, 95% bootstrap "
         "intervals over items."
     )
 
