@@ -84,6 +84,27 @@ def test_a_full_queue_refuses_and_says_when_to_come_back(index: Any, slow: Any) 
     )
 
 
+def test_the_longer_the_queue_the_later_clients_come_back() -> None:
+    """A second for each would be spent on refusing the same clients again and again."""
+
+    def work(jobs: list[int]) -> list[int]:
+        time.sleep(0.05 * len(jobs))
+        return jobs
+
+    async def ask() -> int:
+        worker = Worker(work, most=4, room=50)
+        await worker.do(*range(40))  # it learns how long they take
+        waiting = asyncio.ensure_future(worker.do(*range(100)))
+        await asyncio.sleep(0.01)
+        with pytest.raises(Busy) as refused:
+            await worker.do(1)
+        waiting.cancel()
+        worker.stop()
+        return refused.value.seconds
+
+    assert 3 <= asyncio.run(ask()) <= 8
+
+
 def test_an_answer_that_takes_too_long(index: Any, slow: Any) -> None:
     slow(0.6)
     app = create_app(held(index), limits=Limits(seconds=0.15))

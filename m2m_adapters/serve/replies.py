@@ -49,8 +49,8 @@ async def refused(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
         return refusal(error.status_code, error.detail, dict(error.headers or {}))
     if isinstance(error, Busy):
-        message = "the server has as many requests as it takes; try again in a second"
-        return refusal(429, message, {"Retry-After": "1"})
+        message = f"the server has as many requests as it takes; try again in {error.seconds} s"
+        return refusal(429, message, {"Retry-After": str(error.seconds)})
     if isinstance(error, (Late, Stopping)):
         message = "the answer took too long" if isinstance(error, Late) else "the server is ending"
         return refusal(503, message, {"Retry-After": "5"})

@@ -7,6 +7,7 @@ import ipaddress
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import current_thread, main_thread
@@ -20,6 +21,10 @@ from m2m_adapters.serve.limits import Limits
 KEY = "M2M_API_KEY"
 LOCAL = ("127.0.0.1", "localhost", "[::1]")
 ENDING = 10  # seconds that requests under way have when the server ends
+SWITCH = 0.0002
+"""Seconds until a thread that computes in Python lets another one do so. An encoder asks for that
+after each operation of torch; by default (0.005) a busy network thread would hold it up so long
+each time that many clients together are served no faster than one."""
 
 
 def serve(
@@ -67,6 +72,7 @@ def serve(
                 await super().startup(sockets)
                 ready(address, holdings)
 
+        sys.setswitchinterval(SWITCH)
         with _ended_by_signals(), contextlib.closing(holdings):
             Server(config).run(sockets=[listener])
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,8 +14,16 @@ from typing import Any, Generic, TypeVar
 Job = TypeVar("Job")
 
 
+LONGEST = 30
+"""Seconds, at most, after which a refused client is asked to come back."""
+
+
 class Busy(Exception):
-    """The queue is full."""
+    """The queue is full. seconds: how long it takes to do what waits."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
 
 
 class Stopping(Exception):
@@ -55,6 +65,7 @@ class Worker(Generic[Job]):
         self._queue: deque[_Waiting[Job]] = deque()
         self._changed = threading.Condition()
         self._stopping = False
+        self._pace = 0.0  # seconds a job, of late
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
         self._thread.start()
 
@@ -70,7 +81,7 @@ class Worker(Generic[Job]):
                 raise Stopping
             # A request of many jobs is taken when the queue is empty, however many they are.
             if self._queue and len(self._queue) + len(waiting) > self.room:
-                raise Busy
+                raise Busy(max(1, min(LONGEST, math.ceil(self._pace * len(self._queue)))))
             self._queue.extend(waiting)
             self._changed.notify()
         futures = [one.future for one in waiting]
@@ -108,10 +119,13 @@ class Worker(Generic[Job]):
         self.counts.jobs += len(round_)
         self.counts.rounds += 1
         self.counts.largest = max(self.counts.largest, len(round_))
+        start = time.perf_counter()
         try:
             answers = list(self.work([one.job for one in round_]))
         except BaseException as error:  # a defect: clients hear of it, the thread lives
             answers = [error] * len(round_)
+        pace = (time.perf_counter() - start) / len(round_)
+        self._pace = 0.7 * self._pace + 0.3 * pace
         for loop in {one.loop for one in round_}:
             pairs = [(one, answer) for one, answer in zip(round_, answers) if one.loop is loop]
             try:
