@@ -53,6 +53,7 @@ class FaissEngine:
 
     def __init__(self, flat: Any, ivf: Any = None, nprobe: int = 0, rescored: bool = False) -> None:
         self._flat, self._ivf, self.nprobe, self.rescored = flat, ivf, nprobe, rescored
+        self._plain: Any = None
         self.rows = int(flat.ntotal)
         self.columns = int(flat.d)
 
@@ -106,17 +107,26 @@ class FaissEngine:
         return scores, rows
 
     def _probe(self, queries: Vectors, k: int, nprobe: int, selector: Any) -> tuple[Vectors, Rows]:
-        faiss = faiss_files.load_faiss()
-        parameters = faiss.SearchParametersIVF(nprobe=nprobe)
-        if selector is not None:
-            parameters.sel = selector
+        parameters = self._parameters(nprobe, selector)
         if not self.rescored:
-            return self._found(self._ivf.search(queries, k, params=parameters))
+            scores, rows = self._ivf.search(queries, k, params=parameters)
+            return scores, rows
         wanted = min(RESCORED * k, self.rows)
         rows = self._found(self._ivf.search(queries, wanted, params=parameters))[1]
         stored = self.vectors(np.maximum(rows, 0).ravel()).reshape(*rows.shape, self.columns)
         scores = np.einsum("qkd,qd->qk", stored, queries)
         return best([(scores, rows)], k)
+
+    def _parameters(self, nprobe: int, selector: Any) -> Any:
+        """Of a search in lists; those without a filter are made once."""
+        if selector is None and self._plain is not None and self._plain.nprobe == nprobe:
+            return self._plain
+        parameters = faiss_files.load_faiss().SearchParametersIVF(nprobe=nprobe)
+        if selector is None:
+            self._plain = parameters
+        else:
+            parameters.sel = selector
+        return parameters
 
     def _scan(self, queries: Vectors, k: int, kept: Rows | None) -> tuple[Vectors, Rows]:
         """Exact over the kept rows (all without any), piece by piece."""

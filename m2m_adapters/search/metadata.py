@@ -136,8 +136,8 @@ class Metadata:
             marks = ", ".join("?" * len(some))
             if self._single:
                 query = f"SELECT {', '.join(COLUMNS)}, id FROM items WHERE id IN ({marks})"
-                for values in self._ask(query, some):
-                    answers[values[-1]] = (Part(values[-1]), Item(*values[:-1]))
+                for *values, row in self._ask(query, some):
+                    answers[row] = (Part(row), Item(*values))
                 continue
             chosen = ", ".join(f"i.{name}" for name in COLUMNS)
             query = (
