@@ -254,13 +254,15 @@ class Index:
 
     def _checked(self, vectors: Vectors) -> Vectors:
         array: Vectors = np.asarray(vectors, dtype=np.float32)
-        if array.ndim != 2 or array.shape[1] != self.dim or not np.isfinite(array).all():
+        fits = array.ndim == 2 and array.shape[1] == self.dim
+        lengths = np.sqrt(np.einsum("nd,nd->n", array, array, dtype=np.float64)) if fits else None
+        if lengths is None or not np.isfinite(lengths).all():
             raise UserError(
                 f"queries of shape {list(array.shape)} are not finite [n, {self.dim}]",
                 "encode them with an adapter to the index's target",
             )
-        lengths = np.linalg.norm(array, axis=1, keepdims=True)
-        array = np.asarray(array / np.where(lengths == 0, 1, lengths), np.float32)
+        lengths[lengths == 0] = 1
+        array = np.asarray(array / lengths[:, None], np.float32)
         if self.record.bias is not None:
             array = np.hstack([array, np.ones((len(array), 1), np.float32)])
         return np.ascontiguousarray(array, dtype=np.float32)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from m2m_adapters.interfaces import Vectors
 from m2m_adapters.search import bias as item_bias
 from m2m_adapters.search.engine import Rows
@@ -51,7 +49,7 @@ def _of_one_bias(
             scores, found = index.engine.search(vectors, wanted, kept)
         else:
             scores, found = item_bias.search_with(index.engine, vectors, wanted, kept, bias)
-        about = index.metadata.at(np.unique(found[found >= 0]).tolist())
+        about = index.metadata.at(sorted({row for row in found.ravel().tolist() if row >= 0}))
         answers = [_hits(index, *one, about, k) for one in zip(names, scores, found)]
         enough = all(len(answer) >= k for answer in answers)
         if enough or wanted == k or wanted >= index.engine.rows or (found < 0).any():
