@@ -8,7 +8,7 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PLUGINS := sentence-transformers clip open-clip clap diffusion speech tiny api
 PLUGIN_PATHS := $(foreach p,$(PLUGINS),-e plugins/m2m-$(p))
 
-.PHONY: demo test fuzz lint docs release zoo
+.PHONY: demo test fuzz mutants lint docs release zoo
 
 # The main job on the embedded tiny models; leaves a page in demo-page/.
 demo: $(VENV)/.demo
@@ -21,7 +21,12 @@ test: $(VENV)/.test
 # Ten thousand random inputs of each kind; what fails stays in .hypothesis/ and is tried first.
 fuzz: $(VENV)/.test
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 M2M_FUZZ=$(or $(INPUTS),10000) $(BIN)/python -m pytest -q \
-		-n $(PROCESSES) tests/test_fuzz.py
+		-n $(PROCESSES) tests/test_fuzz_*.py
+
+# Small changes to the core, one at a time: which does no test notice? SAMPLE of each part.
+mutants: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet -r tests/requirements-mutants.txt
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python scripts/mutants.py --sample $(or $(SAMPLE),12)
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .

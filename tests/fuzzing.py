@@ -6,13 +6,15 @@ ever failed lies in ``.hypothesis/`` and is tried first the next time.
 
 from __future__ import annotations
 
+import io
 import os
 import string
 import warnings
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
@@ -90,3 +92,12 @@ def changed(draw: st.DrawFn, content: object) -> object:
     if isinstance(content, dict) and draw(st.booleans()):
         return {**content, draw(st.text(max_size=8)): draw(anything)}
     return draw(anything)
+
+
+def parquet(columns: dict[str, list[Any]]) -> bytes:
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    file = io.BytesIO()
+    pq.write_table(pa.table(columns), file)
+    return file.getvalue()
