@@ -164,3 +164,18 @@ def test_the_spoken_benchmark_and_the_study_of_speech_against_text(tmp_path: Pat
     texts = m2m.parallel_texts(bench.only(["de"]), limit=24)
     study = m2m.analyze("tiny-speech", "gaps", texts, measures=["cka"], store=m2m.Store(tmp_path))
     assert any("speech gap" in finding for finding in study.findings)
+
+
+def test_the_demonstration_asks_aloud(monkeypatch: pytest.MonkeyPatch) -> None:
+    from m2m_adapters.report import spoken as section
+
+    html = section.spoken_questions(section.Spoken(sentences=1_000))
+    assert html.count("<audio") == 4 and html.count("<img") == 20
+    assert 'lang="ko"' in html and "Asked aloud: tiny-speech" in html
+    assert section.spoken_questions(section.Spoken(source="nobody-hears")) == ""
+
+    def absent(name: str) -> Any:
+        raise UserError("no weights", "fetch them")
+
+    monkeypatch.setattr(section, "load_source", absent)
+    assert "Left out: no weights; fetch them" in section.spoken_questions()
