@@ -112,12 +112,12 @@ def result(kind: str, folder: Path) -> dict[str, bytes]:
     if damaged := store.verify():
         raise SystemExit(f"the store is damaged: {damaged[0]}")
     if kind == "cache":
-        shelf = store.shelf(Logged("wide", 768))
-        assert shelf is not None
-        places = shelf.find(sentences(str(folder.parent / "corpus.txt")))
+        section = store.section(Logged("wide", 768))
+        assert section is not None
+        places = section.find(sentences(str(folder.parent / "corpus.txt")))
         if (places < 0).any():
             raise SystemExit("the store lost vectors")
-        return {"rows": str(len(shelf)).encode(), "vectors": shelf.read(places).tobytes()}
+        return {"rows": str(len(section)).encode(), "vectors": section.read(places).tobytes()}
     return {path.name: path.read_bytes() for path in sorted((folder / "out").iterdir())}
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong, each with how to mend it.
+"""Errors, each with how to correct it.
 
 The command line prints a :class:`UserError` as one line and leaves with code 2; anything
 else is a defect of ours and keeps its traceback.
@@ -12,7 +12,7 @@ class M2MError(Exception):
 
 
 class UserError(M2MError):
-    """Something the user can mend: *what* is wrong and the *remedy*."""
+    """An error that the user can correct: *what* is wrong and the *remedy*."""
 
     def __init__(self, what: str, remedy: str = "") -> None:
         self.what = " ".join(what.split())

@@ -1,4 +1,4 @@
-"""The hooks of m2m-adapters, and what they receive: all there is to plug into."""
+"""The hooks of m2m-adapters, and what they receive."""
 
 from __future__ import annotations
 

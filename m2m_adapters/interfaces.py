@@ -1,4 +1,4 @@
-"""The two interfaces everything meets at, and what they promise.
+"""The two interfaces of the library, and what they promise.
 
 A *source* is a :class:`TextEncoder`. A *target* is a :class:`ModalityModel`, whose ``text``
 is the :class:`TextEncoder` that spans its space. An adapter joined to its source is a
@@ -154,12 +154,12 @@ class TextEncoder(ABC):
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What a stranger needs to find this encoder again: model id, revision, license."""
+        """What others need to find this encoder again: model id, revision, license."""
         return {}
 
 
 class _TextNotSet:
-    """Stands where a model has no ``text``, and says so when somebody asks for it."""
+    """Placeholder for a missing ``text``, which raises a clear error when it is read."""
 
     @overload
     def __get__(self, model: None, owner: type) -> _TextNotSet: ...

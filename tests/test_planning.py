@@ -235,8 +235,8 @@ def test_the_source_is_measured_through_the_store(tmp_path: Path) -> None:
     assert (guess.basis, sharp.basis) == ("guess", "measured")
     assert sharp.expected > guess.expected and sharp.high - sharp.low < guess.high - guess.low
     assert "parallel pairs" in sharp.why
-    (shelf,) = store.shelves()
-    assert len(shelf) > 100
+    (section,) = store.sections()
+    assert len(section) > 100
     again = m2m.forecast("tiny-text", "jina-clip", "ja", parallel={"ja": pairs}, store=store)
     assert again == [sharp]
 

@@ -52,12 +52,12 @@ def test_a_text_is_encoded_once(tmp_path: Path, dtype: str) -> None:
     np.testing.assert_allclose(first, exact, atol=1e-6 if dtype == "fp32" else 1e-3)
 
 
-def test_encoders_and_formats_have_shelves_of_their_own(tmp_path: Path) -> None:
+def test_encoders_and_formats_have_sections_of_their_own(tmp_path: Path) -> None:
     for encoder, dtype in ((Counting(), "fp32"), (Counting(), "fp16"), (Counting(32), "fp32"),
                            (Counting(name="other"), "fp32")):  # fmt: skip
         StoredEncoder(encoder, Store(tmp_path, dtype)).embed(SENTENCES[:10])
         assert encoder.encoded == 10
-    assert len(list(Store(tmp_path).shelves())) == 4
+    assert len(list(Store(tmp_path).sections())) == 4
 
 
 def test_an_encoder_without_an_exact_fingerprint_is_not_filed(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_an_encoder_without_an_exact_fingerprint_is_not_filed(tmp_path: Path) ->
 
     encoder = Nameless()
     StoredEncoder(encoder, Store(tmp_path)).embed(SENTENCES[:10])
-    assert not list(Store(tmp_path).shelves())
+    assert not list(Store(tmp_path).sections())
 
 
 def test_strange_texts_have_keys_of_their_own() -> None:
@@ -86,8 +86,8 @@ def test_rows_are_mapped_not_copied(tmp_path: Path) -> None:
 def test_every_flipped_byte_is_noticed_and_nothing_damaged_is_used(tmp_path: Path) -> None:
     encoder = Counting(4)
     StoredEncoder(encoder, Store(tmp_path)).embed(SENTENCES[:6])
-    (shelf,) = Store(tmp_path).shelves()
-    files = [p for p in shelf.folder.iterdir() if p.suffix == ".shard" or p.name == "about.json"]
+    (section,) = Store(tmp_path).sections()
+    files = [p for p in section.folder.iterdir() if p.suffix == ".shard" or p.name == "about.json"]
     assert len(files) == 2
     for path in files:
         whole = path.read_bytes()
@@ -109,8 +109,8 @@ def test_every_flipped_byte_is_noticed_and_nothing_damaged_is_used(tmp_path: Pat
 def test_mending_drops_what_is_damaged_and_keeps_the_rest(tmp_path: Path) -> None:
     encoder = Counting()
     StoredEncoder(encoder, Store(tmp_path)).embed(SENTENCES[: 2 * WINDOW])
-    (shelf,) = Store(tmp_path).shelves()
-    path = sorted(shelf.folder.glob("*.shard"))[0]
+    (section,) = Store(tmp_path).sections()
+    path = sorted(section.folder.glob("*.shard"))[0]
     data = bytearray(path.read_bytes())
     data[-9] ^= 1
     path.write_bytes(data)
@@ -134,9 +134,9 @@ def test_a_full_disk_is_one_line_and_keeps_everything_before(
     with pytest.raises(UserError, match="No space left"):
         StoredEncoder(encoder, store).embed(SENTENCES[: 2 * WINDOW])
     monkeypatch.undo()
-    (shelf,) = Store(tmp_path).shelves()
-    assert len(shelf) == WINDOW and not Store(tmp_path).verify()
-    assert not [p for p in shelf.folder.iterdir() if p.name.endswith(".part")]
+    (section,) = Store(tmp_path).sections()
+    assert len(section) == WINDOW and not Store(tmp_path).verify()
+    assert not [p for p in section.folder.iterdir() if p.name.endswith(".part")]
 
 
 FILL = """
@@ -161,8 +161,8 @@ def test_four_processes_fill_one_store_without_loss_or_duplicate(tmp_path: Path)
     assert [one.wait(timeout=300) for one in running] == [0] * 4
     store = Store(folder)
     assert not store.verify()
-    (shelf,) = store.shelves()
-    stored = np.concatenate([np.array(Shard(p).keys) for p in shelf.folder.glob("*.shard")])
+    (section,) = store.sections()
+    stored = np.concatenate([np.array(Shard(p).keys) for p in section.folder.glob("*.shard")])
     assert len(stored) == len(np.unique(stored, axis=0)) == len(SENTENCES)
     encoder = Counting()
     found = StoredEncoder(encoder, store).embed(SENTENCES)
@@ -241,8 +241,8 @@ def test_the_cache_commands(tmp_path: Path) -> None:
     assert "toy:counting:64" in run_m2m("cache", "ls", M2M_CACHE=env).stdout
     assert '"vectors": 100' in run_m2m("cache", "info", "--json", M2M_CACHE=env).stdout
     assert run_m2m("cache", "verify", M2M_CACHE=env).returncode == 0
-    (shelf,) = Store(tmp_path).shelves()
-    path = next(shelf.folder.glob("*.shard"))
+    (section,) = Store(tmp_path).sections()
+    path = next(section.folder.glob("*.shard"))
     path.write_bytes(path.read_bytes()[:-1])
     damaged = run_m2m("cache", "verify", M2M_CACHE=env)
     assert damaged.returncode == 1 and path.name in damaged.stdout
@@ -251,14 +251,14 @@ def test_the_cache_commands(tmp_path: Path) -> None:
     assert run_m2m("cache", "prune", M2M_CACHE=env).returncode == 2
     assert run_m2m("cache", "prune", "--max-size", "10X", M2M_CACHE=env).returncode == 2
     assert run_m2m("cache", "prune", "--max-size", "1K", M2M_CACHE=env).returncode == 0
-    assert not list(Store(tmp_path).shelves())
+    assert not list(Store(tmp_path).sections())
 
 
 def test_a_row_that_is_not_there_is_never_read(tmp_path: Path) -> None:
     StoredEncoder(Counting(), Store(tmp_path)).embed(SENTENCES[:10])
-    (shelf,) = Store(tmp_path).shelves()
+    (section,) = Store(tmp_path).sections()
     with pytest.raises(ValueError, match="not stored"):
-        shelf.read(shelf.find([*SENTENCES[:2], "never seen"]))
+        section.read(section.find([*SENTENCES[:2], "never seen"]))
 
 
 def test_a_prune_between_looking_and_reading_gives_no_other_texts_vector(tmp_path: Path) -> None:
@@ -279,13 +279,13 @@ def test_a_prune_between_looking_and_reading_gives_no_other_texts_vector(tmp_pat
 def test_a_flipped_byte_in_about_costs_no_vector(tmp_path: Path) -> None:
     encoder = Counting()
     StoredEncoder(encoder, Store(tmp_path)).embed(SENTENCES[:100])
-    (shelf,) = Store(tmp_path).shelves()
-    about = shelf.folder / "about.json"
+    (section,) = Store(tmp_path).sections()
+    about = section.folder / "about.json"
     about.write_bytes(about.read_bytes().replace(b"64", b"65", 1))
     assert [path for path, _ in Store(tmp_path).verify(mend=True)] == [about]
     StoredEncoder(encoder, Store(tmp_path)).embed(SENTENCES[:100])
     assert encoder.encoded == 100 and not Store(tmp_path).verify()
-    assert [len(one) for one in Store(tmp_path).shelves()] == [100]
+    assert [len(one) for one in Store(tmp_path).sections()] == [100]
 
 
 @pytest.mark.parametrize("change", [{"dim": -1}, {"dim": "64"}, {"dtype": "fp8"}, {"x": 1}])
@@ -298,5 +298,5 @@ def test_an_absurd_about_is_damage_and_breaks_nothing(
     folder = tmp_path / "vectors" / _name(about)
     folder.mkdir(parents=True)
     (folder / "about.json").write_text(_told(about))
-    assert not list(Store(tmp_path).shelves())
+    assert not list(Store(tmp_path).sections())
     assert [path for path, _ in Store(tmp_path).verify()] == [folder / "about.json"]

@@ -40,14 +40,14 @@ def ls(folder: Path | None = FOLDER, json: bool = JSON) -> None:
 
     rows = [
         {
-            "encoder": shelf.about["fingerprint"],
-            "dim": shelf.dim,
-            "format": shelf.about["dtype"],
-            "vectors": len(shelf),
-            "bytes": shelf.size,
-            "last_used": time.strftime("%Y-%m-%d %H:%M", time.localtime(shelf.last_used)),
+            "encoder": section.about["fingerprint"],
+            "dim": section.dim,
+            "format": section.about["dtype"],
+            "vectors": len(section),
+            "bytes": section.size,
+            "last_used": time.strftime("%Y-%m-%d %H:%M", time.localtime(section.last_used)),
         }
-        for shelf in Store(folder).shelves()
+        for section in Store(folder).sections()
     ]
     if json:
         print_json(rows)
@@ -68,12 +68,12 @@ def info(folder: Path | None = FOLDER, json: bool = JSON) -> None:
     from m2m_adapters.embeddings.store import Store
 
     store = Store(folder)
-    shelves = list(store.shelves())
+    sections = list(store.sections())
     totals = {
         "path": str(store.folder),
-        "encoders": len(shelves),
-        "vectors": sum(len(shelf) for shelf in shelves),
-        "bytes": sum(shelf.size for shelf in shelves),
+        "encoders": len(sections),
+        "vectors": sum(len(section) for section in sections),
+        "bytes": sum(section.size for section in sections),
     }
     if json:
         print_json(totals)

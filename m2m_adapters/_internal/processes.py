@@ -29,7 +29,7 @@ def launched() -> bool:
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes and speaks."""
+    """Whether this process writes files and messages: the first one."""
     return not launched() or _number("RANK", 0) == 0
 
 
@@ -62,11 +62,11 @@ class Team:
         """Each tensor becomes its sum over all processes."""
 
     def agreed(self, value: T) -> T:
-        """What the first process has as this value."""
+        """The first process's value, in every process."""
         return value
 
     def wait(self) -> None:
-        """Until all have come here."""
+        """Wait until all processes reach this line."""
 
 
 class Launched(Team):

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar where someone looks, silence elsewhere."""
+"""Progress of long work: a bar on a terminal, nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Progress:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
 
     def note(self, text: str) -> None:
-        """A word beside the bar, such as the loss."""
+        """Show a short text beside the bar, such as the loss."""
 
     def _begin(self, name: str, total: int | None, unit: str) -> Update:
         return lambda done: None

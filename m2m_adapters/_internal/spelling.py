@@ -1,4 +1,4 @@
-"""Words of messages: the name that was probably meant, one or several."""
+"""Helpers for messages: suggestions for misspelled names, and plurals."""
 
 from __future__ import annotations
 

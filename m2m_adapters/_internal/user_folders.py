@@ -46,5 +46,5 @@ def exists(path: str | Path) -> bool:
     """Whether there is such a file or folder; text that cannot be a path is none."""
     try:
         return Path(path).expanduser().exists()
-    except (OSError, ValueError, RuntimeError):  # too long, a null character, ~ of nobody
+    except (OSError, ValueError, RuntimeError):  # too long, a null character, ~ of an unknown user
         return False

@@ -1,4 +1,4 @@
-"""The engine: corpus -> embeddings -> fit -> Adapter; the one place that ties them."""
+"""The engine: corpus -> embeddings -> fit -> Adapter, tied together here."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def align(
     bar = progress if isinstance(progress, Progress) else progress_for(progress)
     with bar.stage("read", None):
         corpus = read_corpus(texts, column=column, max_sentences=max_sentences, seed=seed)
-    held_out_size(len(corpus))  # too few sentences: say so before the long work
+    held_out_size(len(corpus))  # too few sentences: refuse before the long work
     with bar.stage("load", None):
         encoder, model = _loaded(source, target, options)
     if level == "auto":
@@ -122,7 +122,7 @@ def _check_request(
     seed: int,
     device: str,
 ) -> None:
-    """Refuse, before the corpus is read or a model is loaded, what cannot be done."""
+    """Refuse impossible requests before the corpus is read or a model is loaded."""
     if team(device).size > 1 and texts == "-":
         raise UserError("several processes cannot read one standard input", "give a file")
     if track is not None:

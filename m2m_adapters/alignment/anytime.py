@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ALL_USED = "all sentences used"
 FIRST_STAGE = 1024
 GROWTH = 1.5
-ENOUGH = 64  # pairs below which an interrupted run has nothing to deliver
+ENOUGH = 64  # with fewer pairs, an interrupted run has no result
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,9 @@ def grow(
                     growth.grown.stopped = _reason(stopping)
                     break
         except KeyboardInterrupt:
-            if growth.used < ENOUGH or team().size > 1:  # others may have come to another place
+            if (
+                growth.used < ENOUGH or team().size > 1
+            ):  # other processes may have stopped at another sentence
                 raise
             growth.interrupted()
     return growth.finished()
@@ -168,7 +170,7 @@ def stages(n: int) -> list[int]:
 
 
 def stale(curve: list[dict[str, float]], stopping: Stopping) -> bool:
-    """Whether each of the last ``patience`` stages brought less than ``tolerance``."""
+    """Whether each of the last ``patience`` stages improved by less than ``tolerance``."""
     losses = [row["held_out_loss"] for row in curve]
     if len(losses) <= stopping.patience:
         return False

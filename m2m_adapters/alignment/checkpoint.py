@@ -50,7 +50,7 @@ class Checkpoint:
         self._last = time.monotonic()
 
     def load(self) -> dict[str, Any] | None:
-        """The state that was saved last; None where there is none, or none that is whole."""
+        """The last saved state; None where there is none or it is damaged."""
         import torch
 
         try:
@@ -77,12 +77,12 @@ class Checkpoint:
                 digest = hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest()
                 temporary.write_bytes(digest + data)
             self._sweep()
-        except UserError as error:  # no reason to lose the training itself
+        except UserError as error:  # a failed checkpoint must not end the training
             warnings.warn(f"the training checkpoint cannot be saved: {error}", stacklevel=2)
         self._last = time.monotonic()
 
     def drop(self) -> None:
-        """Delete the file; inside :func:`until_saved`, leave that to whoever saves the result."""
+        """Delete the file; inside :func:`until_saved`, only once the result is saved."""
         finished = _finished.get()
         if finished is None:
             self.remove()
@@ -93,7 +93,7 @@ class Checkpoint:
         self.path.unlink(missing_ok=True)
 
     def _sweep(self) -> None:
-        """Trainings that nobody came back to."""
+        """Delete old checkpoints of trainings that were never continued."""
         for other in self.path.parent.glob("*.pt"):
             try:
                 if time.time() - other.stat().st_mtime > FORGOTTEN_DAYS * 86_400:

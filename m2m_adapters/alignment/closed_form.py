@@ -47,14 +47,14 @@ class Moments:
         )
 
     def add(self, x: Tensor, y: Tensor, chunk: int = 4096) -> Moments:
-        """Take in rows x ``[n, d_in]`` and y ``[n, d_out]``."""
+        """Add rows x ``[n, d_in]`` and y ``[n, d_out]``."""
         for start in range(0, len(x), chunk):
             a = x[start : start + chunk].to(self.xx)
             b = y[start : start + chunk].to(self.xx)
             self.n += len(a)
             self.sum_x += a.sum(0)
             self.sum_y += b.sum(0)
-            for row in range(0, a.shape[1], BLOCK):  # what is below the diagonal is above it, too
+            for row in range(0, a.shape[1], BLOCK):  # the matrix is symmetric
                 self.xx[row : row + BLOCK, row:].addmm_(a[:, row : row + BLOCK].T, a[:, row:])
             self.xy.addmm_(a.T, b)
             self.yy += (b * b).sum()
@@ -106,7 +106,7 @@ def procrustes(moments: Moments) -> AffineMap:
 
 
 def stretched(affine: AffineMap, moments: Moments, near: float, structure: float) -> AffineMap:
-    """The map, stretched to suit a head that normalizes and a loss that minds structure.
+    """The map, scaled to suit a head that normalizes and a loss of structure.
 
     For p = W x + b with E |p|^2 = 1, ``near * |p - y|^2`` and ``structure * (p_i.p_j - y_i.y_j)^2``
     have expectations that are functions of second moments alone. A stretch t along each principal

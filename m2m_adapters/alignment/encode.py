@@ -34,7 +34,7 @@ class PairEncoder:
         self.held = [texts[i] for i in held]
         # Without a store nothing can be read again, so rows are kept.
         self._kept: list[Chunk] | None = (
-            [] if source.shelf is None or target.shelf is None else None
+            [] if source.section is None or target.section is None else None
         )
 
     def __len__(self) -> int:
@@ -77,7 +77,7 @@ class PairEncoder:
     def share(self, texts: list[str], done: Done, before: int = 0) -> None:
         """Each process of a team encodes some windows; the store brings them together."""
         others = team()
-        sides = [side for side in (self.source, self.target) if side.shelf is not None]
+        sides = [side for side in (self.source, self.target) if side.section is not None]
         if others.size > 1 and sides:
             for start in range(others.rank * WINDOW, len(texts), others.size * WINDOW):
                 for side in sides:

@@ -1,4 +1,4 @@
-"""What a projector does on pairs that it was not fitted on."""
+"""How good a projector is on held-out pairs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Least squares pulled towards a rotation: maps for the languages that English cannot see.
+"""Least squares pulled towards a rotation, for languages that English pairs say nothing about.
 
 Shrinking a map towards zero loses the directions that English hardly uses. Shrinking it towards a
 rotation keeps the source's own geometry there, and that geometry is what other languages share.
@@ -71,7 +71,7 @@ class Pulled:
         return AffineMap(weight, self.mean_y - weight @ self.mean_x, strength)
 
     def chosen(self, strength: float) -> Choice:
-        """The map at a strength that somebody gave."""
+        """The map at the caller's strength."""
         return Choice(self.map(strength), strength, None, None, None)
 
     def along(self, x: Tensor) -> Tensor:
@@ -80,7 +80,7 @@ class Pulled:
         return turned
 
     def predicted(self, along: Tensor, strength: float) -> Tensor:
-        """What :meth:`map` gives for rows that :meth:`along` has turned already."""
+        """What :meth:`map` gives, for rows already in the coordinates of :meth:`along`."""
         rows: Tensor = along @ self._solution(strength) + self.mean_y
         return rows
 
@@ -98,7 +98,7 @@ class Pulled:
 def rotation(cov_x: Tensor, cov_xy: Tensor) -> Tensor:
     """The closest rotation (semi-orthogonal where widths differ) at its least-squares scale."""
     u, s, vh = torch.linalg.svd(cov_xy.T, full_matrices=False)
-    # Fewer sentences than directions: what the pairs never show has no rotation.
+    # Fewer sentences than directions: directions without data have no rotation.
     turned: Tensor = (u * (s > 1e-12 * s[0])) @ vh
     scaled: Tensor = turned * (s.sum() / ((turned @ cov_x) * turned).sum())
     return scaled

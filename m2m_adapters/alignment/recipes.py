@@ -217,7 +217,7 @@ def _check_numbers(chosen: Recipe) -> None:
 
 
 def _warn_of_unused(named: Recipe, changed: dict[str, Any]) -> None:
-    """Say which changes a recipe without gradient steps has no use for."""
+    """Warn about changes that have no effect in a recipe without gradient steps."""
     if named.fit != "closed-form":
         return
     for key in OF_TRAINING:

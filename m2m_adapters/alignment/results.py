@@ -1,4 +1,4 @@
-"""What the record of an adapter says of its alignment."""
+"""The parts of an adapter's record that describe its alignment."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def pull_record(fitted: Fitted) -> PullRecord | None:
 
 
 def corpus_record(corpus: Corpus, used: int, stopped: str) -> CorpusRecord:
-    """What the record says of the corpus."""
+    """The record of the corpus."""
     from m2m_adapters.artifact.describe import describe_origins
     from m2m_adapters.artifact.record import CorpusRecord
 
@@ -108,12 +108,12 @@ def corpus_record(corpus: Corpus, used: int, stopped: str) -> CorpusRecord:
 
 
 def finite(value: float) -> float | None:
-    """JSON has no NaN and no infinity: a loss that is none is recorded as null."""
+    """JSON has no NaN and no infinity: such a loss is recorded as null."""
     return float(value) if math.isfinite(value) else None
 
 
 def held_out_results(pairs: Pairs, fitted: Fitted) -> HeldOut:
-    """Loss and top-1 text-to-text accuracy in the target's space, on pairs never fitted on."""
+    """Loss and top-1 text-to-text accuracy in the target's space, on held-out pairs."""
     from m2m_adapters.artifact.record import HeldOut
 
     before = None

@@ -1,4 +1,4 @@
-"""Several recipes on the same stored embeddings, ranked by what they do on held-out pairs."""
+"""Several recipes on the same stored embeddings, ranked by their figures on held-out pairs."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ Track = Callable[[dict[str, float], int], None]
 
 
 def check_tracker(name: str) -> None:
-    """Say before the long work that a tracker cannot be had."""
+    """Refuse, before the long work, a tracker that is not installed."""
     from m2m_adapters._internal.spelling import did_you_mean
 
     if name not in TRACKERS:

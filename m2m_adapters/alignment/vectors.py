@@ -1,4 +1,4 @@
-"""A map learned from pairs of vectors alone, for encoders that are not at hand.
+"""A map learned from pairs of vectors alone, for encoders that cannot be run here.
 
 Two uses: an encoder behind an API or long gone, and an upgrade, where an index of old vectors is
 kept and queries of the new model are mapped into it (arXiv 2509.23471).
@@ -123,7 +123,7 @@ def _usable(x: Any, y: Any) -> np.ndarray[Any, Any]:
 def _pairs(
     x: Any, y: Any, usable: np.ndarray[Any, Any], normalized: bool, seed: int
 ) -> Pairs:  # fmt: skip
-    """Pairs streamed from where they are; those to fit on in the order of the files."""
+    """Pairs streamed from their files; those to fit on in the order of the files."""
     train, held = held_out_rows(len(usable), seed)
     train, held = usable[np.sort(train)], usable[held]
 
@@ -160,7 +160,7 @@ def _assemble(
 
     common: dict[str, Any] = {
         "class_name": VECTORS,
-        "fingerprint": None,  # vectors do not say what made them
+        "fingerprint": None,  # vectors do not name their encoder
         "provenance": {"pairs": pairs.n + len(pairs.x_held)},
         "options": ModelOptions(),
     }

@@ -22,7 +22,7 @@ MEASURES = ("svcca", "cka", "retrieval")
 
 @dataclass(frozen=True)
 class Precision:
-    """How much is spent on chance levels and intervals."""
+    """Number of samples for chance levels and intervals."""
 
     shuffles: int = 3
     halves: int = 10

@@ -1,4 +1,4 @@
-"""Where in the encoder does a sentence of two languages stand: with English, or with the other?"""
+"""Is a sentence in two languages closer to English or to the other one, at each layer?"""
 
 from __future__ import annotations
 

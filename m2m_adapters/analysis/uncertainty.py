@@ -1,4 +1,4 @@
-"""How far to trust a similarity: what chance gives, an interval, and a word on sample size.
+"""How reliable a similarity is: chance level, interval, and a warning on small samples.
 
 Chance: the same measure after the rows of one side were shuffled, so that nothing belongs
 together. With few rows CCA finds correlation in noise; only what exceeds chance is similarity.

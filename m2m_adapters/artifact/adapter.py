@@ -171,9 +171,9 @@ class Adapter:
         """Source vectors ``[n, d_s]`` (or token states) -> float32 ``[n, dim]``."""
         rows = self.projector.checked(rows)
         if self.record.source.normalize:
-            rows = normalize(cast("Vectors", rows))  # never said of token states
+            rows = normalize(cast("Vectors", rows))  # does not hold for token states
         vectors = self.projector.encode(rows)
-        # Weights near the end of fp32 overflow: to infinity, and behind a norm to zeros.
+        # Weights near the limit of fp32 overflow: to infinity, or to zeros after a norm.
         lost = np.asarray(~np.isfinite(vectors).all(axis=1))
         if isinstance(rows, np.ndarray):
             lost = lost | (rows.any(axis=1) & ~vectors.any(axis=1))

@@ -1,4 +1,4 @@
-"""What an adapter's record says of the models, the corpus and the libraries it was made with.
+"""The parts of an adapter's record on the models, the corpus and the libraries.
 
 Attributes of plugins are checked here, before any long work: a record that could not be written
 at the end is refused at the start.

@@ -1,4 +1,4 @@
-"""Adapters on the hub: found, fetched and checked.
+"""Adapters on the hub: resolve, download and check.
 
 Of a repository only the adapter's own files are fetched, each after its size was looked at;
 whatever else lies there is never touched. A name is resolved to a commit before that.
@@ -120,7 +120,7 @@ def _local(repo: str, revision: str) -> Path:
 
 
 def _kept(place: Path, note: Path) -> Path | None:
-    """What a name led to the last time, if it is still there."""
+    """The commit that a name resolved to last time, if it is still in the cache."""
     try:
         commit = note.read_text(encoding="utf-8").strip()
     except OSError:
@@ -222,7 +222,7 @@ def _unreachable(error: Exception) -> bool:
 
 
 def failed(repo: str, revision: str | None, error: Exception, what: str) -> UserError:
-    """One line for whatever the hub answered."""
+    """One line for an error of the hub."""
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,

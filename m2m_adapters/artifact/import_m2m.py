@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 LIMIT = 1 << 30
 
-# Their names for encoders -> ours.
+# The authors' names of encoders -> ours.
 SOURCES = {
     "multiMpnet": "mpnet",
     "multiMiniLM": "minilm",
@@ -141,7 +141,7 @@ def _projector(shape: AffineShape, state: dict[str, Tensor]) -> Any:
 
 
 def _source(source: str | TextEncoder, shape: AffineShape, path: Path) -> SourceRecord:
-    # Their map has biases and was trained on vectors as they come: lengths matter.
+    # The published map has biases and was trained on unnormalized vectors: lengths matter.
     options = {"normalize": False}
     entry = registry().find("source", source) if isinstance(source, str) else None
     if entry is not None:

@@ -1,4 +1,4 @@
-"""Read an adapter from a folder, the hub or the registry, without trusting a byte of it."""
+"""Read an adapter from a folder, the hub or the registry; all of it is untrusted."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def _files(folder: Path) -> tuple[Record, bytes, bytes, bytes]:
         except UserError as error:
             wrong = error
         if attempt and read_record(folder) == record:
-            break  # nobody is saving: the folder is what it is
+            break  # no save is under way, so the folder is final
         time.sleep(0.001 * attempt)
     raise wrong
 

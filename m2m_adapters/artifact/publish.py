@@ -1,4 +1,4 @@
-"""Publish adapters on the hub, and fetch them into a folder of one's own."""
+"""Publish adapters on the hub, and download them into a folder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Published:
 
 
 def pull(name: str, out: str | Path, digest: str | None = None) -> Published:
-    """Fetch an adapter of the hub into the folder ``out``, checked; its record says whence."""
+    """Download an adapter into ``out`` and check it; its record names repository and commit."""
     adapter = load_adapter(name, digest=digest)
     if (origin := adapter.record.hub) is None:
         raise UserError(f"{name} is a folder already", "pull takes ORG/NAME or ORG/NAME@REVISION")

@@ -75,7 +75,7 @@ def _load(raw: bytes, path: Path) -> dict[object, object]:
     try:
         loaded = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
     except Exception as error:
-        # torch explains at length how to load it unsafely; that is not our advice.
+        # torch's message explains how to load it unsafely, which we do not advise.
         raise NotPublished(path, "it holds other things than tensors") from error
     for key in ("state_dict", "model_state_dict"):
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
@@ -86,7 +86,7 @@ def _load(raw: bytes, path: Path) -> dict[object, object]:
 
 
 def _checked_tensor(value: object, name: str, path: Path) -> Tensor:
-    """A plain tensor of numbers that are all there."""
+    """A plain, dense tensor of numbers."""
     import torch
 
     if not isinstance(value, torch.Tensor):

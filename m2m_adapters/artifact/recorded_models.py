@@ -1,4 +1,4 @@
-"""The models that a record names: how they are called, and whether they are the same."""
+"""The models that a record names: their names, and whether a model is the same one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from m2m_adapters.interfaces import precision_of, same_model
 def recorded_name(
     recorded: SourceRecord | TargetRecord, side: str, *, from_hub: bool
 ) -> str | None:
-    """The recorded name; one that is a path means nothing on another machine."""
+    """The recorded name; a path of another machine is refused."""
     path = local_path(recorded.name)
     if path and from_hub:
         raise UserError(

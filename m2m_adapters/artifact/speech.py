@@ -1,4 +1,4 @@
-"""Speech through an adapter: the source hears it, the same map takes it to the target."""
+"""Speech through an adapter: the source encodes it, and the map for texts is applied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading files that a stranger wrote: nothing is run, followed or allocated on their word.
+"""Read untrusted files: run nothing, follow no link, and check sizes before allocating.
 
 Sizes are checked before anything is read, and everything a file claims about itself is
 compared with what is expected before memory is taken for it.
@@ -19,7 +19,7 @@ JSON_LIMIT = 4 << 20
 HEADER_LIMIT = 1 << 20
 AGAIN = "fetch or make the adapter again"
 
-# Files whose readers run code. None of them belongs into an adapter's folder.
+# Formats whose readers run code. None of them belongs in an adapter's folder.
 PICKLES = (".bin", ".ckpt", ".dill", ".joblib", ".pickle", ".pkl", ".pt", ".pth")
 
 
@@ -62,7 +62,7 @@ def read_current(folder: Path, name: str, limit: int) -> bytes:
 
 
 def parse_json(raw: bytes, where: str | Path) -> dict[str, Any]:
-    """A JSON object: no key twice, no NaN, no depth without end."""
+    """A JSON object: no duplicate keys, no NaN, limited depth."""
 
     def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(found)
@@ -149,7 +149,7 @@ def _offsets(claim: Any) -> tuple[int, int]:
 
 
 def refuse_pickles(folder: Path) -> None:
-    """An adapter is safetensors and JSON; a pickle beside them is there to be run."""
+    """Refuse a folder with pickles: an adapter is safetensors and JSON only."""
     for entry in sorted(os.scandir(folder), key=lambda e: e.name):
         if entry.name.lower().endswith(PICKLES):
             raise UserError(

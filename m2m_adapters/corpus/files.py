@@ -97,7 +97,7 @@ def read_file(
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """The bytes of a file, unpacked if it is gzipped; what can go wrong is a clear line."""
+    """The bytes of a file, unpacked if it is gzipped; errors become one line."""
     try:
         with open(path, "rb") as raw:
             head = raw.read(2) if path.is_file() else b""
@@ -118,7 +118,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 class Unpacked(io.RawIOBase):
-    """A gzip file as a stream; refuses one that unpacks to absurdly more than its size."""
+    """A gzip file as a stream; refuses one that unpacks to far more than its size."""
 
     def __init__(self, raw: IO[bytes], size: int, where: str) -> None:
         self._gzip = gzip.GzipFile(fileobj=raw)

@@ -65,7 +65,7 @@ def clean(text: str) -> str:
 
 
 def named(texts: Sequence[str]) -> TextsLike:
-    """What a user named on the command line: files, folders, globs, corpora or ``-``.
+    """Texts named on the command line: files, folders, globs, corpora or ``-``.
 
     Of a list, :func:`read_corpus` would take a word that names nothing as a sentence; here it is
     a missing file.
@@ -173,7 +173,7 @@ def _sample(reader: _Reader, texts: TextsLike, size: int, seed: int) -> Corpus:
 
 @dataclass
 class _Reader:
-    """Reads whatever ``texts`` may be, and notes where it came from.
+    """Read any kind of ``texts``, and record where it came from.
 
     wanted, seed: what a corpus that makes its sentences is asked for. english: see
     :class:`EnglishRows`; None keeps every row.
@@ -257,7 +257,7 @@ class _Reader:
 
 
 def _is_name(text: str) -> bool:
-    # One word may name something, also a file that is missing; a sentence is never looked up.
+    # A single word may be the name of a file or corpus; a sentence is never looked up.
     return " " not in text.strip() and (
         text == "-"
         or is_glob(text)

@@ -123,16 +123,16 @@ def add_to_store(place: str | Path, store: Store) -> tuple[int, int]:
     dataset, about = open_dataset(place)
     if about.kind != "text":
         raise UserError(f"{place} holds items, the store holds texts", "give a dataset of texts")
-    shelf = store.shelf_of(about.fingerprint, about.dim)
-    if shelf is None:
+    section = store.section_of(about.fingerprint, about.dim)
+    if section is None:
         raise UserError(
             f"{place} was made by an encoder without a fingerprint of its own",
             "set fingerprint in its class, so that stored vectors are not mixed up",
         )
-    before, rows = len(shelf), 0
+    before, rows = len(section), 0
     coming = dataset.read()
     while some := list(itertools.islice(coming, PARTS_AT_ONCE)):
         texts = [text for part, _ in some for text in part]
-        shelf.add(texts, np.concatenate([vectors for _, vectors in some]))
+        section.add(texts, np.concatenate([vectors for _, vectors in some]))
         rows += len(texts)
-    return rows, len(shelf) - before
+    return rows, len(section) - before

@@ -105,7 +105,7 @@ class Place:
             ) from error
 
     def names(self) -> list[str]:
-        """Files, sorted; hidden ones are somebody's unfinished work."""
+        """Files, sorted; hidden ones are unfinished and left out."""
         _, _, fs = pyarrow_modules()
         selector = fs.FileSelector(self._path, allow_not_found=True)
         names = [info.base_name for info in self._fs.get_file_info(selector)]
@@ -120,13 +120,13 @@ class Place:
             return bytes(stream.read())
 
     def write(self, name: str, data: bytes) -> None:
-        """The whole file or none of it."""
+        """Write the file atomically."""
         if self.local:
             with whole_file(Path(self._path) / name) as temporary:
                 temporary.write_bytes(data)
             return
         self._fs.create_dir(self._path, recursive=True)
-        # An object appears when its stream is closed; everything is at hand by now.
+        # An object appears when its stream is closed; all of its data is written by now.
         with self._fs.open_output_stream(f"{self._path}/{name}") as stream:
             stream.write(data)
 
@@ -151,7 +151,7 @@ class Dataset:
             ) from error
 
     def begin(self, about: About) -> None:
-        """Say what this dataset is of, or make sure that it says so already."""
+        """Write the dataset's description, or check the existing one."""
         existing = self.about
         if existing is None:
             if self.place.names():
@@ -171,7 +171,7 @@ class Dataset:
                 )
 
     def finish(self, rows: int) -> None:
-        """Note that the dataset is complete, once every part is seen to be there."""
+        """Mark the dataset as complete, after checking that every part exists."""
         about = self.about
         assert about is not None
         wanted = -(-rows // about.block)
@@ -204,7 +204,7 @@ class Dataset:
         return names
 
     def has(self, block: Block, parts: dict[int, str]) -> bool:
-        """Whether the block is among ``parts``; complains when its place is taken."""
+        """Whether the block is among ``parts``; refuses when another block has its place."""
         existing = parts.get(block.number)
         if existing is not None and existing != block.name:
             raise UserError(

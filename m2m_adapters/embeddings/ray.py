@@ -64,7 +64,7 @@ class Encoder:
         try:
             self.embedder = Embedder(work)
             self.dataset.begin(self.embedder.about)
-        except UserError as error:  # raised here, it would be tried again without end
+        except UserError as error:  # an exception here would be retried forever
             self.failed = error
 
     def __call__(self, row: Row) -> Row:
@@ -74,7 +74,7 @@ class Encoder:
             return _row(FAILED, what=self.failed.what, remedy=self.failed.remedy)
         block = Block(int(row["number"]), [str(text) for text in row["rows"]])
         try:
-            # An encoder that died may have finished this block before it could say so.
+            # An encoder that died may have finished this block before it could report it.
             if not self.dataset.place.has(block.name):
                 self.dataset.write(block, self.embedder.encode(block.rows), self.work.kind)
         except UserError as error:
@@ -178,7 +178,7 @@ def _cluster(address: str | None) -> Iterator[Any]:
                 f"cannot reach Ray at {address or 'this machine'}: {str(error).splitlines()[0]}",
                 "correct --ray-address, or leave it out to use this machine",
             ) from error
-    with redirect_stdout(sys.stderr):  # Ray tells of workers that died where results belong
+    with redirect_stdout(sys.stderr):  # Ray prints messages about dead workers on stdout
         try:
             yield ray
         finally:

@@ -1,8 +1,8 @@
-"""Embeddings on disk, filed by what made them and by what they are of.
+"""Embeddings on disk, by encoder and by text.
 
-One *shelf* for each encoder fingerprint (which covers its prompt, precision and length) and
+One *section* for each encoder fingerprint (which covers its prompt, precision and length) and
 number format. On it lie shards of vectors keyed by a digest of the text, so that one pass over
-a corpus serves every later alignment. Which row of a corpus a text was never enters a shelf.
+a corpus serves every later alignment. A section does not depend on the rows of a corpus.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Rows = npt.NDArray[np.int64]
 
 
 class Store:
-    """All shelves under one folder."""
+    """All sections under one folder."""
 
     def __init__(self, folder: str | Path | None = None, dtype: str = "fp32") -> None:
         if dtype not in DTYPES:
@@ -42,14 +42,14 @@ class Store:
         self.folder = Path(folder) if folder is not None else cache_folder()
         self.dtype = dtype
 
-    def shelf(self, encoder: TextEncoder) -> Shelf | None:
-        """The encoder's shelf; None when it cannot be told exactly from others."""
-        return self.shelf_of(encoder.fingerprint, encoder.dim)
+    def section(self, encoder: TextEncoder) -> Section | None:
+        """The encoder's section; None if its fingerprint cannot identify it exactly."""
+        return self.section_of(encoder.fingerprint, encoder.dim)
 
-    def shelf_of(
+    def section_of(
         self, fingerprint: str, dim: int, *, dtype: str | None = None, states: bool = False
-    ) -> Shelf | None:
-        """The shelf of the encoder with this fingerprint. states: of token states."""
+    ) -> Section | None:
+        """The section of the encoder with this fingerprint. states: of token states."""
         if fingerprint.startswith("probe:"):
             return None
         about: dict[str, object] = {
@@ -59,17 +59,17 @@ class Store:
         }
         if states:
             about["rows"] = "token states"
-        return Shelf(self._vectors / _name(about), about)
+        return Section(self._vectors / _name(about), about)
 
     @property
     def _vectors(self) -> Path:
         return self.folder / "vectors"
 
-    def shelves(self) -> Iterator[Shelf]:
-        """Every readable shelf there is."""
+    def sections(self) -> Iterator[Section]:
+        """Every readable section there is."""
         for folder in sorted(self._vectors.glob("*/")):
             if (about := _read_about(folder)) is not None:
-                yield Shelf(folder, about)
+                yield Section(folder, about)
 
     def verify(self, *, mend: bool = False) -> list[tuple[Path, str]]:
         """Every damaged file and what is wrong with it; ``mend`` removes them.
@@ -77,12 +77,12 @@ class Store:
         Shards whose ``about.json`` is damaged stay: their encoder writes it again.
         """
         found: list[tuple[Path, str]] = []
-        good = {shelf.folder for shelf in self.shelves()}
+        good = {section.folder for section in self.sections()}
         for folder in sorted(self._vectors.glob("*/")):
             if folder not in good:
-                found.append((folder / ABOUT, "does not describe its shelf"))
+                found.append((folder / ABOUT, "does not describe its folder"))
             for path in sorted(folder.glob("*.shard")):
-                with suppress(FileNotFoundError):  # pruned meanwhile
+                with suppress(FileNotFoundError):  # deleted by another process
                     if wrong := damage(path):
                         found.append((path, wrong))
         if mend:
@@ -91,24 +91,24 @@ class Store:
         return found
 
     def prune(self, *, max_bytes: int | None = None, older_than_days: float | None = None) -> int:
-        """Drop whole shelves, least recently used first; the bytes that were freed."""
-        # Also shelves that do not say whose they are: only their size and age matter here.
-        everything = (Shelf(folder, NOBODYS) for folder in self._vectors.glob("*/"))
-        shelves = sorted(everything, key=lambda shelf: shelf.last_used)
-        total, freed = sum(shelf.size for shelf in shelves), 0
-        for shelf in shelves:
+        """Drop whole sections, least recently used first; the bytes that were freed."""
+        # Also sections without a description: only their size and age matter here.
+        everything = (Section(folder, NOBODYS) for folder in self._vectors.glob("*/"))
+        sections = sorted(everything, key=lambda section: section.last_used)
+        total, freed = sum(section.size for section in sections), 0
+        for section in sections:
             old = (
                 older_than_days is not None
-                and time.time() - shelf.last_used > older_than_days * 86_400
+                and time.time() - section.last_used > older_than_days * 86_400
             )
             if old or (max_bytes is not None and total - freed > max_bytes):
-                freed += shelf.size
-                shutil.rmtree(shelf.folder, ignore_errors=True)
+                freed += section.size
+                shutil.rmtree(section.folder, ignore_errors=True)
         return freed
 
 
 class About(Struct, frozen=True, forbid_unknown_fields=True):
-    """``about.json``: whose vectors lie on a shelf, and how they are stored."""
+    """``about.json``: the encoder of a section, and the format of its vectors."""
 
     fingerprint: str
     dim: Annotated[int, Meta(ge=1, lt=1 << 31)]
@@ -120,7 +120,7 @@ NOBODYS: dict[str, object] = {"fingerprint": "", "dim": 1, "dtype": "fp32"}
 
 
 def _read_about(folder: Path) -> dict[str, object] | None:
-    """What a shelf says of itself; None if it is not readable or not its own."""
+    """A section's description; None if it cannot be read or belongs to another folder."""
     try:
         text = (folder / ABOUT).read_text(encoding="utf-8")
         about: dict[str, object] = json.loads(text)
@@ -167,7 +167,7 @@ class _Index:
         return np.where((self.keys[place] == keys).all(1), place, -1)
 
 
-class Shelf:
+class Section:
     """The stored vectors of one encoder."""
 
     def __init__(self, folder: Path, about: dict[str, object]) -> None:
@@ -189,7 +189,7 @@ class Shelf:
     def size(self) -> int:
         total = 0
         for path in self.folder.glob("*.shard"):
-            with suppress(FileNotFoundError):  # pruned meanwhile
+            with suppress(FileNotFoundError):  # deleted by another process
                 total += path.stat().st_size
         return total
 
@@ -198,14 +198,14 @@ class Shelf:
         return sum(len(index.keys) for index in self._indices)
 
     def _refresh(self) -> None:
-        """Take in shards that have appeared; begin anew when some have gone."""
+        """Read new shards; start over when some were deleted."""
         names = {path.name for path in self.folder.glob("*.shard")}
         if self._shards.keys() - names:
             self._shards, self._numbered, self._indices = {}, [], []
         for name in sorted(names - self._shards.keys()):
             try:
                 shard = Shard(self.folder / name)
-            except FileNotFoundError:  # pruned meanwhile
+            except FileNotFoundError:  # deleted by another process
                 continue
             if shard.rows.shape[1] != self.dim or (shard.ends is not None) != self.holds_states:
                 raise UserError(
@@ -288,7 +288,7 @@ class Shelf:
             ) from error
 
     def touch(self) -> None:
-        """Note that the shelf was used, for `m2m cache prune`; restore a lost ``about.json``."""
+        """Note that the section was used, for `m2m cache prune`; restore a lost ``about.json``."""
         with suppress(OSError, UserError):
             (self.folder / USED).touch()
             self._describe()

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from m2m_adapters.embeddings.store import Rows as Places
-from m2m_adapters.embeddings.store import Shelf, Store
+from m2m_adapters.embeddings.store import Section, Store
 from m2m_adapters.interfaces import TextEncoder, Vectors
 from m2m_adapters.models.text_encoder import Progress, encode_texts, piece_by_piece
 from m2m_adapters.models.token_states import embed_tokens
@@ -44,34 +44,34 @@ R = TypeVar("R", Vectors, TokenStates)
 
 
 class _Stored(Generic[R]):
-    """Rows of an encoder: read from its shelf, or encoded and put there at once.
+    """Rows of an encoder: read from its section, or encoded and put there at once.
 
-    shelf: None where the encoder cannot be filed or nothing is to be kept.
+    section: None where the encoder cannot be filed or nothing is to be kept.
     speed: of what was encoded; rows that were stored already do not count.
     """
 
-    def __init__(self, encoder: TextEncoder, shelf: Shelf | None, what: str) -> None:
-        self.encoder, self.shelf, self.what = encoder, shelf, what
+    def __init__(self, encoder: TextEncoder, section: Section | None, what: str) -> None:
+        self.encoder, self.section, self.what = encoder, section, what
         self.speed = Speed()
 
     def missing(self, texts: Sequence[str]) -> int:
         """How many of the texts are not stored yet."""
-        if self.shelf is None:
+        if self.section is None:
             return len(texts)
-        return int((self.shelf.find(texts)[:, 0] < 0).sum())
+        return int((self.section.find(texts)[:, 0] < 0).sum())
 
     def _window(self, texts: list[str], options: dict[str, Any]) -> R:
-        if self.shelf is None:
+        if self.section is None:
             return self._encoded(texts, options)
         for _ in range(ATTEMPTS):
-            places = self.shelf.find(texts)
+            places = self.section.find(texts)
             absent = np.flatnonzero(places[:, 0] < 0)
             if not len(absent):
-                # Read back even what was just encoded: a store of fp16 always gives the same rows.
-                return self._read(self.shelf, places)
+                # Read new rows back too, so that a store in fp16 always returns the same values.
+                return self._read(self.section, places)
             new = list(dict.fromkeys(texts[i] for i in absent))
-            self.shelf.add(new, self._encoded(new, options))
-        return self._encoded(texts, options)  # another process prunes all the time
+            self.section.add(new, self._encoded(new, options))
+        return self._encoded(texts, options)  # another process keeps deleting sections
 
     def _encoded(self, texts: list[str], options: dict[str, Any]) -> R:
         began = time.perf_counter()
@@ -85,7 +85,7 @@ class _Stored(Generic[R]):
         """The rows of ``texts``, and how many tokens the encoder says they have."""
         raise NotImplementedError
 
-    def _read(self, shelf: Shelf, places: Places) -> R:
+    def _read(self, section: Section, places: Places) -> R:
         raise NotImplementedError
 
 
@@ -103,24 +103,24 @@ class StoredEncoder(_Stored[Vectors]):
         *,
         half: bool = False,
     ) -> None:
-        shelf = None
+        section = None
         if store is not None:
             dtype = "fp16" if half else None
-            shelf = store.shelf_of(encoder.fingerprint, encoder.dim, dtype=dtype)
-        super().__init__(encoder, shelf, what)
+            section = store.section_of(encoder.fingerprint, encoder.dim, dtype=dtype)
+        super().__init__(encoder, section, what)
         self.half = half
 
     def embed(
         self, texts: Sequence[str], *, progress: Progress | None = None, **options: Any
     ) -> Vectors:
-        """float32 ``[len(texts), dim]``, window by window, each checked before it is trusted."""
+        """float32 ``[len(texts), dim]``, window by window, each checked."""
 
         def window(some: list[str]) -> Vectors:
             return self._window(some, options)
 
         out = piece_by_piece(window, texts, self.encoder.dim, WINDOW, progress)
-        if self.shelf is not None:
-            self.shelf.touch()
+        if self.section is not None:
+            self.section.touch()
         return out
 
     def _encode(self, texts: list[str], options: dict[str, Any]) -> tuple[Vectors, int]:
@@ -130,8 +130,8 @@ class StoredEncoder(_Stored[Vectors]):
             rows = rows.astype(np.float16).astype(np.float32)
         return rows, getattr(self.encoder, "tokens_encoded", 0) - before
 
-    def _read(self, shelf: Shelf, places: Places) -> Vectors:
-        return shelf.read(places)
+    def _read(self, section: Section, places: Places) -> Vectors:
+        return section.read(places)
 
 
 class StoredStates(_Stored[TokenStates]):
@@ -139,10 +139,10 @@ class StoredStates(_Stored[TokenStates]):
 
     def __init__(self, encoder: TextEncoder, store: Store | None, what: str = "encoder") -> None:
         self.width = embed_tokens(encoder, ["a dog barks"], what=what).width
-        shelf = None
+        section = None
         if store is not None:
-            shelf = store.shelf_of(encoder.fingerprint, self.width, dtype="fp16", states=True)
-        super().__init__(encoder, shelf, what)
+            section = store.section_of(encoder.fingerprint, self.width, dtype="fp16", states=True)
+        super().__init__(encoder, section, what)
 
     def embed(self, texts: Sequence[str]) -> TokenStates:
         """The states of every text's tokens, window by window."""
@@ -150,8 +150,8 @@ class StoredStates(_Stored[TokenStates]):
             self._window(list(texts[start : start + WINDOW]), {})
             for start in range(0, len(texts), WINDOW)
         ]
-        if self.shelf is not None:
-            self.shelf.touch()
+        if self.section is not None:
+            self.section.touch()
         states = concatenate(windows)
         assert isinstance(states, TokenStates)
         return states
@@ -160,5 +160,5 @@ class StoredStates(_Stored[TokenStates]):
         states = embed_tokens(self.encoder, texts, what=self.what)
         return TokenStates(states.values.astype(np.float16), states.ends), len(states.values)
 
-    def _read(self, shelf: Shelf, places: Places) -> TokenStates:
-        return shelf.read_states(places)
+    def _read(self, section: Section, places: Places) -> TokenStates:
+        return section.read_states(places)

@@ -1,4 +1,4 @@
-"""Evidence: benchmarks, metrics, baselines and corrections, with intervals."""
+"""Benchmarks, metrics, baselines and corrections, with intervals."""
 
 from __future__ import annotations
 

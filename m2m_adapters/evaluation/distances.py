@@ -18,7 +18,7 @@ SUBSETS, SUBSET_SIZE, SEED = 50, 100, 0
 
 
 def need_torchmetrics() -> None:
-    """Say so before the long work if it is not there."""
+    """Refuse, before the long work, if it is not there."""
     from importlib.util import find_spec
 
     if find_spec("torchmetrics") is None:

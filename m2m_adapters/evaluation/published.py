@@ -1,4 +1,4 @@
-"""Figures that others measured, to stand beside ours. Data only.
+"""Published figures, to compare with ours. Data only.
 
 From the metrics files of the repository of M2M (arXiv 2601.10096), R@10 in percent, text to
 item and item to text; "average" is the plain mean over the benchmark's languages with English.

@@ -1,4 +1,4 @@
-"""At which rank the right answers come: blocked exact search, both directions at once."""
+"""Ranks of the right answers: blocked exact search, both directions at once."""
 
 from __future__ import annotations
 

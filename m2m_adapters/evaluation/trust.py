@@ -1,4 +1,4 @@
-"""Trust report: what a figure by language does not say.
+"""Trust report: what figures by language do not show.
 
 Whether the map costs English anything, whether languages agree on what they find, how queries in
 two languages at once fare, and whether words that look English are read as English.

@@ -1,4 +1,4 @@
-"""Adapters in other people's formats. Each is reloaded and compared before success is claimed."""
+"""Adapters in other formats. Each export is loaded again and compared with the adapter."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from m2m_adapters.artifact.adapter import Adapter
     from m2m_adapters.exporters.verify import Exported
 
-# format -> (module, function, what it makes)
+# format -> (module, function, description)
 FORMATS = {
     "sentence-transformers": (
         "sentence_transformers",

@@ -1,4 +1,4 @@
-"""The comparison that every export has to pass, and the report of it."""
+"""The comparison that every export has to pass, and its report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures or sounds from prompts into a folder: resumable, each whole, each telling what it is.
+"""Pictures or sounds from prompts into a folder: resumable, written atomically, with metadata.
 
 A picture's name is a digest of everything that decides its pixels, so that asking again makes
 nothing twice, whatever the order, and asking for something else never overwrites.
@@ -41,7 +41,7 @@ RESERVED = frozenset(
 
 @dataclass(frozen=True)
 class Wanted:
-    """Settings of a run; None leaves a thing to the pipeline.
+    """Settings of a run; None means the pipeline's default.
 
     negative: text in any language of the source, kept out of the pictures.
     options: further keywords of the pipeline's own call.
@@ -227,7 +227,7 @@ def _save_record(record: dict[str, Any], path: Path) -> str:
 
 
 def read_record(path: str | Path) -> dict[str, Any]:
-    """What a picture made here says of itself; of a sound, what lies beside it."""
+    """The metadata inside a picture, or beside a sound."""
     from PIL import Image
 
     path = Path(path)

@@ -1,4 +1,4 @@
-"""Which texts are computed together: as little padding as the number of batches allows."""
+"""How texts are grouped into batches: little padding, few batches."""
 
 from __future__ import annotations
 

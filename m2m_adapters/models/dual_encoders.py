@@ -114,7 +114,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def load_error(folder: Path | str, error: Exception) -> UserError:
-    """One line for whatever a library said about a folder it could not load."""
+    """One line for a library's error about a folder that it could not load."""
     if isinstance(error, UserError):
         return error
     told = " ".join(str(error).split())

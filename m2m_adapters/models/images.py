@@ -1,4 +1,4 @@
-"""Any picture -> an RGB PIL image, upright, or a clear complaint.
+"""Any picture -> an upright RGB PIL image, or a clear error.
 
 Takes a path, bytes, a PIL image, a numpy array or torch tensor, and a URL only when the
 caller allows it.
@@ -103,7 +103,7 @@ def _decode(data: bytes) -> Image:
         ) from None
     except MemoryError:
         raise UserError("the image does not fit in memory", "scale it down") from None
-    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
+    except Exception as error:  # Pillow's decoders raise many kinds of errors on damaged files
         raise UserError(f"the image is damaged ({' '.join(str(error).split())[:120]})") from error
 
 
@@ -140,7 +140,7 @@ def _upright(image: Image) -> Image:
         if image.getexif().get(0x0112, 1) == 1:
             return image
         return ImageOps.exif_transpose(image)
-    except Exception:  # a damaged EXIF block is no reason to refuse the picture
+    except Exception:  # a picture with a damaged EXIF block is still usable
         return image
 
 

@@ -1,4 +1,4 @@
-"""Any sound -> mono float32 samples at the rate a model wants, always the same ones.
+"""Any sound -> mono float32 samples at a model's rate, deterministic.
 
 Takes a path, bytes, ``(samples, rate)``, or ``{"array": ..., "sampling_rate": ...}``.
 """
@@ -81,12 +81,12 @@ def _decode(source: str | io.BytesIO, rate: int) -> tuple[Samples, int]:
             total = 0
             while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
                 total += len(block)
-                _check_length(total, found, rate)  # a header may lie
+                _check_length(total, found, rate)  # the header may be wrong
                 pieces.append(block.mean(axis=1, dtype=np.float64).astype(np.float32))
             return np.concatenate(pieces) if pieces else np.zeros(0, np.float32), found
     except UserError:
         raise
-    except Exception as error:  # soundfile passes on whatever libsndfile says
+    except Exception as error:  # the message is libsndfile's
         reason = " ".join(str(getattr(error, "error_string", error)).split())[:120]
         raise UserError(
             f"soundfile cannot read it ({reason})",

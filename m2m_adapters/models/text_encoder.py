@@ -241,7 +241,7 @@ def embed(
     progress: Progress | None = None,
     **options: Any,
 ) -> Vectors:
-    """float32 ``[len(texts), dim]``, chunk by chunk, each checked before it is trusted."""
+    """float32 ``[len(texts), dim]``, chunk by chunk, each checked."""
 
     def encoded(some: list[str]) -> Vectors:
         return encode_texts(encoder, some, what, **options)
@@ -276,7 +276,7 @@ def encode_texts(
 
 
 def checked(vectors: object, encoder: TextEncoder, texts: Sequence[str], what: str) -> Vectors:
-    """``vectors`` as float32, or a clear complaint about the encoder that made them."""
+    """``vectors`` as float32, or a clear error that names the encoder."""
     rows = as_float32(vectors, (len(texts), encoder.dim), encoder, what, "text")
     if not np.isfinite(rows).all():
         row = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])

@@ -28,7 +28,7 @@ def read(
 
 
 def embed_tokens(encoder: TextEncoder, texts: Sequence[str], *, what: str) -> TokenStates:
-    """The states of every text's tokens, each checked before it is trusted."""
+    """The states of every text's tokens, each checked."""
     from m2m_adapters.projectors.rows import TokenStates
 
     parts: list[Vectors] = []

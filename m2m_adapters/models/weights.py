@@ -1,4 +1,4 @@
-"""Finds a model's files: a folder, the hub's cache, or the hub; and says exactly which they are.
+"""Find a model's files in a folder, the hub's cache or the hub, and identify them exactly.
 
 Loading always goes through a folder on disk, so that no library asks the network behind our
 back. A hub model is resolved to a commit before a byte of it is fetched.
@@ -28,7 +28,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")
 # Other frameworks' copies of the same weights; fetched only by the backend that reads them.
 _FOREIGN = re.compile(r"(^|/)(onnx|openvino|coreml|tflite|flax|tf)/|\.(h5|msgpack|ot|onnx|tflite)$")
-# What no loader reads: prose and pictures may change without changing a vector.
+# Files that no loader reads: documents and pictures do not change vectors.
 _PROSE = {".md", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp", ".pdf", ".log", ".lock"}
 
 
@@ -48,7 +48,7 @@ class Located:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What a stranger needs to find these weights again."""
+        """What others need to find these weights again."""
         if self.revision is not None:
             return {"model": self.name, "revision": self.revision}
         return {"model": self.name, "digest": self.fingerprint.partition(":")[2]}
@@ -66,7 +66,7 @@ def locate(model: str, revision: str | None = None, *, scheme: str, extra: str =
             if not any(folder.iterdir()):
                 raise UserError(f"the folder {model} is empty", "give a folder with a saved model")
             return Located(str(model), folder, None, f"files:{digest_folder(folder)}")
-    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: ~ of nobody
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: ~ of an unknown user
         why = getattr(error, "strerror", None) or error
         raise UserError(f"cannot read the model folder {model}: {why}", "check the path") from error
     if folder.exists():
@@ -102,7 +102,7 @@ def _cached(model: str, revision: str | None) -> Path | None:
 
 
 def offline() -> bool:
-    """Whether the user forbade the network (``HF_HUB_OFFLINE``)."""
+    """Whether the user has turned off downloads (``HF_HUB_OFFLINE``)."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 

@@ -1,4 +1,4 @@
-"""The names a question may hold: checked, without loading or downloading anything."""
+"""Check the names in a question, without loading or downloading anything."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def _number(name: str) -> tuple[int, ...]:
 
 
 def _apart(name: str) -> str:
-    """What installing ``name`` here would do to the others."""
+    """How installing ``name`` here would change other packages."""
     if name != "laion-clap" or _number("numpy") < (2,):
         return ""
     return f", in an environment of its own (it needs numpy<2, here is {_version('numpy')})"

@@ -112,7 +112,7 @@ def check_name(kind: str, name: str) -> None:
 
 
 def resolve(kind: str, name: str, **options: Any) -> Any:
-    """Whatever goes by ``name``: a source, target, corpus, benchmark or loss, ready for use.
+    """The object called ``name``: a source, target, corpus, benchmark or loss, ready for use.
 
     ``options`` (device, precision, trust_remote_code, ...) are passed to the factory as far
     as it knows them.

@@ -1,4 +1,4 @@
-"""Finds plugins, loads them one by one, and keeps what they offer.
+"""Find plugins, load them one by one, and collect what they offer.
 
 A plugin that fails is recorded with its traceback, named once on stderr and skipped; the
 others go on. ``M2M_PLUGINS`` (comma-separated entry-point names; empty for none) selects
@@ -98,7 +98,7 @@ def _entry_points(dist: Distribution, unreadable: list[str] | None) -> tuple[str
     try:
         points = [ep for ep in dist.entry_points if ep.group == hookspecs.GROUP]
         return str(dist.metadata["Name"]), points
-    except Exception as error:  # malformed metadata of any project
+    except Exception as error:  # malformed metadata of some distribution
         if unreadable is not None:
             place = getattr(dist, "_path", "a distribution")
             unreadable.append(f"{place}: {type(error).__name__}: {error}")
@@ -138,7 +138,7 @@ def _load(manager: pluggy.PluginManager, ep: EntryPoint, plugin: Plugin) -> None
     manager.register(module, name=f"{plugin.distribution}:{plugin.name}")
     others = [m for _, m in manager.list_name_plugin() if m is not module]
     register = Register(plugin.distribution)
-    # One caller per plugin: a raising hook must not stop the others.
+    # One call per plugin: an exception in one hook must not stop the others.
     manager.subset_hook_caller("m2m_register", remove_plugins=others)(register=register)
     plugin.offers = register.offers
 

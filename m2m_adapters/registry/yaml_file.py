@@ -1,4 +1,4 @@
-"""YAML as plain data, with the line of every key for messages.
+"""YAML as plain data, with the line of every key for error messages.
 
 Only mappings, lists and scalars; a key twice, a tag for a Python object, a number that is none
 and nesting without end are refused. A date is text.

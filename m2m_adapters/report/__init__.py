@@ -1,1 +1,1 @@
-"""Pages to look at: self-contained HTML with tables, charts, pictures and sounds."""
+"""Self-contained HTML pages with tables, charts, pictures and sounds."""

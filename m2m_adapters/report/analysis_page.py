@@ -18,7 +18,7 @@ FORMATS = (".html", ".json", ".csv")
 
 
 def check_format(path: Path) -> None:
-    """Say so before the long work if a study cannot be written in that form."""
+    """Refuse, before the long work, if a study cannot be written in that form."""
     if path.suffix not in FORMATS:
         raise UserError(f"cannot write a study as '{path.name}'", f"use {', '.join(FORMATS)}")
 

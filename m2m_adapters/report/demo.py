@@ -1,4 +1,4 @@
-"""The demonstration: align from English alone, evaluate every language, leave a page."""
+"""The demonstration: align from English alone, evaluate every language, write a page."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def painted_sheet(painted: Painted = PAINTED, progress: Progress | None = None) 
         return ""
     try:
         load_target(painted.painter)
-    except UserError as missing:  # the painter is there, and what runs it is not
+    except UserError as missing:  # the model is installed, but a library that runs it is not
         return f"<h2>Generation</h2><p class='note'>Left out: {escape(str(missing))}</p>"
     began = time.perf_counter()
     prompts = load_named(painted.benchmark, modality="image")
@@ -130,7 +130,7 @@ def run_demo(
     progress: Progress | None = None,
     extras: Sequence[Callable[[], str]] = (),
 ) -> list[Shown]:
-    """Align and evaluate each pairing; leave adapters, results and ``index.html`` in ``out``."""
+    """Align and evaluate each pairing; write adapters, results and ``index.html`` to ``out``."""
     check_folder(out)
     began = time.perf_counter()
     shown = [_one(pairing, sentences, progress or Progress()) for pairing in pairings]
@@ -210,7 +210,7 @@ def _asked(found: Evaluation, n: int) -> list[tuple[str, int]]:
 
 
 def summary(shown: Sequence[Shown]) -> list[dict[str, Any]]:
-    """The demands the demonstration is judged by, as numbers."""
+    """The figures of the demonstration's summary."""
     told = []
     for one in shown:
         found = one.evaluation

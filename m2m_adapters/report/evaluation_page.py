@@ -19,7 +19,7 @@ FORMATS = (".html", ".json", ".md", ".tex")
 
 
 def check_format(path: Path) -> None:
-    """Say so before the long work if a report cannot be written in that form."""
+    """Refuse, before the long work, if a report cannot be written in that form."""
     if path.suffix not in FORMATS:
         raise UserError(f"cannot write a report as '{path.name}'", f"use {', '.join(FORMATS)}")
 

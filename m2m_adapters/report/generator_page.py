@@ -1,4 +1,4 @@
-"""What a generator made of prompts in every language: tables, bars, and a sheet to look at."""
+"""What a generator made of prompts in every language: tables, bars, and a sheet of pictures."""
 
 from __future__ import annotations
 

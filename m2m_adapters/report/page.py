@@ -1,4 +1,4 @@
-"""The frame of every page: one file that fetches nothing and runs no script but its own."""
+"""The template of every page: one file that loads nothing and runs only its own script."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def meaning_map(found: Evaluation, before: dict[str, Vectors], chosen: Sequence[
 
     def drawn(vectors: dict[str, Vectors], title: str) -> str:
         codes = list(vectors)
-        # Text and items keep apart in such spaces; each kind is seen from its own middle.
+        # Texts and items form separate clusters here, so each is centered on its own mean.
         items = normalize(found.items)
         anchors = (items - items.mean(0))[list(chosen)]
         texts = []

@@ -144,7 +144,7 @@ def _sound(path: str, window: float) -> tuple[float, Windows, Preview]:
             peaks = _peaks(file, frames)
     except UserError:
         raise
-    except Exception as error:  # soundfile passes on whatever libsndfile says
+    except Exception as error:  # the message is libsndfile's
         words = " ".join(str(getattr(error, "error_string", error)).split())[:120]
         raise UserError(f"soundfile cannot read it ({words})") from error
     length = max(1, round(window * rate))

@@ -1,4 +1,4 @@
-"""For plugin authors: conformance suites to subclass, and toy encoders to play with."""
+"""For plugin authors: conformance suites to subclass, and toy encoders for experiments."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ class AffineTarget(ModalityModel):
 
 
 def toy_sentences(n: int | None = None, seed: int = 0) -> Iterator[str]:
-    """Plain English sentences, all different: ``n`` of them, 5,000 unless told."""
+    """Plain English sentences, all different: ``n`` of them, 5,000 by default."""
     chosen = random.Random(seed)
     seen: set[str] = set()
     while len(seen) < (5000 if n is None else n):
