@@ -46,23 +46,28 @@ class QdrantEngine:
         scores = np.full((len(queries), k), -np.inf, np.float32)
         rows = np.full((len(queries), k), -1, np.int64)
         there = self.rows if kept is None else len(kept)
-        wanted = min(k, there)
-        if not wanted or not len(queries):
-            return scores, rows
-        listed = kept if kept is not None and len(kept) <= LISTED else None
-        beyond = kept is not None and listed is None
-        limit = min(self.rows, math.ceil(2 * wanted * self.rows / there)) if beyond else wanted
+        if min(k, there) and len(queries):
+            for at, hits in enumerate(self._best(queries, min(k, there), kept)):
+                for place, (score, row) in enumerate(hits[:k]):
+                    scores[at, place], rows[at, place] = score, row
+        return scores, rows
+
+    def _best(
+        self, queries: Vectors, wanted: int, kept: Rows | None
+    ) -> list[list[tuple[float, int]]]:
+        """(score, row) of at least ``wanted`` kept points for each query, best first."""
+        if kept is None or len(kept) <= LISTED:
+            listed, beyond, limit = kept, None, wanted
+        else:  # too many to name: ask for more, and keep what the filter keeps
+            limit = min(self.rows, math.ceil(2 * wanted * self.rows / len(kept)))
+            listed, beyond = None, kept
         while True:
             found, more = self._ask(queries, limit, listed)
-            if beyond:
-                found = [[hit for hit in hits if _among(hit[1], kept)] for hits in found]
+            if beyond is not None:
+                found = [[hit for hit in hits if _among(hit[1], beyond)] for hits in found]
             if not more or min(map(len, found)) >= wanted:
-                break
+                return found
             limit *= 4  # a filter, or points that came later, took too many places
-        for at, hits in enumerate(found):
-            for place, (score, row) in enumerate(hits[:k]):
-                scores[at, place], rows[at, place] = score, row
-        return scores, rows
 
     def _ask(
         self, queries: Vectors, limit: int, kept: Rows | None
@@ -136,7 +141,6 @@ def _point(name: str) -> int | str:
     return int(name) if name.isdigit() else name
 
 
-def _among(row: int, kept: Rows | None) -> bool:
-    assert kept is not None
+def _among(row: int, kept: Rows) -> bool:
     at = int(np.searchsorted(kept, row))
     return at < len(kept) and int(kept[at]) == row

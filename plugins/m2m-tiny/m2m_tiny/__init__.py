@@ -11,6 +11,11 @@ M2M_INTERFACE = 1
 
 @m2m.hookimpl
 def m2m_register(register: Any) -> None:
+    _register_models(register)
+    _register_data(register)
+
+
+def _register_models(register: Any) -> None:
     register.source(
         "tiny-text",
         "m2m_tiny.family:tiny_text",
@@ -61,6 +66,9 @@ def m2m_register(register: Any) -> None:
             abilities="generate",
             description=f"{what}, English only",
         )
+
+
+def _register_data(register: Any) -> None:
     register.corpus(
         "tiny-drawable-captions",
         "m2m_tiny.corpora:drawable_captions",

@@ -9,6 +9,7 @@ import json
 import random
 import re
 from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +53,26 @@ def lexicon(lang: str, n: int = CAPTIONS) -> dict[str, Any]:
         if len(said) == len(words):
             for word, phones in zip(words, said, strict=True):
                 sounds[word][tuple(coarse(phones))] += 1
+    return _numbered(
+        spaced, sounds, follows, lambda word: tuple(coarse(says.pronounce(word, lang)))
+    )
+
+
+def _numbered(
+    spaced: bool,
+    sounds: Mapping[str, Counter[tuple[int, ...]]],
+    follows: Mapping[str, Counter[str]],
+    alone: Callable[[str], tuple[int, ...]],
+) -> dict[str, Any]:
+    """The lexicon with numbers in place of words. alone: the phones of a word by itself."""
     names = sorted(word for word in follows if word)
     number = {"": -1, **{word: place for place, word in enumerate(names)}}
     pairs = []
     for word in names:
-        alone = tuple(coarse(says.pronounce(word, lang)))
-        kept = [phones for phones, _ in sounds[word].most_common(VARIANTS)] or [alone]
-        pairs += [[number[word], list(phones)] for phones in kept if phones]
+        kept = (
+            [phones for phones, _ in sounds[word].most_common(VARIANTS)] if word in sounds else []
+        )
+        pairs += [[number[word], list(phones)] for phones in kept or [alone(word)] if phones]
     return {
         "spaced": spaced,
         "words": names,
