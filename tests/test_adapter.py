@@ -115,7 +115,7 @@ def edit(folder: Path, **changes: object) -> None:
     ({"format": 99}, "format 99"), ({"format": None}, "format None"),
     ({"projector": None}, "lacks 'projector'"), ({"weights": None}, "lacks 'weights'"),
     ({"source__dim": 65}, "dimension 65"), ({"source__fingerprint": None}, "source.fingerprint"),
-    ({"projector__arguments__d_out": 47}, "does not fit"),
+    ({"projector__arguments__d_out": 47}, "does not match"),
     ({"projector__name": "os.system"}, "unknown projector"),
     ({"weights__sha256": "0" * 64}, "digest differs"),
 ])  # fmt: skip

@@ -175,7 +175,7 @@ CASES: dict[str, tuple[Callable[[Path], None], str]] = {
         "'weights.bytes' is wrong",
     ),
     "a header of 2^62 bytes": (huge_header, "claims a header of 4,611,"),
-    "a projector of terabytes": (absurd(d_in=1_000_000, d_out=1_000_000), "does not fit"),
+    "a projector of terabytes": (absurd(d_in=1_000_000, d_out=1_000_000), "does not match"),
     "a projector of 10^9 layers": (absurd(layers=10**9), "layers"),
     "a hidden width of 10^12": (absurd(layers=2, hidden=10**12), "hidden width"),
     "a negative dimension": (absurd(d_in=-64), "must be a positive whole number"),
@@ -187,7 +187,7 @@ CASES: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "a way out in a tensor's name": (
         lambda f: tensors(f, lambda h: rename(h, "../../../etc/cron.d/x")),
-        "does not fit",
+        "does not match",
     ),
     "a way out as the weights' file": (
         lambda f: record(f, lambda r: r["weights"].update(file="../../secret.safetensors")),
@@ -195,7 +195,7 @@ CASES: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "one tensor too many": (
         lambda f: tensors(f, lambda h: h.update(extra=dict(h["layers.0.bias"]))),
-        "'extra' does not fit",
+        "'extra' does not match",
     ),
     "a tensor's shape of 2^80": (
         lambda f: tensors(f, lambda h: h["layers.0.bias"].__setitem__("shape", [1 << 40] * 2)),

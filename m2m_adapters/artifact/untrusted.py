@@ -33,7 +33,7 @@ def read_file(path: Path, limit: int, root: Path | None = None) -> bytes:
         real = path.resolve(strict=True)
         inside = (root or path.parent).resolve()
         if real != inside / path.name and not real.is_relative_to(inside):
-            raise UserError(f"{path} is a symbolic link to outside its folder", AGAIN)
+            raise UserError(f"{path} is a symbolic link that points outside its folder", AGAIN)
         handle = os.open(real, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(handle, "rb") as file:
             found = os.fstat(handle)
