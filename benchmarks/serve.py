@@ -68,13 +68,15 @@ def one_client(
 
 @dataclass
 class Load:
-    """What clients saw. seconds: of the answers; busy: answers 429; failed: everything else."""
+    """What clients saw. seconds: of the answers; busy: answers 429; failed: everything else;
+    processor: seconds of processor time that the server spent."""
 
     answered: int = 0
     busy: int = 0
     failed: dict[str, int] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
     spent: float = 0.0
+    processor: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -103,6 +105,8 @@ class Client:
 
 async def load(address: str, clients: int, seconds: float) -> Load:
     seen = Load()
+    server = listening_process(address)
+    before = processor_seconds(server)
     host, port = address.removeprefix("http://").rstrip("/").split(":")
     begin = time.perf_counter()
     end = begin + seconds
@@ -133,6 +137,7 @@ async def load(address: str, clients: int, seconds: float) -> Load:
 
     await asyncio.gather(*(client(number) for number in range(clients)))
     seen.spent = time.perf_counter() - begin
+    seen.processor = processor_seconds(server) - before
     return seen
 
 
@@ -140,7 +145,7 @@ class Memory:
     """The largest resident memory of the server, in megabytes, looked at twice a second."""
 
     def __init__(self, address: str) -> None:
-        self._process = _listening_process(int(address.rstrip("/").rpartition(":")[2]))
+        self._process = listening_process(address)
         self.start = self.most = self._now()
         self._ended = threading.Event()
         threading.Thread(target=self._watch, daemon=True).start()
@@ -158,8 +163,14 @@ class Memory:
         return self._now()
 
 
-def _listening_process(port: int) -> int:
-    """The process that listens on a port (Linux)."""
+def processor_seconds(process: int) -> float:
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def listening_process(address: str) -> int:
+    """The process that listens at an address (Linux)."""
+    port = int(address.rstrip("/").rpartition(":")[2])
     lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
     columns = [line.split() for line in lines]
     wanted = {f"socket:[{c[9]}]" for c in columns if c[1].endswith(f":{port:04X}") and c[3] == "0A"}
@@ -222,6 +233,10 @@ def main() -> None:
     report.add("one client, answers a second (before and after the load)", f"{alone:.0f}")
     report.add(f"{asked.clients:,} clients, answers a second", f"{many.rate:.0f}")
     report.add("... times one client", f"{many.rate / alone:.1f}x")
+    costs = [1000 * (single.processor + again.processor) / (single.answered + again.answered),
+             1000 * many.processor / many.answered]  # fmt: skip
+    report.add("... server's processor time an answer, one client / many, ms",
+               f"{costs[0]:.1f} / {costs[1]:.1f} ({costs[0] / costs[1]:.1f}x less)")  # fmt: skip
     failed = f"{sum(many.failed.values())} {many.failed or ''}".strip()
     waits = [percentile(many.seconds, share) for share in (0.5, 0.99)]
     sizes = [f"{size:.0f}" for size in (memory.start, memory.most, after)]
@@ -231,6 +246,9 @@ def main() -> None:
     report.add("server's memory before / most / after, MB", " / ".join(sizes))
     report.notes.append(
         "1,000 pictures of tiny-clip; the load by tiny-text; server and clients on one machine"
+    )
+    report.notes.append(
+        f"load of the machine at the end: {os.getloadavg()[0]:.0f} on {os.cpu_count()} processors"
     )
     report.finish(asked)
 
