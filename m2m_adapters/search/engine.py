@@ -145,7 +145,8 @@ class FaissEngine:
             else:
                 index = faiss_files.flat(self.columns)
                 faiss_files.add_codes(index, rows)
-                found = index.search(queries, best_of)
+                with faiss_files.one_thread():
+                    found = index.search(queries, best_of)
             scores, places = self._found(found)
             parts.append((scores, np.where(places < 0, -1, piece[places])))
             if len(parts) > 8:  # of large indexes only the best so far are kept
