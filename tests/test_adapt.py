@@ -241,3 +241,5 @@ def test_the_library_reads_three_words() -> None:
 
     texts = ["ein großer Hund", "a small house", "", "犬が公園で", "большая чёрная собака"]
     assert detect(texts) == ["de", "en", "und", "ja", "ru"]
+    assert detect(["狗", "犬"]) == ["zh", "zh"]  # one character says no more
+    assert detect(["狗が走る"]) == ["ja"]

