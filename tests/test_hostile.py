@@ -299,6 +299,19 @@ def test_an_adapter_cannot_switch_on_remote_code(
     assert seen == {"revision": "a", "trust_remote_code": True}
 
 
+def test_a_name_cannot_have_a_home_folder_hashed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from m2m_adapters.models.weights import digest_folder
+
+    (tmp_path / "home" / "model").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for folder in (tmp_path / "home", tmp_path, Path("/")):
+        with pytest.raises(UserError, match="home folder, not a model"):
+            digest_folder(folder)
+    digest_folder(tmp_path / "home" / "model")
+
+
 def test_a_name_cannot_have_a_whole_disk_hashed(tmp_path: Path) -> None:
     from m2m_adapters.models.weights import MOST_FILES, digest_folder
 

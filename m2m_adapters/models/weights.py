@@ -6,6 +6,7 @@ back. A hub model is resolved to a commit before a byte of it is fetched.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -185,6 +186,13 @@ def wanted(files: list[str], extra: str = "") -> list[str]:
 
 def digest_folder(folder: Path) -> str:
     """sha256 over names and contents of the files a loader may read, prose left out."""
+    with contextlib.suppress(RuntimeError):  # a process without a home
+        home = Path.home().resolve()
+        if home.is_relative_to(folder.resolve()):
+            raise UserError(
+                f"{folder} is or holds your home folder, not a model",
+                "give the folder of one saved model",
+            )
     whole = hashlib.sha256()
     names = sorted(_model_files(folder))
     for name in names:
