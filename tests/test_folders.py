@@ -67,7 +67,7 @@ def test_what_others_wrote_is_never_removed(tmp_path: Path) -> None:
 def test_a_file_of_others_in_the_way_is_not_replaced(tmp_path: Path) -> None:
     write(tmp_path / "x", page="one")
     (tmp_path / "x" / "index.html").write_text("mine")
-    with pytest.raises(UserError, match="in the way"):
+    with pytest.raises(UserError, match="exists and was not written by m2m"):
         write(tmp_path / "x", **{"index.html": "ours"})
     assert content(tmp_path / "x") == {"page": "one", "index.html": "mine"}
 

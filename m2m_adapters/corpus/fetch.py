@@ -135,7 +135,10 @@ def _download(url: str, path: Path) -> dict[str, Any]:
                     size += len(block)
                     file.write(block)
                 if told is not None and size != int(told):
-                    raise UserError(f"{url} broke off after {size:,} of {int(told):,} bytes", AGAIN)
+                    raise UserError(
+                        f"the download of {url} was interrupted after {size:,} of {int(told):,} bytes",
+                        AGAIN,
+                    )
     except HTTPError as error:
         remedy = "look whether it has moved, or put the files there by hand"
         raise UserError(f"cannot fetch {url}: {error.code} {error.reason}", remedy) from error
