@@ -56,7 +56,7 @@ def test_what_others_wrote_is_never_removed(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     for refuse in (lambda: check_folder(tmp_path), lambda: write(tmp_path, page="one"),
                    lambda: run_demo(tmp_path)):  # fmt: skip
-        with pytest.raises(UserError, match=r"not written by m2m \(thesis.txt"):
+        with pytest.raises(UserError, match=r"files that m2m did not write \(thesis.txt"):
             refuse()
     with pytest.raises(UserError, match="is a file"):
         run_demo(tmp_path / "thesis.txt")

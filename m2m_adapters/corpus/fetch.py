@@ -136,7 +136,8 @@ def _download(url: str, path: Path) -> dict[str, Any]:
                     file.write(block)
                 if told is not None and size != int(told):
                     raise UserError(
-                        f"the download of {url} was interrupted after {size:,} of {int(told):,} bytes",
+                        f"the download of {url} was interrupted after {size:,} of "
+                        f"{int(told):,} bytes",
                         AGAIN,
                     )
     except HTTPError as error:
