@@ -80,3 +80,15 @@ def test_what_cannot_be() -> None:
         build("pickle", {})
     with pytest.raises(UserError, match="arguments are wrong"):
         build("affine-stack", {"d_in": 3, "d_out": 3, "surprise": 1})
+
+
+def test_the_activation_stands_between_layers_and_not_behind_the_last() -> None:
+    import torch
+
+    from m2m_adapters.projectors.affine import AffineProjector, AffineShape
+
+    torch.manual_seed(0)
+    made = AffineProjector(AffineShape(5, 4, layers=3, hidden=6, activation="relu", head="none"))
+    x = torch.randn(7, 5)
+    one, two, three = made.layers
+    torch.testing.assert_close(made(x), three(two(one(x).relu()).relu()))
