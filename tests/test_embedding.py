@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from m2m_adapters.errors import UserError
-from m2m_adapters.models.batches import batches, overhead
+from m2m_adapters.models.batching import batches, overhead
 from m2m_adapters.models.text_encoder import TOKENS_PER_BATCH, TokenEncoder
 from m2m_adapters.testing import toy_sentences
 

@@ -50,6 +50,12 @@ def test_the_kit_offers_what_it_lists_and_the_docs_describe_each() -> None:
     assert described == set(kit.__all__)
 
 
+def test_no_module_hides_a_name_of_the_kit() -> None:
+    """Once imported, a submodule takes the place of a name that the package loads when asked."""
+    folder = ROOT / "m2m_adapters" / "models"
+    assert not {path.stem for path in folder.glob("*.py")} & set(m2m_adapters.models.__all__)
+
+
 def test_the_kit_imports_nothing_heavy_until_used() -> None:
     done = run_python("import sys, m2m_adapters.models as kit; dir(kit);"
                       "print([h for h in ('torch', 'numpy', 'PIL') if h in sys.modules])")  # fmt: skip

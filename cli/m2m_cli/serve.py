@@ -9,7 +9,8 @@ from typing import Any
 import typer
 
 from m2m_cli.failures import say
-from m2m_cli.options import DEVICE, TRUST
+from m2m_cli.options import DEVICE, JSON, TRUST
+from m2m_cli.output import print_json
 
 HOST = typer.Option("127.0.0.1", "--host", help="Address to listen on.")
 PORT = typer.Option(7860, "--port", "-p", help="Port; 0 picks a free one.", min=0, max=65535)
@@ -48,6 +49,7 @@ def serve(
     ),
     device: str = DEVICE,
     trust_remote_code: bool = TRUST,
+    json: bool = JSON,
 ) -> None:
     """Serve indexes: a search page at /, POST /search, and POST /v1/embeddings.
 
@@ -63,7 +65,7 @@ def serve(
     limits = Limits(body=1_000_000 * max_body, waiting=queue, together=batch, seconds=timeout)
     run(
         indexes, adapter or [], names=name, host=host, port=port,
-        allow_hosts=allow_host or [], limits=limits, ready=show,
+        allow_hosts=allow_host or [], limits=limits, ready=show_json if json else show,
         device=device, trust_remote_code=trust_remote_code,
     )  # fmt: skip
 
@@ -93,3 +95,17 @@ def show(address: str, holdings: Any) -> None:
     if not os.environ.get(KEY) and not is_local(host.strip("[]")):
         say(f"note: anyone who reaches {address} can see these files; set {KEY} to require a key")
     typer.echo(f"Serving at {address}")
+
+
+def show_json(address: str, holdings: Any) -> None:
+    """One line for programs, once requests are answered."""
+    indexes = [
+        {
+            "name": name,
+            "target": held.space.name,
+            "items": len(held.index),
+            "adapters": list(held.space.adapters),
+        }
+        for name, held in holdings.indexes.items()
+    ]
+    print_json({"address": address, "indexes": indexes})

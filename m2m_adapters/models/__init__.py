@@ -13,7 +13,7 @@ _MODULES = {
     "m2m_adapters.interfaces": ("at_precision",),
     "m2m_adapters._internal.files": ("cache_folder", "whole_file"),
     "m2m_adapters._internal.spelling": ("did_you_mean",),
-    "m2m_adapters.models.batches": ("batches",),
+    "m2m_adapters.models.batching": ("batches",),
     "m2m_adapters.models.devices": (
         "PRECISIONS",
         "choose_device",
@@ -43,7 +43,7 @@ _MODULES = {
         "encode_prepared",
         "generate_items",
     ),
-    "m2m_adapters.models.layers": ("POOLINGS", "pooled"),
+    "m2m_adapters.models.layers": ("POOLINGS", "as_layers", "check_pooling", "pooled"),
     "m2m_adapters.models.sounds": ("Samples", "mono_samples", "resampled", "window_starts"),
     "m2m_adapters.models.text_encoder": (
         "TOKENS_PER_BATCH",
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from m2m_adapters._internal.files import cache_folder, whole_file
     from m2m_adapters._internal.spelling import did_you_mean
     from m2m_adapters.interfaces import at_precision
-    from m2m_adapters.models.batches import batches
+    from m2m_adapters.models.batching import batches
     from m2m_adapters.models.devices import (
         PRECISIONS,
         choose_device,
@@ -94,7 +94,7 @@ if TYPE_CHECKING:
         encode_prepared,
         generate_items,
     )
-    from m2m_adapters.models.layers import POOLINGS, pooled
+    from m2m_adapters.models.layers import POOLINGS, as_layers, check_pooling, pooled
     from m2m_adapters.models.sounds import Samples, mono_samples, resampled, window_starts
     from m2m_adapters.models.text_encoder import (
         TOKENS_PER_BATCH,
@@ -116,9 +116,11 @@ __all__ = [
     "Samples",
     "Skipped",
     "TokenEncoder",
+    "as_layers",
     "at_precision",
     "batches",
     "cache_folder",
+    "check_pooling",
     "check_vocabulary",
     "choose_device",
     "choose_dtype",

@@ -17,7 +17,7 @@ from m2m_adapters._internal.plugin_calls import distribution_of, plugin_code
 from m2m_adapters._internal.spelling import counted
 from m2m_adapters.errors import AbilityMissing, UserError
 from m2m_adapters.interfaces import TextEncoder, Vectors, normalize
-from m2m_adapters.models.batches import batches
+from m2m_adapters.models.batching import batches
 
 if TYPE_CHECKING:
     import torch

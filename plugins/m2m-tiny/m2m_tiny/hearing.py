@@ -135,7 +135,7 @@ class TinySpeech(m2m.TextEncoder):
         self, items: Sequence[Any], *, pooling: str = "mean", **options: Any
     ) -> list[Vectors]:
         """The ear's layers over frames, then tiny-text's over the words that were understood."""
-        from m2m_adapters.models.layers import as_layers, check_pooling, pooled
+        from m2m_adapters.models import as_layers, check_pooling, pooled
 
         check_pooling(pooling)
         parts, texts = [], []
