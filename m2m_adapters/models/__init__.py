@@ -42,6 +42,7 @@ _MODULES = {
         "encode_items",
         "encode_prepared",
         "generate_items",
+        "prepare_ahead",
     ),
     "m2m_adapters.models.layers": ("POOLINGS", "as_layers", "check_pooling", "pooled"),
     "m2m_adapters.models.sounds": ("Samples", "mono_samples", "resampled", "window_starts"),
@@ -93,6 +94,7 @@ if TYPE_CHECKING:
         encode_items,
         encode_prepared,
         generate_items,
+        prepare_ahead,
     )
     from m2m_adapters.models.layers import POOLINGS, as_layers, check_pooling, pooled
     from m2m_adapters.models.sounds import Samples, mono_samples, resampled, window_starts
@@ -143,6 +145,7 @@ __all__ = [
     "offline",
     "pad_tokens",
     "pooled",
+    "prepare_ahead",
     "read_config",
     "resampled",
     "rgb_image",

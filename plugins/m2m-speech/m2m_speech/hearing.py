@@ -100,8 +100,7 @@ class Hears(TextEncoder):
     ) -> list[Vectors]:
         import torch
 
-        from m2m_adapters.models import as_layers, check_pooling, pooled
-        from m2m_adapters.models.items import prepare_ahead
+        from m2m_adapters.models import as_layers, check_pooling, pooled, prepare_ahead
 
         check_pooling(pooling)
         self.load_speech()
