@@ -163,8 +163,14 @@ CASES: dict[str, tuple[Callable[[Path], None], str]] = {
     "a pickle beside the weights": (pickle_beside, "can run code"),
     "a pickle as record": (pickle_as_record, "not valid JSON"),
     "a pickled array as weights": (numpy_pickle_as_weights, "claims a header of"),
-    "weights are a link elsewhere": (linked_weights, "is a symbolic link to outside its folder"),
-    "the record is a link elsewhere": (linked_record, "is a symbolic link to outside its folder"),
+    "weights are a link elsewhere": (
+        linked_weights,
+        "is a symbolic link that points outside its folder",
+    ),
+    "the record is a link elsewhere": (
+        linked_record,
+        "is a symbolic link that points outside its folder",
+    ),
     "the record is a link to itself": (circle, "cannot read"),
     "weights are a pipe that never ends": (pipe, "not a plain file"),
     "weights are a folder": (a_folder_as_weights, "adapter.safetensors"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,12 @@ def slow(index: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], list[
     return made
 
 
+def in_a_loop(work: Coroutine[Any, Any, Any]) -> Any:
+    """In a thread of its own: a browser of other tests keeps a loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
 def at_once(app: Any, bodies: list[dict[str, Any]], path: str = "/search") -> list[Any]:
     """The answers to requests that are under way together."""
 
@@ -50,7 +57,7 @@ def at_once(app: Any, bodies: list[dict[str, Any]], path: str = "/search") -> li
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             return await asyncio.gather(*(client.post(path, json=body) for body in bodies))
 
-    return asyncio.run(ask())
+    return in_a_loop(ask())
 
 
 def test_concurrent_queries_are_encoded_and_searched_together(index: Any, slow: Any) -> None:
@@ -102,7 +109,7 @@ def test_the_longer_the_queue_the_later_clients_come_back() -> None:
         worker.stop()
         return refused.value.seconds
 
-    assert 3 <= asyncio.run(ask()) <= 8
+    assert 3 <= in_a_loop(ask()) <= 8
 
 
 def test_an_answer_that_takes_too_long(index: Any, slow: Any) -> None:
@@ -138,7 +145,7 @@ def test_a_body_that_never_arrives(index: Any) -> None:
         scope = {"type": "http", "method": "POST", "path": "/search", "headers": headers}
         await asyncio.wait_for(app(scope, nothing, send), 5)  # type: ignore[arg-type]
 
-    asyncio.run(ask())
+    in_a_loop(ask())
     assert sent[0]["status"] == 408
 
 
@@ -211,7 +218,7 @@ def test_a_worker_takes_what_waits() -> None:
         with pytest.raises(Stopping):
             await worker.do(1)
 
-    asyncio.run(ask())
+    in_a_loop(ask())
 
 
 def test_work_that_breaks_does_not_end_the_worker() -> None:
@@ -229,4 +236,4 @@ def test_work_that_breaks_does_not_end_the_worker() -> None:
         assert await worker.do(3, 4) == [3, 4]
         worker.stop()
 
-    asyncio.run(ask())
+    in_a_loop(ask())

@@ -249,7 +249,7 @@ def test_tables_of_prompts(tmp_path):
     ("arguments", "told"),
     [
         (["--benchmark", "TABLE"], "no judge of its own"),
-        (["--benchmark", "TABLE", "--scorer", "SCORER", "--protocol", "xtd"], "--protocol is about"),
+        (["--benchmark", "TABLE", "--scorer", "SCORER", "--protocol", "xtd"], "--protocol is for items"),
         (["--benchmark", "TABLE", "--baselines"], "--baselines is for items"),
         (["--benchmark", "TABLE", "--scorer", "SCORER", "--limit", "0"], "--limit must be 1"),
         (["--benchmark", "TABLE", "--scorer", "SCORER", "--langs", "fr"], "has no French"),
@@ -258,7 +258,7 @@ def test_tables_of_prompts(tmp_path):
          "no folder of reference items"),
         (["--benchmark", "TABLE", "--scorer", "toy-target"], "the scorer judges items of kind words"),
         (["--benchmark", "TABLE", "--scorer", "nonsense"], "no target is called 'nonsense'"),
-        (["--suite", "mteb", "--scorer", "SCORER"], "--scorer is about prompts"),
+        (["--suite", "mteb", "--scorer", "SCORER"], "--scorer is for prompts"),
     ],
 )  # fmt: skip
 def test_nonsense_is_one_line(adapter_folder, table, capsys, arguments, told):
@@ -271,7 +271,7 @@ def test_prompts_for_a_model_that_only_finds(tmp_path, adapter_folder, table, ca
     m2m.align("toy-source", "toy-target", list(toy_sentences(200)), recipe="closed-form",
               store=False, progress=False).save(tmp_path / "finds")  # fmt: skip
     code, said = run([tmp_path / "finds", "--benchmark", table, "--scorer", "x"], capsys)
-    assert code == 2 and "--scorer is about prompts" in said.err
+    assert code == 2 and "--scorer is for prompts" in said.err
     adapter = m2m.load_adapter(tmp_path / "finds")
     with pytest.raises(UserError, match="makes nothing from them"):
         evaluate_generator(adapter, Prompts("p", "words", PROMPTS, Brightness()))

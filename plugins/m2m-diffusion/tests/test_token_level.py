@@ -106,7 +106,7 @@ def test_mistakes(target, token_adapter):
         m2m.align(WordSource(), flux, SENTENCES, level="token", **OPTIONS)
     with pytest.raises(UserError, match="does not show its token states"):
         m2m.align(ToySource(), target, SENTENCES, level="token", **OPTIONS)
-    with pytest.raises(UserError, match="no level 'word'"):
+    with pytest.raises(UserError, match="unknown level 'word'"):
         m2m.align(WordSource(), target, SENTENCES, level="word", **OPTIONS)
     with pytest.raises(UserError, match="'ridge' is not an option of token level"):
         m2m.align(WordSource(), target, SENTENCES, level="token", ridge=1.0, **OPTIONS)
@@ -195,12 +195,12 @@ def test_names_and_shapes_are_known_without_making_weights():
 def test_auto_takes_the_level_that_suits_the_target(target):
     few = SENTENCES[:100]
     assert m2m.align(WordSource(), target, few, epochs=1, **OPTIONS).level == "token"
-    with pytest.warns(UserWarning, match="since the recipe 'closed-form' is one of sentence level"):
+    with pytest.warns(UserWarning, match="since the recipe 'closed-form' is for sentence level"):
         made = m2m.align(WordSource(), target, few, recipe="closed-form", **OPTIONS)
     assert made.level == "sentence"
     with pytest.warns(UserWarning, match="the source does not show its token states"):
         assert m2m.align(ToySource(), target, few, **OPTIONS).level == "sentence"
-    with pytest.warns(UserWarning, match="'ridge' means something at sentence level only"):
+    with pytest.warns(UserWarning, match="'ridge' is an option of sentence level only"):
         assert m2m.align(WordSource(), target, few, ridge=0.1, **OPTIONS).level == "sentence"
     flux = load(str(folder("flux")), device="cpu")
     with warnings.catch_warnings():

@@ -70,7 +70,8 @@ def test_results_come_while_typing_and_stale_answers_are_dropped(open_search: Op
     search.at("#query").press_sequentially(" and a blue circle", delay=10)
     search.seen.until("window.lateAnswer")
     search.page.wait_for_timeout(200)
-    assert [one["query"] for one in search.asked] == ["a red star", "a red star and a blue circle"]
+    asked = [one["query"] for one in search.asked]  # a slow machine may ask in between, too
+    assert asked[0] == "a red star" and asked[-1] == "a red star and a blue circle"
     shown = search.names()
     search.write("a red star")
     assert search.names() != shown
@@ -105,8 +106,9 @@ def test_a_picture_as_the_query(open_search: OpenSearch, pictures: Path, way: st
     assert search.at("#drop").is_hidden()
     assert "data:" not in search.page.url
     search.at("#share").click()
-    assert "not part of it" in (
-        search.at("#summary").text_content() + search.at("#notice").text_content()
+    search.seen.until(
+        "() => (document.querySelector('#summary').textContent"
+        " + document.querySelector('#notice').textContent).includes('not part of it')"
     )
     assert search.seen.complaints == []
 
