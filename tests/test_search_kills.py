@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import m2m_adapters as m2m
@@ -75,6 +76,16 @@ def test_a_killed_run_goes_on_at_its_last_batch(tmp_path: Path) -> None:
     assert [item for _, item in calm.metadata] == [item for _, item in killed.metadata]
     seen = Counter((tmp_path / "killed.log").read_text().splitlines())
     assert len(seen) == 60 and sum(seen.values()) <= 60 + 5 * kills
+
+
+def test_a_record_that_a_kill_left_unfinished_goes(tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", np.eye(48, dtype=np.float32))
+    out = tmp_path / "index"
+    m2m.import_index("toy-target", tmp_path / "v.npy", out, compare=0, progress=False)
+    (out / ".index.json.abcd1234.part").write_text("{")
+    np.save(tmp_path / "v.npy", np.eye(48, dtype=np.float32)[::-1])
+    m2m.import_index("toy-target", tmp_path / "v.npy", out, compare=0, progress=False)
+    assert not list(out.glob(".index.json.*"))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are forked")

@@ -136,8 +136,13 @@ def _flush(place: Path) -> None:
 
 
 def sweep(folder: Path, current: str) -> None:
-    """Remove other generations; open readers keep what they have mapped."""
+    """Remove other generations, and records that a kill left unfinished.
+
+    Whoever calls holds the folder's lock; open readers keep what they have mapped.
+    """
     bias.sweep(folder, current)
+    for unfinished in folder.glob(f".{RECORD}.*.part"):
+        unfinished.unlink(missing_ok=True)
     for old in (folder / GENERATIONS).iterdir():
         if old.name != current and old.name.isdigit():
             shutil.rmtree(old, ignore_errors=True)
