@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from m2m_adapters._internal.version import __version__ as __version__
 
 # Names are imported on first use, so that `m2m --help` never waits for torch.
 _HOMES = {

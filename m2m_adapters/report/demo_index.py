@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from m2m_adapters import __version__
 from m2m_adapters._internal.files import cache_folder
 from m2m_adapters._internal.folders import whole_folder
 from m2m_adapters._internal.progress import Progress
+from m2m_adapters._internal.version import __version__
 from m2m_adapters.alignment.align import align
 from m2m_adapters.artifact.load import load_adapter
 from m2m_adapters.errors import UserError

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from m2m_adapters import __version__
+from m2m_adapters._internal.version import __version__
 from m2m_adapters.serve import language, replies, work
 from m2m_adapters.serve.embeddings_route import EmbeddingsRoute, models_of
 from m2m_adapters.serve.guard import Guard

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from m2m_adapters import __version__
+from m2m_adapters._internal.version import __version__
 from m2m_adapters.serve.bodies import EmbeddingsBody, SearchBody
 from m2m_adapters.serve.limits import Limits
 
