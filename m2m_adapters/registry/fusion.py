@@ -6,7 +6,6 @@ several lets each contribute where it is strong, at no cost but the encoding.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
@@ -16,18 +15,11 @@ import numpy as np
 from m2m_adapters._internal.plugin_calls import plugin_code
 from m2m_adapters._internal.user_folders import exists
 from m2m_adapters.errors import AbilityMissing, UserError
-from m2m_adapters.interfaces import (
-    SPEECH_SOURCES,
-    TextEncoder,
-    Vectors,
-    at_precision,
-    normalize,
-    precision_of,
-    without_precision,
-)
+from m2m_adapters.interfaces import SPEECH_SOURCES, TextEncoder, Vectors, normalize
+from m2m_adapters.registry.several import SeveralSources
 
 
-class Fusion(TextEncoder):
+class Fusion(SeveralSources):
     """Concatenation of normalized encoders, each scaled by its weight; rows have length 1."""
 
     def __init__(self, parts: Sequence[TextEncoder], weights: Sequence[float] | None = None):
@@ -39,19 +31,23 @@ class Fusion(TextEncoder):
                 "fusion weights must be positive, one for each source",
                 "write e.g. 0.7*mpnet+0.3*labse",
             )
-        self.parts = list(parts)
+        super().__init__(parts)
         # Normalized so that scaling all weights alike changes nothing.
         self.weights = (scale / np.linalg.norm(scale)).astype(np.float32)
         self.dim = sum(part.dim for part in parts)
-        limits = [part.max_tokens for part in parts if part.max_tokens is not None]
-        self.max_tokens = min(limits) if limits else None
 
     def encode(self, texts: Sequence[str], **options: Any) -> Vectors:
-        columns = []
-        for part, weight in zip(self.parts, self.weights, strict=True):
+        rows = []
+        for part in self.parts:
             with plugin_code(part, "encode"):
-                rows = part.encode(texts, **options)
-            columns.append(normalize(np.asarray(rows, np.float32)) * weight)
+                rows.append(part.encode(texts, **options))
+        return self._side_by_side(rows)
+
+    def _side_by_side(self, rows: Sequence[Vectors]) -> Vectors:
+        columns = [
+            normalize(np.asarray(one, np.float32)) * weight
+            for one, weight in zip(rows, self.weights, strict=True)
+        ]
         return np.concatenate(columns, axis=1).astype(np.float32, copy=False)
 
     @property
@@ -69,28 +65,18 @@ class Fusion(TextEncoder):
                 name = part.origin.name if part.origin else type(part).__name__
                 raise AbilityMissing(f"{name}, a part of this source, encodes texts only",
                                      SPEECH_SOURCES)  # fmt: skip
-        columns = []
-        for part, weight in zip(self.parts, self.weights, strict=True):
+        rows = []
+        for part in self.parts:
             with plugin_code(part, "encode_items"):
-                rows = part.encode_items(items, **options)
-            columns.append(normalize(np.asarray(rows, np.float32)) * weight)
+                rows.append(part.encode_items(items, **options))
             options.pop("skipped", None)  # every part leaves out the same items; say it once
-        return np.concatenate(columns, axis=1).astype(np.float32, copy=False)
+        return self._side_by_side(rows)
 
     @cached_property
     def fingerprint(self) -> str:
-        prints = [part.fingerprint for part in self.parts]
-        parts = "+".join(
-            f"{weight:.6f}*{without_precision(inner)}"
-            for inner, weight in zip(prints, self.weights, strict=True)
-        )
-        reduced = {precision_of(inner) for inner in prints} - {"fp32"}
-        whole = f"fusion:{hashlib.sha256(parts.encode()).hexdigest()[:32]}"
-        return at_precision(whole, reduced.pop() if len(reduced) == 1 else "fp32")
-
-    @property
-    def provenance(self) -> dict[str, Any]:
-        return {"parts": [part.provenance for part in self.parts]}
+        weighted = zip(self.plain_fingerprints(), self.weights, strict=True)
+        written = "+".join(f"{weight:.6f}*{part}" for part, weight in weighted)
+        return self.identified("fusion", written)
 
 
 def terms(expression: str) -> list[str]:

@@ -6,7 +6,6 @@ language is detected, text by text; nobody has to name it.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
@@ -17,15 +16,9 @@ from m2m_adapters._internal.detection import detect
 from m2m_adapters._internal.languages import normalize_tag
 from m2m_adapters._internal.plugin_calls import plugin_code
 from m2m_adapters.errors import UserError
-from m2m_adapters.interfaces import (
-    TextEncoder,
-    Vectors,
-    at_precision,
-    normalize,
-    precision_of,
-    without_precision,
-)
+from m2m_adapters.interfaces import TextEncoder, Vectors, normalize
 from m2m_adapters.registry.fusion import terms
+from m2m_adapters.registry.several import SeveralSources
 
 HELP = "write e.g. route(mpnet|labse[sw,te]): the first source reads all other languages"
 UNIT = float(np.sqrt(0.5))
@@ -36,7 +29,7 @@ Part = tuple[str, tuple[str, ...]]
 """Name of a source, and the languages that it reads."""
 
 
-class Route(TextEncoder):
+class Route(SeveralSources):
     """A block of columns for each source: its vector and a constant, zeros in all other blocks.
 
     So that one linear map over all columns is a map, and an offset, for each source. Rows have
@@ -46,7 +39,7 @@ class Route(TextEncoder):
     def __init__(self, parts: Sequence[TextEncoder], languages: Sequence[Sequence[str]]) -> None:
         if len(parts) < 2 or len(languages) != len(parts):
             raise UserError("a route needs at least two sources and their languages", HELP)
-        self.parts = list(parts)
+        super().__init__(parts)
         self.reader: dict[str, int] = {}
         for at, codes in enumerate(languages):
             if at and not codes:
@@ -56,8 +49,6 @@ class Route(TextEncoder):
                     raise UserError(f"two sources of the route read '{code}'", HELP)
                 self.reader[code] = at
         self.dim = sum(part.dim + 1 for part in parts)
-        limits = [part.max_tokens for part in parts if part.max_tokens is not None]
-        self.max_tokens = min(limits) if limits else None
 
     def chosen(self, texts: Sequence[str], language: str | None = None) -> list[int]:
         """Which source reads each text. language: of all of them; detected without it."""
@@ -85,16 +76,8 @@ class Route(TextEncoder):
 
     @cached_property
     def fingerprint(self) -> str:
-        prints = [part.fingerprint for part in self.parts]
         readers = sorted(self.reader.items())
-        whole = "|".join(without_precision(one) for one in prints) + repr(readers)
-        reduced = {precision_of(one) for one in prints} - {"fp32"}
-        name = f"route:{hashlib.sha256(whole.encode()).hexdigest()[:32]}"
-        return at_precision(name, reduced.pop() if len(reduced) == 1 else "fp32")
-
-    @property
-    def provenance(self) -> dict[str, Any]:
-        return {"parts": [part.provenance for part in self.parts]}
+        return self.identified("route", "|".join(self.plain_fingerprints()) + repr(readers))
 
 
 def is_route(expression: str) -> bool:
