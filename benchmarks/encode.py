@@ -111,6 +111,8 @@ def main() -> None:
             "default": "",
             "help": "a folder of sentence-transformers, in place of random weights",
         },
+        width={"type": int, "default": 768, "help": "of the model with random weights"},
+        layers={"type": int, "default": 12},
         compile={"action": "store_true", "help": "with torch.compile, too"},
     )
     from sentence_transformers import SentenceTransformer
@@ -118,18 +120,22 @@ def main() -> None:
     import m2m_adapters as m2m
 
     texts = captions(told.sentences)
+    shape = (told.width, told.layers)
     report = Report(
-        "Encode", f"python benchmarks/encode.py --sentences {told.sentences}"
+        "Encode" if shape == (768, 12) else f"Encode, {told.layers} layers of {told.width}",
+        f"python benchmarks/encode.py --sentences {told.sentences}"
         + (" --compile" if told.compile else "")
+        + (f" --width {told.width} --layers {told.layers}" if shape != (768, 12) else "")
         + (f" --model {Path(told.model).name}" if told.model else ""),
         ("how", "sentences/s", "ratio to SentenceTransformer.encode", "share of the floor",
          "least cosine to fp32"),
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         if not told.model:
-            build(Path(folder))
+            build(Path(folder), *shape)
         path = told.model or f"{folder}/model"
-        ours = m2m.load_source(f"st:{path}", device=told.device)
+        ours = m2m.load_source(f"st:{path}", device=told.device, precision="fp32")
+        default = m2m.load_source(f"st:{path}", device=told.device)
         library = SentenceTransformer(path, device=str(ours.device))
         exact = ours.encode(texts)
         reference = library.encode(texts, normalize_embeddings=True)
@@ -139,19 +145,20 @@ def main() -> None:
         ways = {
             "one at a time": lambda: [library.encode([text]) for text in some],
             "SentenceTransformer.encode, defaults": lambda: library.encode(texts),
+            "m2m-adapters, defaults": lambda: default.encode(texts),
             "m2m-adapters, fp32": lambda: ours.encode(texts),
             FLOOR: floor,
         }
         nearness = {
             "SentenceTransformer.encode, defaults": least_cosine(reference, exact),
+            "m2m-adapters, defaults": least_cosine(default.encode(texts), exact),
             "m2m-adapters, fp32": "1",
         }
-        if quick_in_bf16(ours.device):
-            half = m2m.load_source(f"st:{path}", device=told.device, precision="bf16")
-            ways["m2m-adapters, bf16"] = lambda: half.encode(texts)
-            nearness["m2m-adapters, bf16"] = least_cosine(half.encode(texts), exact)
-        else:
-            report.notes.append("no bf16: this CPU has no instructions for it and emulates them")
+        fast = quick_in_bf16(ours.device)
+        report.notes.append(
+            "the default computes in bf16 here" if fast
+            else "the default computes in fp32: this CPU has no instructions for bf16"
+        )  # fmt: skip
         if told.compile:
             again = m2m.load_source(f"st:{path}", device=told.device, compile=True)
             ways["m2m-adapters, fp32, compiled"] = lambda: again.encode(texts)

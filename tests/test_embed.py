@@ -193,6 +193,22 @@ def test_a_run_killed_at_random_instants_goes_on(
     assert sum(counts.values()) <= len(set(SENTENCES)) + 3 * BLOCK
 
 
+def test_what_a_kill_left_unfinished_goes(tmp_path: Path) -> None:
+    (tmp_path / "c.txt").write_text("a dog\na cat\n")
+    out = tmp_path / "out"
+    embed_dataset("toy-source", tmp_path / "c.txt", out)
+    (part,) = out.glob("part-*")
+    left = [out / f".{part.name}.abcd1234.part", out / "._about.json.efgh5678.part"]
+    for path in left:
+        path.write_text("half")
+        os.utime(path, (1, 1))
+    running = out / f".{part.name}.ijkl9012.part"  # of another run, which began after ours
+    running.write_text("half")
+    os.utime(running, (2**32, 2**32))
+    embed_dataset("toy-source", tmp_path / "c.txt", out)
+    assert [path for path in left if path.exists()] == [] and running.exists()
+
+
 def test_another_corpus_or_encoder_is_not_mixed_in(tmp_path: Path) -> None:
     corpus, out = tmp_path / "c.txt", tmp_path / "out"
     corpus.write_text("\n".join(SENTENCES[: BLOCK + 5]))

@@ -42,6 +42,15 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def remove_unfinished(folder: Path, began: float) -> None:
+    """Remove what runs killed before ``began`` left of files that are whole now."""
+    for part in folder.glob(".*.part"):
+        whole = folder / part.name[1:].rsplit(".", 2)[0]
+        # One of another run that is going on may be newer than ours.
+        if whole.is_file() and part.stat().st_mtime < began:
+            part.unlink(missing_ok=True)
+
+
 def parent_folder(path: Path) -> Path:
     """The writable folder that holds ``path``, created if need be."""
     try:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from m2m_adapters._internal.files import whole_file
+from m2m_adapters._internal.files import remove_unfinished, whole_file
 from m2m_adapters.errors import UserError
 
 if TYPE_CHECKING:
@@ -166,21 +166,12 @@ def generate_files(
             save(image, record, place(record))
         done += len(some)
         progress(done)
-    _sweep(folder, began)
+    remove_unfinished(folder, began)
     return [
         Made(prompt, record["seed"], place(record), prompt in absent)
         for prompt in prompts
         for record in told[prompt]
     ]
-
-
-def _sweep(folder: Path, began: float) -> None:
-    """Remove what runs that were killed while writing left of files that are whole now."""
-    for part in folder.glob(".*.part"):
-        whole = folder / part.name[1:].rsplit(".", 2)[0]
-        # One of another run that is going on may be newer than ours.
-        if whole.is_file() and part.stat().st_mtime < began:
-            part.unlink(missing_ok=True)
 
 
 def check_prompts(prompts: Sequence[str]) -> None:
