@@ -177,6 +177,20 @@ def test_items_without_a_caption_in_every_language_are_left_out() -> None:
         m2m.parallel_texts(data.only(["en"]))
 
 
+def test_text_is_studied_without_the_pictures(tmp_path: Path) -> None:
+    """XTD10's captions alone, as published; its pictures are on Flickr."""
+    (tmp_path / "test_image_names.txt").write_text("".join(f"{i}.jpg\n" for i in range(30)))
+    for code, what in (("en", "a dog"), ("de", "ein Hund")):
+        lines = "".join(f"{what} {i}\n" for i in range(30))
+        (tmp_path / f"test_1kcaptions_{code}.txt").write_text(lines, encoding="utf-8")
+    arguments = ["--benchmark", "xtd10", "--data", str(tmp_path), "--halves", "0"]
+    done = run_m2m("analyze", "tiny-text", *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["rows"][0]["rows"] == 30
+    done = run_m2m("analyze", "tiny-clip", *arguments, "--study", "gaps")
+    assert done.returncode == 2 and "30 of 30 items of 'xtd10' are not in" in done.stderr
+
+
 @pytest.mark.parametrize(("arguments", "message"), [
     (["tiny-text", "--benchmark", "tiny-scenes", "--study", "depth"], "unknown study 'depth'"),
     (["tiny-text", "--benchmark", "tiny-scenes", "--study", "map"], "is not an adapter"),

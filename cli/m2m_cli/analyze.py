@@ -12,6 +12,8 @@ from m2m_cli.output import print_json, table
 
 if TYPE_CHECKING:
     from m2m_adapters.analysis.study import Study
+    from m2m_adapters.evaluation.benchmark import Benchmark
+    from m2m_adapters.evaluation.datasets.assemble import Missing
 
 
 def analyze(
@@ -68,7 +70,6 @@ def analyze(
     from m2m_adapters.analysis.cross_lingual import Precision
     from m2m_adapters.analysis.parallel import parallel_data
     from m2m_adapters.artifact.resolve import resolve_encoder
-    from m2m_adapters.evaluation.find import load_benchmark
     from m2m_adapters.report.analysis_page import check_format, write_study
 
     for path in report or ():
@@ -77,7 +78,7 @@ def analyze(
     named = resolve_encoder(model, device=device, trust_remote_code=trust_remote_code or None)
     check(named, study, chosen, pooling)
     texts = parallel_data(
-        None if benchmark is None else load_benchmark(benchmark, data=data),
+        None if benchmark is None else _captions(benchmark, data, study),
         parallel,
         languages=_listed(langs or "") or None,
         limit=limit,
@@ -95,6 +96,14 @@ def analyze(
     typer.echo(_shown(result))
     for path in report or ():
         typer.echo(f"{path} written", err=True)
+
+
+def _captions(benchmark: str, data: str | None, study: str) -> Benchmark:
+    """The benchmark; its pictures or sounds need to be there only where the study reads them."""
+    from m2m_adapters.evaluation.find import load_benchmark
+
+    missing: Missing = False if study == "gaps" else "by name"
+    return load_benchmark(benchmark, data=data, allow_missing=missing)
 
 
 def _listed(names: str) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.benchmark import Benchmark
 from m2m_adapters.evaluation.datasets import READERS, read
+from m2m_adapters.evaluation.datasets.assemble import Missing
 from m2m_adapters.evaluation.prompts import Prompts, read_prompts
 from m2m_adapters.registry.names import resolve
 
@@ -41,7 +42,7 @@ def load_benchmark(
     data: str | Path | None = None,
     items: str | Path | None = None,
     split: str | None = None,
-    allow_missing: bool = False,
+    allow_missing: Missing = False,
     modality: str | None = None,
     **options: Any,
 ) -> Benchmark:

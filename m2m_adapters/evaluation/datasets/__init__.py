@@ -10,6 +10,7 @@ from typing import Any
 from m2m_adapters.corpus.published import fetched_folder
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.benchmark import Benchmark
+from m2m_adapters.evaluation.datasets.assemble import Missing
 
 
 @dataclass(frozen=True)
@@ -63,13 +64,14 @@ def read(
     *,
     items: str | Path | None = None,
     split: str | None = None,
-    allow_missing: bool = False,
+    allow_missing: Missing = False,
     modality: str | None = None,
 ) -> Benchmark:
     """The benchmark ``name`` from its folder.
 
     items: where the pictures or sounds lie, if not in the same folder.
-    allow_missing: leave out items that are not there; an error otherwise.
+    allow_missing: leave out items that are not there, or keep them by their names where only the
+        texts are read; an error otherwise.
     modality: of a table whose items' names do not tell it.
     """
     reader = READERS[name]

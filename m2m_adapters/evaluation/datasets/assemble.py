@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from m2m_adapters.evaluation.benchmark import Benchmark, Item
 
 Row = tuple[str, str, str]
 """(name of the item, language as the file writes it, caption)."""
+
+Missing: TypeAlias = bool | Literal["by name"]
+"""What happens to items that are not there: an error, left out, or kept by their names only."""
 
 
 class Items:
@@ -71,13 +75,15 @@ def assemble(
     rows: Iterable[Row],
     places: Mapping[str, Item | None],
     *,
-    allow_missing: bool,
+    allow_missing: Missing,
     where: Path,
     license: str = "",
     notes: str = "",
 ) -> Benchmark:
     """A benchmark of the items in ``places`` (name -> item, None when it is not there)."""
-    missing = _missing(name, places, allow_missing, where)
+    if allow_missing == "by name":
+        places = {item: item if place is None else place for item, place in places.items()}
+    missing = _missing(name, places, bool(allow_missing), where)
     index = {item: i for i, item in enumerate(i for i, p in places.items() if p is not None)}
     captions: dict[str, list[str]] = {}
     owners: dict[str, list[int]] = {}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from m2m_adapters.artifact.record import Json
 from m2m_adapters.evaluation.benchmark import Benchmark
-from m2m_adapters.evaluation.datasets.assemble import Items, Row, assemble, below
+from m2m_adapters.evaluation.datasets.assemble import Items, Missing, Row, assemble, below
 from m2m_adapters.evaluation.datasets.table import read_named
 from m2m_adapters.evaluation.datasets.table_files import records
 
@@ -15,7 +15,7 @@ COLUMNS = {"audiocap_id", "youtube_id", "start_time", "caption"}
 
 
 def read(
-    folder: Path, *, items: Path | None = None, allow_missing: bool = False, split: str = "test"
+    folder: Path, *, items: Path | None = None, allow_missing: Missing = False, split: str = "test"
 ) -> Benchmark:
     """Five captions a clip. Clips are called by YouTube id, with or without their times."""
     for path in below(folder, f"{split}.csv"):
@@ -30,7 +30,7 @@ def read(
 
 
 def _published(
-    found: list[Json], folder: Path, items: Path | None, allow_missing: bool
+    found: list[Json], folder: Path, items: Path | None, allow_missing: Missing
 ) -> Benchmark:
     files = Items([items] if items else [folder], "audio")
     rows: list[Row] = []

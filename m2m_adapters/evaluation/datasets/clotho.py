@@ -6,7 +6,7 @@ from pathlib import Path
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.benchmark import Benchmark
-from m2m_adapters.evaluation.datasets.assemble import Items, Row, assemble, below
+from m2m_adapters.evaluation.datasets.assemble import Items, Missing, Row, assemble, below
 from m2m_adapters.evaluation.datasets.table import read_named
 from m2m_adapters.evaluation.datasets.table_files import records
 
@@ -17,7 +17,7 @@ def read(
     folder: Path,
     *,
     items: Path | None = None,
-    allow_missing: bool = False,
+    allow_missing: Missing = False,
     split: str = "evaluation",
 ) -> Benchmark:
     """Five captions a sound: caption_1 ... caption_5 of file_name."""

@@ -8,10 +8,10 @@ from pathlib import Path
 from m2m_adapters.corpus.files import text_lines
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.benchmark import Benchmark
-from m2m_adapters.evaluation.datasets.assemble import Items, Row, assemble, below
+from m2m_adapters.evaluation.datasets.assemble import Items, Missing, Row, assemble, below
 
 
-def read(folder: Path, *, items: Path | None = None, allow_missing: bool = False) -> Benchmark:
+def read(folder: Path, *, items: Path | None = None, allow_missing: Missing = False) -> Benchmark:
     """All captions of all languages; images are called KEY.jpg."""
     files = below(folder, "captions.jsonl")
     if not files:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from m2m_adapters.evaluation.benchmark import Benchmark
+from m2m_adapters.evaluation.datasets.assemble import Missing
 from m2m_adapters.evaluation.datasets.table import read_named
 
 
-def read(folder: Path, *, items: Path | None = None, allow_missing: bool = False) -> Benchmark:
+def read(folder: Path, *, items: Path | None = None, allow_missing: Missing = False) -> Benchmark:
     return read_named(
         "mscoco-multilingual",
         "image",

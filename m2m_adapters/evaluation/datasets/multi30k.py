@@ -7,14 +7,14 @@ from pathlib import Path
 from m2m_adapters.corpus.files import text_lines
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.benchmark import Benchmark
-from m2m_adapters.evaluation.datasets.assemble import Items, assemble, below, parallel
+from m2m_adapters.evaluation.datasets.assemble import Items, Missing, assemble, below, parallel
 
 
 def read(
     folder: Path,
     *,
     items: Path | None = None,
-    allow_missing: bool = False,
+    allow_missing: Missing = False,
     split: str = "test_2016_flickr",
 ) -> Benchmark:
     """One translation of one caption for each image, in the languages that are there."""

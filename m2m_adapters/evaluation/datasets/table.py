@@ -18,7 +18,15 @@ from m2m_adapters.artifact.record import Json
 from m2m_adapters.corpus.files import check_unicode
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.benchmark import Benchmark, Item
-from m2m_adapters.evaluation.datasets.assemble import Items, Row, assemble, below, is_file, lies_in
+from m2m_adapters.evaluation.datasets.assemble import (
+    Items,
+    Missing,
+    Row,
+    assemble,
+    below,
+    is_file,
+    lies_in,
+)
 from m2m_adapters.evaluation.datasets.table_files import KINDS, records
 
 ITEM = ("item", "file_name", "filename", "file", "path", "image", "audio", "image_name",
@@ -32,7 +40,7 @@ def read(
     place: Path,
     *,
     items: Path | None = None,
-    allow_missing: bool = False,
+    allow_missing: Missing = False,
     modality: str | None = None,
 ) -> Benchmark:
     """A table, or a folder with ``captions.jsonl`` (csv, tsv, parquet; ``metadata.*`` too)."""
@@ -49,7 +57,7 @@ def read_named(
     place: Path,
     *,
     items: Path | None,
-    allow_missing: bool,
+    allow_missing: Missing,
     license: str,
     notes: str,
     split: str = "test",

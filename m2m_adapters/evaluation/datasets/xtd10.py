@@ -7,13 +7,13 @@ from pathlib import Path
 from m2m_adapters.corpus.files import text_lines
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.benchmark import Benchmark
-from m2m_adapters.evaluation.datasets.assemble import Items, assemble, below, parallel
+from m2m_adapters.evaluation.datasets.assemble import Items, Missing, assemble, below, parallel
 
 NAMES = "test_image_names.txt"
 PREFIX = "test_1kcaptions_"
 
 
-def read(folder: Path, *, items: Path | None = None, allow_missing: bool = False) -> Benchmark:
+def read(folder: Path, *, items: Path | None = None, allow_missing: Missing = False) -> Benchmark:
     """Caption files below ``folder`` (XTD10/, MIC/, STAIR/ or flat), line i = image i."""
     listed = below(folder, NAMES)
     files = below(folder, f"{PREFIX}*.txt")
