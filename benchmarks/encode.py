@@ -135,7 +135,7 @@ def main() -> None:
             build(Path(folder), *shape)
         path = told.model or f"{folder}/model"
         ours = m2m.load_source(f"st:{path}", device=told.device, precision="fp32")
-        default = m2m.load_source(f"st:{path}", device=told.device)
+        default = m2m.load_source(f"st:{path}", device=told.device, precision="auto")
         library = SentenceTransformer(path, device=str(ours.device))
         exact = ours.encode(texts)
         reference = library.encode(texts, normalize_embeddings=True)
@@ -145,19 +145,19 @@ def main() -> None:
         ways = {
             "one at a time": lambda: [library.encode([text]) for text in some],
             "SentenceTransformer.encode, defaults": lambda: library.encode(texts),
-            "m2m-adapters, defaults": lambda: default.encode(texts),
+            "m2m-adapters, precision auto": lambda: default.encode(texts),
             "m2m-adapters, fp32": lambda: ours.encode(texts),
             FLOOR: floor,
         }
         nearness = {
             "SentenceTransformer.encode, defaults": least_cosine(reference, exact),
-            "m2m-adapters, defaults": least_cosine(default.encode(texts), exact),
+            "m2m-adapters, precision auto": least_cosine(default.encode(texts), exact),
             "m2m-adapters, fp32": "1",
         }
         fast = quick_in_bf16(ours.device)
         report.notes.append(
-            "the default computes in bf16 here" if fast
-            else "the default computes in fp32: this CPU has no instructions for bf16"
+            "precision auto computes in bf16 here" if fast
+            else "precision auto computes in fp32: this CPU has no instructions for bf16"
         )  # fmt: skip
         if told.compile:
             again = m2m.load_source(f"st:{path}", device=told.device, compile=True)
