@@ -11,7 +11,7 @@ from m2m_adapters._internal.languages import language
 from m2m_adapters.analysis.layers import names_of
 from m2m_adapters.analysis.measures import measure
 from m2m_adapters.analysis.study import Cell, Chart, Study
-from m2m_adapters.analysis.uncertainty import Estimate, estimate, sample_warning
+from m2m_adapters.analysis.uncertainty import Estimate, estimates, sample_warning
 from m2m_adapters.interfaces import Vectors
 
 Layers = Sequence[Vectors]
@@ -78,15 +78,16 @@ def similarities(
     others = [code for code in vectors if code != "en"]
     found: Found = {}
     total = len(others) * len(english) * len(measures)
-    for code in others:
-        for layer, (theirs, ours) in enumerate(zip(vectors[code], english, strict=True)):
-            for name in measures:
-                found[code, layer, name] = estimate(
-                    measure(name), theirs, ours, shuffles=precision.shuffles,
-                    halves=precision.halves, seed=precision.seed,
-                )  # fmt: skip
-                if progress is not None:
-                    progress(len(found), total)
+    for layer, ours in enumerate(english):
+        theirs = {code: vectors[code][layer] for code in others}
+        for name in measures:
+            figures = estimates(
+                measure(name), theirs, ours, shuffles=precision.shuffles,
+                halves=precision.halves, seed=precision.seed,
+            )  # fmt: skip
+            found |= {(code, layer, name): figure for code, figure in figures.items()}
+            if progress is not None:
+                progress(len(found), total)
     return found
 
 

@@ -8,7 +8,8 @@ columns; :mod:`m2m_adapters.analysis.uncertainty` measures what chance alone wou
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,76 +17,145 @@ import numpy.typing as npt
 from m2m_adapters.errors import UserError
 
 Matrix: TypeAlias = npt.NDArray[np.float64] | npt.NDArray[np.float32]
-Measure: TypeAlias = Callable[[Matrix, Matrix], float]
 
 VARIANCE = 0.99
 """Share of variance that SVCCA keeps, as in the papers that introduced and used it."""
 
 
-def svcca(x: Matrix, y: Matrix) -> float:
-    """Mean canonical correlation between the leading principal directions of both.
+Prepared: TypeAlias = tuple[Any, ...]
+"""What a measure computes of one side alone: arrays with a row for each row, and numbers."""
 
-    Of each side the fewest directions that hold 99 % of its variance are kept (Raghu et al. 2017).
+
+def _by_rows(prepared: Prepared, order: npt.NDArray[np.int64]) -> Prepared:
+    return tuple(part[order] if isinstance(part, np.ndarray) else part for part in prepared)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A similarity in two steps, so that what concerns one side is computed once.
+
+    prepare: of one side. between: of two prepared sides. reorder: a prepared side with its rows in
+    another order; None where that costs as much as preparing it again.
     """
-    return float(correlations(leading(x), leading(y)).mean())
+
+    prepare: Callable[[Matrix], Prepared]
+    between: Callable[[Prepared, Prepared], float]
+    reorder: Callable[[Prepared, npt.NDArray[np.int64]], Prepared] | None = _by_rows
+
+    def __call__(self, x: Matrix, y: Matrix) -> float:
+        return self.between(self.prepare(x), self.prepare(y))
 
 
-def pwcca(x: Matrix, y: Matrix) -> float:
-    """Canonical correlations weighted by how much of ``x`` each explains (Morcos et al. 2018)."""
-    basis_x, basis_y = span(x), span(y)
-    left, rho, _ = np.linalg.svd(basis_x.T @ basis_y, full_matrices=False)
-    weights = np.abs((basis_x @ left).T @ centered(x)).sum(axis=1)
+def _same(x: Prepared, y: Prepared) -> float:
+    """Mean canonical correlation; eigenvalues of the small product are faster than an SVD."""
+    product = x[0].T @ y[0]
+    square = product @ product.T if len(product) <= product.shape[1] else product.T @ product
+    return float(np.sqrt(np.clip(np.linalg.eigvalsh(square), 0, 1)).mean())
+
+
+svcca = Measure(lambda x: (leading(x),), _same)
+"""Mean canonical correlation between the leading principal directions of both.
+
+Of each side the fewest directions that hold 99 % of its variance are kept (Raghu et al. 2017).
+"""
+
+
+def _weighted(x: Prepared, y: Prepared) -> float:
+    left, rho, _ = np.linalg.svd(x[0].T @ y[0], full_matrices=False)
+    weights = np.abs((x[0] @ left).T @ x[1]).sum(axis=1)
     return float(np.clip(rho, 0, 1) @ weights / weights.sum())
 
 
-def linear_cka(x: Matrix, y: Matrix) -> float:
-    """Centered kernel alignment with a linear kernel (Kornblith et al. 2019)."""
-    x, y = centered(x), centered(y)
-    alone = np.linalg.norm(x.T @ x) * np.linalg.norm(y.T @ y)
-    return float(np.linalg.norm(x.T @ y) ** 2 / alone)
+pwcca = Measure(lambda x: (span(x), centered(x)), _weighted)
+"""Canonical correlations weighted by how much of ``x`` each explains (Morcos et al. 2018)."""
 
 
-def rbf_cka(x: Matrix, y: Matrix, width: float = 0.5) -> float:
-    """Centered kernel alignment with a Gaussian kernel; ``width`` in median distances."""
-    return _alignment(_gaussian(x, width), _gaussian(y, width))
+def _with_own_product(x: Matrix) -> Prepared:
+    x = centered(x)
+    wide = x.shape[1] > len(x)
+    return x, float(np.linalg.norm(x @ x.T if wide else x.T @ x))
 
 
-def rsa(x: Matrix, y: Matrix) -> float:
-    """Spearman correlation of the pairwise correlation distances (Kriegeskorte et al. 2008)."""
+def _aligned(x: Prepared, y: Prepared) -> float:
+    return float(np.linalg.norm(x[0].T @ y[0]) ** 2 / (x[1] * y[1]))
+
+
+linear_cka = Measure(_with_own_product, _aligned)
+"""Centered kernel alignment with a linear kernel (Kornblith et al. 2019)."""
+
+
+def _kernel(x: Matrix, width: float = 0.5) -> Prepared:
+    kernel = _double_centered(_gaussian(x, width))
+    return kernel, float(np.linalg.norm(kernel))
+
+
+rbf_cka = Measure(
+    _kernel,
+    lambda x, y: float((x[0] * y[0]).sum() / (x[1] * y[1])),
+    lambda prepared, order: (prepared[0][np.ix_(order, order)], prepared[1]),
+)
+"""Centered kernel alignment with a Gaussian kernel of half a median distance."""
+
+
+def _distance_ranks(x: Matrix) -> Prepared:
     from scipy.spatial.distance import pdist
-    from scipy.stats import spearmanr
+    from scipy.stats import rankdata
 
-    return float(spearmanr(pdist(x, "correlation"), pdist(y, "correlation")).statistic)
+    return (rankdata(pdist(x, "correlation")),)
 
 
-def mutual_neighbors(x: Matrix, y: Matrix, k: int = 10) -> float:
+rsa = Measure(_distance_ranks, lambda x, y: float(np.corrcoef(x[0], y[0])[0, 1]), None)
+"""Spearman correlation of the pairwise correlation distances (Kriegeskorte et al. 2008)."""
+
+
+def _shared(x: Prepared, y: Prepared) -> float:
+    both = [len(np.intersect1d(a, b)) for a, b in zip(x[0], y[0], strict=True)]
+    return float(np.mean(both) / x[0].shape[1])
+
+
+def neighbors_in_common(k: int) -> Measure:
     """Share of the ``k`` nearest rows (by angle) that a row has in both (Huh et al. 2024)."""
-    k = min(k, len(x) - 1)
-    pairs = zip(_neighbors(x, k), _neighbors(y, k), strict=True)
-    return float(np.mean([len(np.intersect1d(a, b)) for a, b in pairs]) / k)
+    return Measure(lambda x: (_neighbors(x, min(k, len(x) - 1)),), _shared, None)
 
 
-def procrustes(x: Matrix, y: Matrix) -> float:
-    """Squared distance left after the best rotation and scale, 0 to 1 (scipy's disparity).
-
-    The narrower side is padded with zero columns.
-    """
-    x, y = centered(x), centered(y)
-    x, y = x / np.linalg.norm(x), y / np.linalg.norm(y)
-    return float(1 - np.linalg.norm(x.T @ y, "nuc") ** 2)
+mutual_neighbors = neighbors_in_common(10)
 
 
-def retrieval(x: Matrix, y: Matrix) -> float:
-    """Share of rows of ``x`` whose nearest row of ``y`` (by cosine) is their own; ties share.
+def _scaled(x: Matrix) -> Prepared:
+    x = centered(x)
+    return (x / np.linalg.norm(x),)
 
-    Both need the same columns: two layers of one encoder, or two encoders of one space.
-    """
-    if x.shape[1] != y.shape[1]:
-        return float("nan")
-    scores = _unit(x) @ _unit(y).T
+
+procrustes = Measure(_scaled, lambda x, y: float(1 - np.linalg.norm(x[0].T @ y[0], "nuc") ** 2))
+"""Squared distance left after the best rotation and scale, 0 to 1 (scipy's disparity).
+
+The narrower side counts as padded with zero columns.
+"""
+
+
+def hits(x: Matrix, y: Matrix) -> Matrix:
+    """float64 ``[n]``: 1 where the nearest row of ``y`` (by cosine) is a row's own; ties share."""
+    return _hits(unit(x), unit(y))
+
+
+def _hits(x: Matrix, y: Matrix) -> Matrix:
+    scores = x @ y.T
     own = np.diag(scores)[:, None]
     best = (scores > own).sum(axis=1) == 0
-    return float((best / (scores == own).sum(axis=1)).mean())
+    return np.asarray(best / (scores == own).sum(axis=1))
+
+
+def _first(x: Prepared, y: Prepared) -> float:
+    if x[0].shape[1] != y[0].shape[1]:
+        return float("nan")
+    return float(_hits(x[0], y[0]).mean())
+
+
+retrieval = Measure(lambda x: (unit(x),), _first)
+"""Share of rows of ``x`` whose nearest row of ``y`` (by cosine) is their own; ties share.
+
+Both need the same columns: two layers of one encoder, or two encoders of one space.
+"""
 
 
 MEASURES: dict[str, Measure] = {
@@ -144,7 +214,8 @@ def correlations(basis_x: Matrix, basis_y: Matrix) -> Matrix:
     return np.clip(np.linalg.svd(basis_x.T @ basis_y, compute_uv=False), 0, 1)
 
 
-def _unit(x: Matrix) -> Matrix:
+def unit(x: Matrix) -> Matrix:
+    """float64, each row of length 1; zero rows stay."""
     values = np.asarray(x, np.float64)
     lengths = np.linalg.norm(values, axis=1, keepdims=True)
     return np.asarray(values / np.where(lengths == 0, 1, lengths))
@@ -161,17 +232,12 @@ def _gaussian(x: Matrix, width: float) -> Matrix:
     return np.asarray(np.exp(-distances / (2 * scale)))
 
 
-def _alignment(a: Matrix, b: Matrix) -> float:
-    a, b = _double_centered(a), _double_centered(b)
-    return float((a * b).sum() / np.sqrt(np.square(a).sum() * np.square(b).sum()))
-
-
 def _double_centered(kernel: Matrix) -> Matrix:
     rows, columns = kernel.mean(axis=1)[:, None], kernel.mean(axis=0)
     return np.asarray(kernel - columns - rows + kernel.mean())
 
 
 def _neighbors(x: Matrix, k: int) -> npt.NDArray[np.int64]:
-    scores = _unit(x) @ _unit(x).T
+    scores = unit(x) @ unit(x).T
     np.fill_diagonal(scores, -np.inf)
     return np.asarray(np.argpartition(-scores, k - 1, axis=1)[:, :k])

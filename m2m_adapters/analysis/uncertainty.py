@@ -9,6 +9,7 @@ similarity.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,17 +47,44 @@ def estimate(
 
     shuffles, halves: how many of each; 0 leaves it out (the interval is then the value).
     """
+    return estimates(measure, {"": x}, y, shuffles=shuffles, halves=halves, seed=seed)[""]
+
+
+def estimates(
+    measure: Measure,
+    sides: Mapping[str, Matrix],
+    common: Matrix,
+    *,
+    shuffles: int = 5,
+    halves: int = 20,
+    seed: int = 0,
+) -> dict[str, Estimate]:
+    """Of every side with one ``common`` side, which is prepared once for all of them."""
     generator = np.random.default_rng(seed)
-    value = measure(x, y)
-    n = len(x)
-    chance = [measure(x, y[generator.permutation(n)]) for _ in range(shuffles)]
-    samples = []
+    n = len(common)
+    prepared = {name: measure.prepare(side) for name, side in sides.items()}
+    whole = measure.prepare(common)
+    value = {name: measure.between(side, whole) for name, side in prepared.items()}
+    chance: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(shuffles):
+        order = generator.permutation(n)
+        reorder = measure.reorder
+        shuffled = measure.prepare(common[order]) if reorder is None else reorder(whole, order)
+        for name, side in prepared.items():
+            chance[name].append(measure.between(side, shuffled))
+    samples: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(halves):
         rows = np.sort(generator.permutation(n)[: n // 2])
-        samples.append(measure(x[rows], y[rows]))
+        half = measure.prepare(common[rows])
+        for name, side in sides.items():
+            samples[name].append(measure.between(measure.prepare(side[rows]), half))
+    return {name: _estimate(value[name], samples[name], chance[name], n) for name in sides}
+
+
+def _estimate(value: float, samples: list[float], chance: list[float], rows: int) -> Estimate:
     spread = 1.96 * float(np.std(samples, ddof=1)) if len(samples) > 1 else 0.0
     high = min(value + spread, max(value, 1.0))
-    return Estimate(value, value - spread, high, float(np.mean(chance)) if chance else None, n)
+    return Estimate(value, value - spread, high, float(np.mean(chance)) if chance else None, rows)
 
 
 def sample_warning(x: Matrix, y: Matrix) -> str | None:
