@@ -76,8 +76,8 @@ def estimates(
     for _ in range(halves):
         rows = np.sort(generator.permutation(n)[: n // 2])
         half = measure.prepare(common[rows])
-        for name, side in sides.items():
-            samples[name].append(measure.between(measure.prepare(side[rows]), half))
+        for name, matrix in sides.items():
+            samples[name].append(measure.between(measure.prepare(matrix[rows]), half))
     return {name: _estimate(value[name], samples[name], chance[name], n) for name in sides}
 
 
