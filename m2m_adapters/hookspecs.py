@@ -123,6 +123,7 @@ class Register:
         """A :class:`~m2m_adapters.ModalityModel` of one modality.
 
         modality: shown by ``m2m list``, which loads nothing; the model's own counts in use.
+        details: ``texts`` names the corpus that ``m2m align`` uses where the user names none.
         """
         self._add("target", name, factory, description, modality=modality, **details)
 

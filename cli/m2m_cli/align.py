@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,9 +26,12 @@ TARGET = typer.Option(
 TEXTS = typer.Option(
     None,
     "--texts",
-    help="English text: a file, folder, glob, corpus name, or - for stdin; repeatable.",
+    help="English text: a file, folder, glob, corpus name, or - for stdin; repeatable. By default "
+    "the corpus that suits the target, downloaded once.",
 )
-OUT = typer.Option(None, "--out", "-o", help="Folder to write the adapter to.")
+OUT = typer.Option(
+    None, "--out", "-o", help="Folder to write the adapter to, by default SOURCE-TARGET."
+)
 RECIPE = typer.Option("auto", "--recipe", help="auto, closed-form, paper or paper-generation.")
 LEVEL = typer.Option(
     "auto",
@@ -118,11 +122,14 @@ def align(
 ) -> None:
     """Learn the map from a source to a target from English sentences alone.
 
+    [dim]m2m align --source mpnet --target clap[/dim]
+
     [dim]m2m align --source mpnet --target clap --texts captions.txt --out mpnet-clap[/dim]
 
     From vectors alone, row by row: [dim]m2m align --pairs new.npy old.npy --out new-to-old[/dim]
     """
     from m2m_adapters.alignment.anytime import Stopping
+    from m2m_adapters.artifact.adapter import check_place
 
     changes = {
         "recipe": recipe, "level": level, "loss": loss, "layers": layers, "hidden": hidden,
@@ -139,8 +146,11 @@ def align(
              "--track": track, "--column": column, "--max-sentences": max_sentences},
         )  # fmt: skip
         return
-    require(source=source, target=target, texts=texts, out=out)
-    assert source and target and texts and out
+    require(source=source, target=target)
+    assert source and target
+    out = out or Path(re.sub(r"[^\w.+-]+", "-", f"{source}-{target}"))
+    check_place(out)  # before the long work
+    texts = texts or [_suited(source, target)]
     common = {
         "seed": seed, "column": column, "max_sentences": max_sentences,
         "stopping": Stopping(tolerance, patience, use_all), "store": not no_cache, "track": track,
@@ -180,6 +190,18 @@ def _with_languages(source: str, target: str) -> str:
     return chosen
 
 
+def _suited(source: str, target: str) -> str:
+    """The corpus for a target, where the user names none."""
+    from m2m_adapters._internal.progress import progress_for
+    from m2m_adapters.corpus.suited import fetched_corpus
+    from m2m_adapters.registry.names import check_name
+
+    check_name("source", source)  # before a download
+    name = fetched_corpus(target, progress_for())
+    typer.echo(f"m2m: English text: {name} (--texts uses yours)", err=True)
+    return name
+
+
 def _aligned(
     source: str,
     target: str,
@@ -195,11 +217,9 @@ def _aligned(
     from m2m_adapters._internal.processes import is_first
     from m2m_adapters._internal.progress import progress_for
     from m2m_adapters.alignment.sweep import sweep
-    from m2m_adapters.artifact.adapter import check_place
     from m2m_adapters.corpus.fetch import fetch_corpora
     from m2m_adapters.corpus.sentences import named
 
-    check_place(out)  # before the long work
     if fetch:
         fetch_corpora(texts, progress=progress_for())
     tried = sweep(source, target, named(texts), grid, changes=changes, **common) if grid else []

@@ -19,6 +19,7 @@ from m2m_adapters.alignment.results import assemble
 from m2m_adapters.alignment.routed import align_route
 from m2m_adapters.alignment.tracking import check_tracker, tracking
 from m2m_adapters.corpus.sentences import Corpus, TextsLike, read_corpus
+from m2m_adapters.corpus.suited import fetched_corpus
 from m2m_adapters.embeddings.store import Store
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import ModalityModel, TextEncoder
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 def align(
     source: str | TextEncoder,
     target: str | ModalityModel,
-    texts: TextsLike,
+    texts: TextsLike | None = None,
     *,
     recipe: str = "auto",
     level: str = "auto",
@@ -52,7 +53,8 @@ def align(
     """Learn the projector from ``source`` to ``target`` from English sentences alone.
 
     source, target: names (see ``m2m list``) or objects of your own.
-    texts: sentences, a path, a folder, a glob, a corpus name, or several of these.
+    texts: sentences, a path, a folder, a glob, a corpus name, or several of these; by default
+    the corpus that suits the target, downloaded if need be.
     recipe: ``auto``, ``refined``, ``closed-form``, ``paper`` or ``paper-generation``; further
     keyword arguments change its parameters (``loss``, ``layers``, ``ridge``, ``epochs``, ...).
     level: ``sentence``, ``token`` for targets whose space holds a sequence of tokens, or ``auto``,
@@ -70,6 +72,8 @@ def align(
     chosen = early_recipe(recipe, level, changes)
     _check_request(source, target, texts, chosen, track, seed, device)
     bar = progress if isinstance(progress, Progress) else progress_for(progress)
+    if texts is None:
+        texts = fetched_corpus(target, bar)
     with bar.stage("read", None):
         corpus = read_corpus(texts, column=column, max_sentences=max_sentences, seed=seed)
     held_out_size(len(corpus))  # too few sentences: refuse before the long work
@@ -116,7 +120,7 @@ def align(
 def _check_request(
     source: str | TextEncoder,
     target: str | ModalityModel,
-    texts: TextsLike,
+    texts: TextsLike | None,
     chosen: Recipe,
     track: str | None,
     seed: int,

@@ -47,6 +47,7 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True):
     source: str | None = None
     target: str | None = None
     digest: str | None = None
+    texts: str | None = None
 
 
 SECTIONS = {
@@ -59,8 +60,8 @@ SECTIONS = {
 COMMON = ("plugin", "model", "revision", "languages", "license", "notes", "install", "options")
 KEYS = {
     "sources": (*COMMON, "dim"),
-    "targets": (*COMMON, "dim", "modality"),
-    "corpora": COMMON,
+    "targets": (*COMMON, "dim", "modality", "texts"),
+    "corpora": (*COMMON, "modality"),
     "benchmarks": (*COMMON, "modality"),
     "adapters": (*COMMON, "dim", "modality", "source", "target", "digest"),
     "plugins": Plugin.__struct_fields__,
@@ -76,6 +77,10 @@ class Registry:
 
     def names(self, kind: str) -> list[str]:
         return sorted(name for k, name in self.entries if k == kind)
+
+    def in_order(self, kind: str) -> list[str]:
+        """Names in the order in which the files have them."""
+        return [name for k, name in self.entries if k == kind]
 
     def find(self, kind: str, name: str) -> Entry | None:
         return self.entries.get((kind, name))

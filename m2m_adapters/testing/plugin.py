@@ -21,6 +21,7 @@ def m2m_register(register: Any) -> None:
         modality="words",
         description="a hidden affine map of toy-source",
         dim=48,
+        texts="toy-sentences",
         abilities="encode items",
     )
     register.corpus(

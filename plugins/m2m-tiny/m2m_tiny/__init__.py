@@ -35,6 +35,7 @@ def _register_models(register: Any) -> None:
         "m2m_tiny.family:tiny_clip",
         modality="image",
         license="apache-2.0",
+        texts="tiny-scene-captions",
         abilities="encode items",
         description="CLIP of small scenes, English only",
     )
@@ -43,6 +44,7 @@ def _register_models(register: Any) -> None:
         "m2m_tiny.family:tiny_open_clip",
         modality="image",
         license="apache-2.0",
+        texts="tiny-scene-captions",
         abilities="encode items",
         description="open_clip of small scenes, English only",
     )
@@ -51,6 +53,7 @@ def _register_models(register: Any) -> None:
         "m2m_tiny.family:tiny_clap",
         modality="audio",
         license="apache-2.0",
+        texts="tiny-sound-captions",
         abilities="encode items",
         description="CLAP of short sounds, English only",
     )
@@ -63,6 +66,7 @@ def _register_models(register: Any) -> None:
             f"m2m_tiny.family:{factory}",
             modality="image",
             license="apache-2.0",
+            texts="tiny-drawable-captions",
             abilities="generate",
             description=f"{what}, English only",
         )
