@@ -129,7 +129,6 @@ def align(
     From vectors alone, row by row: [dim]m2m align --pairs new.npy old.npy --out new-to-old[/dim]
     """
     from m2m_adapters.alignment.anytime import Stopping
-    from m2m_adapters.artifact.adapter import check_place
 
     changes = {
         "recipe": recipe, "level": level, "loss": loss, "layers": layers, "hidden": hidden,
@@ -148,9 +147,7 @@ def align(
         return
     require(source=source, target=target)
     assert source and target
-    out = out or Path(re.sub(r"[^\w.+-]+", "-", f"{source}-{target}"))
-    check_place(out)  # before the long work
-    texts = texts or [_suited(source, target)]
+    out, texts = _defaults(source, target, out, texts)
     common = {
         "seed": seed, "column": column, "max_sentences": max_sentences,
         "stopping": Stopping(tolerance, patience, use_all), "store": not no_cache, "track": track,
@@ -190,16 +187,23 @@ def _with_languages(source: str, target: str) -> str:
     return chosen
 
 
-def _suited(source: str, target: str) -> str:
-    """The corpus for a target, where the user names none."""
+def _defaults(
+    source: str, target: str, out: Path | None, texts: list[str] | None
+) -> tuple[Path, list[str]]:
+    """Where to write to and what to read, where the user names none."""
     from m2m_adapters._internal.progress import progress_for
+    from m2m_adapters.artifact.adapter import check_place
     from m2m_adapters.corpus.suited import fetched_corpus
     from m2m_adapters.registry.names import check_name
 
+    out = out or Path(re.sub(r"[^\w.+-]+", "-", f"{source}-{target}"))
+    check_place(out)  # before the long work
+    if texts:
+        return out, texts
     check_name("source", source)  # before a download
     name = fetched_corpus(target, progress_for())
     typer.echo(f"m2m: English text: {name} (--texts uses yours)", err=True)
-    return name
+    return out, [name]
 
 
 def _aligned(

@@ -72,11 +72,7 @@ def align(
     chosen = early_recipe(recipe, level, changes)
     _check_request(source, target, texts, chosen, track, seed, device)
     bar = progress if isinstance(progress, Progress) else progress_for(progress)
-    if texts is None:
-        texts = fetched_corpus(target, bar)
-    with bar.stage("read", None):
-        corpus = read_corpus(texts, column=column, max_sentences=max_sentences, seed=seed)
-    held_out_size(len(corpus))  # too few sentences: refuse before the long work
+    corpus = _read(texts, target, bar, column=column, max_sentences=max_sentences, seed=seed)
     with bar.stage("load", None):
         encoder, model = _loaded(source, target, options)
     if level == "auto":
@@ -115,6 +111,18 @@ def align(
     made.seconds = dict(bar.seconds)
     made.encoding = {tower.what: tower.speed.to_dict() for tower in (work.source, work.target)}
     return made
+
+
+def _read(
+    texts: TextsLike | None, target: str | ModalityModel, bar: Progress, **how: Any
+) -> Corpus:
+    """The sentences; too few are refused, before the long work."""
+    if texts is None:
+        texts = fetched_corpus(target, bar)
+    with bar.stage("read", None):
+        corpus = read_corpus(texts, **how)
+    held_out_size(len(corpus))
+    return corpus
 
 
 def _check_request(
