@@ -90,6 +90,21 @@ def test_half_precision_is_exported_in_full_and_the_source_left_alone(tmp_path: 
     assert {p.dtype for p in source.model.parameters()} == {torch.bfloat16}
 
 
+@pytest.mark.parametrize("to", ["sentence-transformers", "onnx"])
+def test_an_adapter_in_bf16_is_exported_in_fp32(tmp_path: Path, to: str) -> None:
+    from m2m_adapters.exporters import export
+
+    if to == "onnx":
+        pytest.importorskip("onnxscript")
+    st = folders("m2m-sentence-transformers", "st_folders")
+    adapter = m2m.align(f"st:{st.folder('e5')}", "toy-target", "toy-sentences", max_sentences=120,
+                        recipe="closed-form", progress=False,
+                        model_options={"precision": "bf16"})  # fmt: skip
+    assert adapter.source.fingerprint.endswith("@bf16")
+    assert export(adapter, to, tmp_path / "out").deviation <= 1e-4
+    assert adapter.source.fingerprint.endswith("@bf16")  # its own is left alone
+
+
 @pytest.mark.parametrize(("plugin", "module", "scheme", "kind"), [
     ("m2m-clip", "clip_folders", "clip", "clip"),
     ("m2m-clap", "clap_folders", "clap", None),

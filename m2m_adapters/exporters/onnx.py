@@ -18,7 +18,7 @@ from m2m_adapters.exporters.onnx_graphs import (
     token_graph,
 )
 from m2m_adapters.exporters.onnx_precision import PRECISIONS, check_precision, lower
-from m2m_adapters.exporters.source import source_prompt
+from m2m_adapters.exporters.source import in_fp32, source_prompt
 from m2m_adapters.exporters.verify import PROBES, Exported, compare, source_probes
 from m2m_adapters.interfaces import Vectors
 
@@ -69,6 +69,7 @@ def export(adapter: Adapter, out: Path, precision: str = "fp32") -> Exported:
     """
     onnx = library()
     check_precision(precision)
+    adapter = in_fp32(adapter)
     model, tokenizer = source_and_tokenizer(adapter)
     graph = token_graph(adapter, model, tokenizer)
     limit = int(model.max_seq_length or tokenizer.model_max_length)

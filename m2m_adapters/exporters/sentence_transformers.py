@@ -10,6 +10,7 @@ import numpy as np
 from m2m_adapters._internal.folders import whole_folder
 from m2m_adapters.errors import UserError
 from m2m_adapters.exporters.source import (
+    in_fp32,
     library,
     source_model,
     source_prompt,
@@ -29,6 +30,7 @@ FULL = "load the adapter with precision='fp32', which is what the folder compute
 def export(adapter: Adapter, out: Path) -> Exported:
     """Source, [Normalize], Dense for each affine step, and the head."""
     module = library()
+    adapter = in_fp32(adapter)
     source = source_model(adapter)
     model = module.SentenceTransformer(
         modules=[*source, *_projector_modules(adapter, source)],
@@ -52,6 +54,7 @@ def export_router(adapter: Adapter, out: Path, items: list[Any] | None = None) -
     sounds.
     """
     module = library()
+    adapter = in_fp32(adapter)
     source = source_model(adapter)
     modality = adapter.modality
     tower = _item_tower(adapter)

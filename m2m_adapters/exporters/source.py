@@ -6,6 +6,8 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from m2m_adapters.errors import UserError
+from m2m_adapters.interfaces import precision_of
+from m2m_adapters.registry.names import load_source
 
 if TYPE_CHECKING:
     from m2m_adapters.artifact.adapter import Adapter
@@ -21,6 +23,17 @@ def library() -> Any:
     except ImportError as error:
         raise UserError("this export needs sentence-transformers", INSTALL) from error
     return sentence_transformers
+
+
+def in_fp32(adapter: Adapter) -> Adapter:
+    """The adapter with its source in fp32, in which other programs compute, or itself."""
+    source = adapter.source
+    origin = source.origin
+    if precision_of(source.fingerprint) == "fp32" or origin is None:
+        return adapter
+    exact = copy.copy(adapter)
+    exact.source = load_source(origin.name, **{**origin.options, "precision": "fp32"})
+    return exact
 
 
 def source_model(adapter: Adapter) -> Any:

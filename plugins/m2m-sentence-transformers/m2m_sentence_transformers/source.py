@@ -38,7 +38,7 @@ def load(
     *,
     revision: str | None = None,
     device: str = "auto",
-    precision: str = "fp32",
+    precision: str = "auto",
     trust_remote_code: bool = False,
     backend: str = "torch",
     prompt: str | None = None,

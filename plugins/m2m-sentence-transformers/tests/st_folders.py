@@ -1,14 +1,18 @@
 """sentence-transformers folders with small random weights."""
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import mkdtemp
 
 import torch
+from m2m_sentence_transformers import source
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer import modules as st
 
 from m2m_adapters.testing import small_models
+
+load = partial(source.load, precision="fp32")
+"""Exact, to be compared with the library: the default depends on the processor."""
 
 
 def bert_tokenizer():

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import st_folders
-from m2m_sentence_transformers.source import load
 from sentence_transformers import SentenceTransformer
+from st_folders import load
 
 import m2m_adapters as m2m
 from m2m_adapters.testing import TextEncoderSuite
@@ -126,12 +126,12 @@ def test_pooling_is_recorded() -> None:
 
 def test_fusion() -> None:
     first, second = (f"st:{st_folders.folder(shape)}" for shape in ("mpnet", "labse"))
-    one, two = (m2m.load_source(name, device="cpu") for name in (first, second))
-    both = m2m.load_source(f"{first}+{second}", device="cpu")
+    one, two = (m2m.load_source(name, device="cpu", precision="fp32") for name in (first, second))
+    both = m2m.load_source(f"{first}+{second}", device="cpu", precision="fp32")
     assert both.dim == one.dim + two.dim
     expected = np.hstack([one.encode(TEXTS), two.encode(TEXTS)]) / np.sqrt(2)
     np.testing.assert_allclose(both.encode(TEXTS), expected, atol=1e-6)
-    heavier = m2m.load_source(f"3*{first}+4*{second}", device="cpu")
+    heavier = m2m.load_source(f"3*{first}+4*{second}", device="cpu", precision="fp32")
     expected = np.hstack([0.6 * one.encode(TEXTS), 0.8 * two.encode(TEXTS)])
     np.testing.assert_allclose(heavier.encode(TEXTS), expected, atol=1e-6)
     prints = {both.fingerprint, heavier.fingerprint, one.fingerprint, two.fingerprint}
@@ -154,7 +154,7 @@ class _Source(TextEncoderSuite):
 class TestFusion(TextEncoderSuite):
     def make(self):
         names = [f"st:{st_folders.folder(shape)}" for shape in ("mpnet", "e5", "labse")]
-        return m2m.load_source("+".join(names), device="cpu")
+        return m2m.load_source("+".join(names), device="cpu", precision="fp32")
 
 
 for _shape in st_folders.SHAPES:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from m2m_sentence_transformers.source import TokenSource, load
+from m2m_sentence_transformers.source import TokenSource
 from sentence_transformers import SentenceTransformer
+from st_folders import load
 
 TEXTS = [
     "A dog barks at the postman.",

@@ -15,12 +15,14 @@ import numpy as np
 import pytest
 import st_folders
 import torch
-from m2m_sentence_transformers.source import TokenSource, WholeSource, load
+from m2m_sentence_transformers.source import TokenSource, WholeSource
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer import modules as st
+from st_folders import load
 
 import m2m_adapters as m2m
 from m2m_adapters.errors import UserError
+from m2m_adapters.models import choose_precision
 from m2m_adapters.testing import TextEncoderSuite, toy_sentences
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
@@ -121,7 +123,7 @@ def test_options_of_a_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         '    options: {prompt: "query: ", truncate_dim: 8}\n'
     )
     monkeypatch.setenv("M2M_REGISTRY", str(tmp_path / "mine.yaml"))
-    mine = m2m.load_source("mine", device="cpu")
+    mine = m2m.load_source("mine", device="cpu", precision="fp32")
     assert mine.provenance["prompt"] == "query: " and mine.dim == 8
     by_hand = load(str(st_folders.folder("e5")), device="cpu", prompt="query: ", truncate_dim=8)
     assert mine.fingerprint == by_hand.fingerprint
@@ -232,6 +234,13 @@ def test_half_precision(precision: str) -> None:
     )
     assert ((whole.encode(texts) * half.encode(texts)).sum(1) > 0.99).all()
     assert not np.array_equal(whole.encode(texts), half.encode(texts))
+
+
+def test_the_default_is_the_precision_in_which_the_processor_is_fast() -> None:
+    from m2m_sentence_transformers import source
+
+    made = source.load(str(st_folders.folder("e5")), device="cpu")
+    assert made.provenance["precision"] == choose_precision("auto", torch.device("cpu"))
 
 
 def test_backends_that_are_not_installed() -> None:
