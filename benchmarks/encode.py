@@ -128,7 +128,7 @@ def main() -> None:
             build(Path(folder), *shape)
         path = told.model or f"{folder}/model"
         ours = m2m.load_source(f"st:{path}", device=told.device, precision="fp32")
-        default = m2m.load_source(f"st:{path}", device=told.device, precision="auto")
+        default = m2m.load_source(f"st:{path}", device=told.device)
         library = SentenceTransformer(path, device=str(ours.device))
         exact = ours.encode(texts)
         reference = library.encode(texts, normalize_embeddings=True)
