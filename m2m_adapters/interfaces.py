@@ -202,6 +202,14 @@ class ModalityModel(ABC):
     def space(self) -> Space:
         return self.text.space
 
+    def at_level(self, level: str) -> ModalityModel:
+        """The model as adapters of ``level`` (``sentence`` or ``token``) see it.
+
+        Most models have one space and return themselves. A generator that also follows a sequence
+        of tokens may return another view of itself, whose ``text`` has that sequence.
+        """
+        return self
+
     def can(self, ability: str) -> bool:
         """Whether ``"encode_items"``, ``"encode_item_layers"`` or ``"generate"`` is there."""
         if ability not in ("encode_items", "encode_item_layers", "generate"):

@@ -79,6 +79,7 @@ def align(
         level = choose_level(level, recipe, changes, encoder, model)
         check_level(level, stopping)
         chosen = named_recipe(recipe, level, **changes)
+    model = model.at_level(level)
     if names is None:
         names = tuple(given if isinstance(given, str) else None for given in (source, target))
     if isinstance(encoder, Route):

@@ -110,8 +110,8 @@ def scaled(loss: LossFunction, projector: Projector) -> LossFunction:
     """The loss in the units that the projector asks for."""
     from m2m_adapters.alignment.losses import Scaled
 
-    scale = projector.column_scale()
-    return loss if scale is None else Scaled(loss, scale)
+    weights = projector.loss_weights()
+    return loss if weights is None else Scaled(loss, weights)
 
 
 def _solve(

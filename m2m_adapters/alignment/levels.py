@@ -61,7 +61,7 @@ def choose_level(
     """
     if level != "auto":
         return level
-    if getattr(model.text, "shape", None) is None:
+    if not _reads_tokens(model):
         return "sentence"
     changed = sorted(key for key, value in changes.items() if value is not None)
     if recipe not in ("auto", "token"):
@@ -121,10 +121,12 @@ def prepare(
 def _token_level(encoder: TextEncoder, model: ModalityModel, store: Store | None) -> Level:
     """Token states to the target's whole sequence, by attention.
 
-    The target's text tower must say which part of its vectors is a sequence (``shape``).
+    The target's text tower must say which part of its vectors is a sequence (``shape``), and
+    whether a mask of its tokens follows (``masked``).
     """
     tokens, width = _sequence(model)
-    pooled = model.space.dim - tokens * width
+    masked = bool(getattr(model.text, "masked", False))
+    pooled = model.space.dim - tokens * (width + masked)
 
     def create(recipe: Recipe, pairs: Pairs, normalized: bool) -> Projector:
         from m2m_adapters.projectors.tokens import TokenProjector, TokenShape
@@ -133,7 +135,7 @@ def _token_level(encoder: TextEncoder, model: ModalityModel, store: Store | None
         if hidden % HEADS:
             raise UserError(f"hidden must be a multiple of {HEADS}, not {hidden}", "e.g. 128")
         return TokenProjector(
-            TokenShape(pairs.d_in, pooled, tokens, width, hidden, HEADS, recipe.layers)
+            TokenShape(pairs.d_in, pooled, tokens, width, hidden, HEADS, recipe.layers, mask=masked)
         )
 
     source = StoredStates(encoder, store, "source")
@@ -143,11 +145,16 @@ def _token_level(encoder: TextEncoder, model: ModalityModel, store: Store | None
     return Level(source, target, False, Stopping(use_all=True), create, room)
 
 
+def _reads_tokens(model: ModalityModel) -> bool:
+    """Whether the target takes a sequence of tokens; no text model is loaded to find out."""
+    return model.at_level("token") is not model or getattr(model.text, "shape", None) is not None
+
+
 def _sequence(model: ModalityModel) -> tuple[int, int]:
     shape = getattr(model.text, "shape", None)
     if shape is None:
         raise UserError(
             f"{type(model).__name__} does not read a token sequence",
-            "align at the level of sentences (Stable Diffusion 1.5, 2.1 and XL have one)",
+            "align at the level of sentences (Stable Diffusion, FLUX and PixArt have one)",
         )
     return int(shape[0]), int(shape[1])

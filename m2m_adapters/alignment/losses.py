@@ -119,13 +119,14 @@ def _written(weight: float) -> str:
 
 @dataclass(frozen=True)
 class Scaled:
-    """A loss of vectors whose columns are multiplied by ``scale`` ``[d]`` first."""
+    """A loss of vectors that are multiplied by ``weights(y)`` first, both in the same way."""
 
     loss: LossFunction
-    scale: Tensor
+    weights: Callable[[Tensor], Tensor]
 
     def __call__(self, p: Tensor, y: Tensor) -> Tensor:
-        return self.loss(p * self.scale, y * self.scale)
+        weights = self.weights(y)
+        return self.loss(p * weights, y * weights)
 
     def __repr__(self) -> str:
         return f"Scaled({self.loss})"

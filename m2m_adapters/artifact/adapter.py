@@ -164,6 +164,7 @@ class Adapter:
                     "pass it: load_adapter(folder, target=model)",
                 )
             model = load_target(name, **options_of(recorded.options, self._options))
+        model = model.at_level(self.level)
         check_same(model.space.dim, model.space.fingerprint, recorded, "target")
         return model
 

@@ -105,8 +105,11 @@ class Projector(nn.Module, ABC):
     def start_from(self, spread: Callable[[], Spread]) -> None:
         """Before a training: take in mean and variance of the target's columns, if of use."""
 
-    def column_scale(self) -> Tensor | None:
-        """What each column of the result is multiplied by before the loss; None for 1."""
+    def loss_weights(self) -> Callable[[Tensor], Tensor] | None:
+        """Target rows -> what they and the results are multiplied by before the loss.
+
+        None for 1.
+        """
         return None
 
     def for_ranking(self, rows: Tensor) -> Tensor:

@@ -30,8 +30,9 @@ class TokenShape:
     """Everything needed to build a token projector again.
 
     d_in: columns of the source's token states. pooled, tokens, width: the target's vector is
-    ``[pooled | tokens x width]``, flattened; pooled may be 0. hidden, heads, layers: of the
-    decoder between them.
+    ``[pooled | tokens x width | mask]``, flattened; pooled may be 0. mask: whether the target is
+    shown how many of the tokens are there, in ``tokens`` columns of ones, then zeros. hidden,
+    heads, layers: of the decoder between them.
     """
 
     d_in: int
@@ -42,12 +43,17 @@ class TokenShape:
     heads: int = 4
     layers: int = 2
     head: str = "none"
+    mask: bool = False
 
     def __post_init__(self) -> None:
+        if type(self.mask) is not bool:
+            raise UserError(f"token projector mask must be true or false, not {self.mask!r}")
         for field in fields(self):
             value = getattr(self, field.name)
             least = 0 if field.name == "pooled" else 1
-            if field.name != "head" and not (type(value) is int and least <= value < LIMIT):
+            if field.name not in ("head", "mask") and not (
+                type(value) is int and least <= value < LIMIT
+            ):
                 raise UserError(f"token projector {field.name} must be positive, not {value!r}")
         if self.head != "none":
             raise UserError(f"a token projector has no head '{self.head}'", "use none")
@@ -60,7 +66,7 @@ class TokenShape:
 
     @property
     def d_out(self) -> int:
-        return self.pooled + self.tokens * self.width
+        return self.pooled + self.tokens * (self.width + self.mask)
 
     def tensors(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of the projector's tensors, without allocating any."""
@@ -72,7 +78,7 @@ class TokenShape:
 
 
 class TokenProjector(Projector):
-    """Token states ``[B, T, d_in]`` and their mask -> ``[B, pooled + tokens * width]``."""
+    """Token states ``[B, T, d_in]`` and their mask -> ``[B, d_out]``."""
 
     registry_name = "token-attention"
     level = "token"
@@ -90,6 +96,7 @@ class TokenProjector(Projector):
         self.norm = nn.LayerNorm(shape.hidden)
         self.give = nn.Linear(shape.hidden, shape.width)
         self.give_pooled = nn.Linear(shape.hidden, shape.pooled) if shape.pooled else None
+        self.give_mask = nn.Linear(shape.hidden, 1) if shape.mask else None
         # What all English sequences share; the rest is learned as a deviation from it.
         self.mean = nn.Parameter(torch.zeros(shape.d_out), requires_grad=False)
         self.spread = nn.Parameter(torch.ones(1), requires_grad=False)
@@ -109,6 +116,8 @@ class TokenProjector(Projector):
         result = self.give(z[:, 1:]).flatten(1)
         if self.give_pooled is not None:
             result = torch.cat([self.give_pooled(z[:, 0]), result], 1)
+        if self.give_mask is not None:
+            result = torch.cat([result, self.give_mask(z[:, 1:]).squeeze(-1)], 1)
         whole: Tensor = self.mean + self.spread * result
         return whole
 
@@ -131,31 +140,58 @@ class TokenProjector(Projector):
         out = np.zeros((len(rows), self.shape.d_out), np.float32)
         with torch.inference_mode():
             for row in range(len(rows)):
-                out[row] = self(*states.take(slice(row, row + 1)))[0].numpy()
+                out[row] = self.cut(self(*states.take(slice(row, row + 1))))[0].numpy()
         return out
+
+    def cut(self, rows: Tensor) -> Tensor:
+        """Results ``[n, d_out]`` in the target's own form: zeros after a text's last token."""
+        if not self.shape.mask:
+            return rows
+        pooled, sequence, mask = rows.split(self._sizes(), 1)
+        length = mask.clamp(0, 1).sum(1, keepdim=True).round().clamp_min(1)
+        there = (torch.arange(self.shape.tokens, device=rows.device) < length).to(rows.dtype)
+        sequence = sequence.unflatten(1, (self.shape.tokens, -1)) * there.unsqueeze(-1)
+        return torch.cat([pooled, sequence.flatten(1), there], 1)
 
     def start_from(self, spread: Callable[[], Spread]) -> None:
         """Learn the deviation from the mean, in units of the sequence's own spread."""
         mean, variance = spread()
-        self._spreads = [max(float(np.sqrt(variance[part].mean())), TINY) for part in self._parts()]
+        parts = self._parts()
+        self._spreads = [max(float(np.sqrt(variance[part].mean())), TINY) for part in parts]
         with torch.no_grad():
             self.mean.copy_(torch.from_numpy(mean))
-            self.spread.fill_(self._spreads[-1])
+            self.spread.fill_(self._spreads[-2 if self.shape.mask else -1])
 
-    def column_scale(self) -> Tensor | None:
-        """Each part in units of its own spread: a pooled vector is few columns among many."""
-        scale = torch.empty(self.shape.d_out, device=self.mean.device)
+    def loss_weights(self) -> Callable[[Tensor], Tensor]:
+        """Each part in units of its own spread: a pooled vector is few columns among many.
+
+        The states of tokens that are not there do not count.
+        """
+        shape, scale = self.shape, torch.empty(self.shape.d_out, device=self.mean.device)
         parts = self._parts()
         for part, spread in zip(parts, self._spreads, strict=True):
-            share = self.shape.d_out / (len(parts) * (part.stop - part.start))
+            share = shape.d_out / (len(parts) * (part.stop - part.start))
             scale[part] = share**0.5 / spread
-        return scale
+        if not shape.mask:
+            return lambda y: scale
+
+        def weights(y: Tensor) -> Tensor:
+            there = y[:, -shape.tokens :].repeat_interleave(shape.width, 1)
+            return scale * nn.functional.pad(there, (shape.pooled, shape.tokens), value=1.0)
+
+        return weights
 
     def for_ranking(self, rows: Tensor) -> Tensor:
-        return rows - self.mean.detach().to(rows)
+        return self.cut(rows) - self.mean.detach().to(rows)
+
+    def _sizes(self) -> list[int]:
+        """Columns of the pooled vector, the sequence and the mask."""
+        shape = self.shape
+        return [shape.pooled, shape.tokens * shape.width, shape.tokens * shape.mask]
 
     def _parts(self) -> list[slice]:
-        """Columns of the pooled vector, if there is one, and of the sequence."""
-        pooled = self.shape.pooled
-        sequence = slice(pooled, self.shape.d_out)
-        return [slice(0, pooled), sequence] if pooled else [sequence]
+        """Columns of the parts that are there."""
+        ends = np.cumsum(self._sizes()).tolist()
+        return [
+            slice(end - size, end) for size, end in zip(self._sizes(), ends, strict=True) if size
+        ]

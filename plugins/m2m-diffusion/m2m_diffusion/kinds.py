@@ -1,12 +1,14 @@
 """What each pipeline class consumes: which text towers, and how a vector becomes arguments.
 
-A vector of the space is ``[pooled | sequence]``, either of which may be missing:
+A vector of the space is ``[pooled | sequence]``, either of which may be missing. At token level
+FLUX and Stable Diffusion 3 have the sequence too (``readings.py``):
 
 ==========================  =====================  ==========================================
 pipeline                    vector                 what stands where the rest would be
 ==========================  =====================  ==========================================
 FluxPipeline                pooled                 a neutral prompt for T5
 StableDiffusion3Pipeline    both pooled, joined    the towers' states of "", zeros for T5
+PixArt*Pipeline             sequence and mask      nothing is missing
 StableDiffusionXLPipeline   pooled and sequence    nothing is missing
 StableDiffusionPipeline     sequence               nothing is missing
 AudioLDMPipeline            pooled, of length 1    nothing is missing
@@ -24,6 +26,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from m2m_adapters.errors import UserError
 from m2m_diffusion.neutral import flux_sequence, sd3_sequence
+from m2m_diffusion.prompts import Prompts
+from m2m_diffusion.readings import FLUX, PIXART, SD3
 
 if TYPE_CHECKING:
     import torch
@@ -117,6 +121,8 @@ class Kind:
     neutral: ``[1, tokens, width]`` for a pipeline that wants a sequence the space has not.
     guide: see :func:`guide`. results: (pipeline, its output) -> a list of items.
     module: where the class is imported from.
+    prompts: how the class reads a prompt token by token, for adapters of token level. Where
+    nothing is pooled, it is so read at sentence level too.
     """
 
     towers: tuple[str, ...]
@@ -134,6 +140,7 @@ class Kind:
     guide: Callable[[Any, dict[str, Any], Any, bool], bool] = guide
     results: Callable[[Any, Any], list[Any]] = images
     module: str = "diffusers"
+    prompts: Prompts | None = None
 
     @property
     def unneeded(self) -> tuple[str, ...]:
@@ -147,6 +154,8 @@ _SOUND = Kind(
     "audio", normalized=True, keeps_towers=True, arguments=pooled_alone, results=sounds,
 )  # fmt: skip
 
+_PIXART = Kind(("text_encoder",), (), True, 0, (), "transformer", prompts=PIXART)
+
 KINDS = {
     "FluxPipeline": Kind(
         ("text_encoder",),
@@ -157,6 +166,7 @@ KINDS = {
         "transformer",
         neutral=_neutral_flux,
         guide=guide_flux,
+        prompts=FLUX,
     ),
     "StableDiffusion3Pipeline": Kind(
         ("text_encoder", "text_encoder_2"),
@@ -166,11 +176,14 @@ KINDS = {
         ("text_encoder_3",),
         "transformer",
         neutral=_neutral_sd3,
+        prompts=SD3,
     ),
     "StableDiffusionXLPipeline": Kind(
         ("text_encoder", "text_encoder_2"), ("text_encoder_2",), True, -2, (), "unet"
     ),
     "StableDiffusionPipeline": Kind(("text_encoder",), (), True, 0, (), "unet"),
+    "PixArtAlphaPipeline": _PIXART,
+    "PixArtSigmaPipeline": _PIXART,
     "AudioLDMPipeline": _SOUND,
     "MusicLDMPipeline": _SOUND,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import copy
 import inspect
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -22,6 +22,7 @@ from m2m_adapters.models import (
 from m2m_diffusion.call import call_arguments, generators
 from m2m_diffusion.folders import Place, find
 from m2m_diffusion.kinds import Kind, kind_of
+from m2m_diffusion.prompts import PromptText, pipeline_class
 from m2m_diffusion.text import ConditionerText
 
 OFFLOADS = ("none", "model", "sequential")
@@ -71,10 +72,37 @@ class DiffusionModel(ModalityModel):
         self.dtype = choose_dtype(self.precision)
         self.defaults = defaults
         self._offload = offload
+        self._by_token = kind.prompts is not None and not kind.pooled
+
+    def at_level(self, level: str) -> DiffusionModel:
+        """The same pipeline, of which an adapter of token level gives the whole conditioning.
+
+        At sentence level a FLUX or Stable Diffusion 3 gets its pooled vector alone.
+        """
+        prompts = self.kind.prompts
+        if prompts is None or not self.kind.pooled:
+            return self
+        by_token = level == "token" and all(self.place.holds(part) for part in prompts.needs)
+        if by_token == self._by_token:
+            return self
+        other = copy.copy(self)
+        other._by_token = by_token
+        for name in ("text", "_neutral"):  # what is loaded of the pipeline itself is shared
+            vars(other).pop(name, None)
+        return other
 
     @cached_property
-    def text(self) -> ConditionerText:
+    def text(self) -> ConditionerText | PromptText:
         """The conditioner's text towers, loaded without the rest of the pipeline."""
+        if self._by_token and self.kind.prompts is not None:
+            return PromptText(
+                self.place,
+                self.kind.prompts,
+                self._pipeline_class,
+                device=self.device,
+                dtype=self.dtype,
+                precision=self.precision,
+            )
         return ConditionerText(
             self.place,
             self.kind,
@@ -101,11 +129,7 @@ class DiffusionModel(ModalityModel):
             if name in left_out or place.index.get(name) == [None, None]
         }
         if self.kind.keeps_towers:  # those that read the text already
-            for part, tower in self.text.towers.items():
-                given |= {
-                    part: tower.model,
-                    part.replace("text_encoder", "tokenizer"): tower.tokenizer,
-                }
+            given |= self.text.loaded()
         folder = place.whole(without=left_out | set(given))
         try:
             with no_progress_bars("diffusers"):
@@ -124,13 +148,7 @@ class DiffusionModel(ModalityModel):
         return made
 
     def _pipeline_class(self) -> Any:
-        found = getattr(importlib.import_module(self.kind.module), self.place.pipeline_class, None)
-        if found is None:
-            raise UserError(
-                f"the installed {self.kind.module} has no {self.place.pipeline_class}",
-                f"install a version of {self.kind.module} that has it",
-            )
-        return found
+        return pipeline_class(self.kind.module, self.place.pipeline_class)
 
     @cached_property
     def _neutral(self) -> Any:
@@ -178,7 +196,7 @@ class DiffusionModel(ModalityModel):
                 return torch.zeros(1, self.text.dim)
             negative = ""
         if isinstance(negative, str):
-            return torch.from_numpy(self.text.encode([negative]))
+            return torch.from_numpy(self.text.negative(negative))
         found = np.asarray(negative, dtype=np.float32).reshape(1, -1)
         if found.shape[1] != self.text.dim:
             raise UserError(
@@ -188,16 +206,14 @@ class DiffusionModel(ModalityModel):
         return torch.from_numpy(found)
 
     def _arguments(self, rows: Any, prefix: str) -> dict[str, Any]:
-        width, sequence = self.text.pooled_dim, None
-        if self.text.shape is not None:
-            sequence = rows[:, width:].reshape(len(rows), *self.text.shape)
-        elif self._neutral is not None:
-            sequence = self._neutral.repeat(len(rows), 1, 1)
-        pooled = rows[:, :width].contiguous() if width else None
-        return {
-            f"{prefix}{name}": value
-            for name, value in self.kind.arguments(pooled, sequence).items()
-        }
+        if isinstance(self.text, PromptText):
+            arguments = self.text.arguments(rows)
+        else:
+            pooled, sequence = self.text.split(rows)
+            if sequence is None and self._neutral is not None:
+                sequence = self._neutral.repeat(len(rows), 1, 1)
+            arguments = self.kind.arguments(pooled, sequence)
+        return {f"{prefix}{name}": value for name, value in arguments.items()}
 
     def generate(
         self,

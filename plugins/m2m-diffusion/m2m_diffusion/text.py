@@ -188,6 +188,24 @@ class ConditionerText(TextEncoder):
         ]
         return torch.cat(pooled, 1) if pooled else None, torch.cat(states, 2)
 
+    def split(self, rows: Any) -> tuple[Any, Any]:
+        """Vectors ``[n, dim]`` -> (pooled or None, sequence or None)."""
+        width, sequence = self.pooled_dim, None
+        if self.shape is not None:
+            sequence = rows[:, width:].reshape(len(rows), *self.shape)
+        return (rows[:, :width].contiguous() if width else None), sequence
+
+    def negative(self, text: str) -> Vectors:
+        """``[1, dim]``: what the pipeline makes of a text it is to keep away from."""
+        return self.encode([text])
+
+    def loaded(self) -> dict[str, Any]:
+        """The text models and tokenizers by the names the pipeline has for them."""
+        parts: dict[str, Any] = {}
+        for part, one in self.towers.items():
+            parts |= {part: one.model, part.replace("text_encoder", "tokenizer"): one.tokenizer}
+        return parts
+
     @cached_property
     def fingerprint(self) -> str:
         parts = [*self.towers, *(p.replace("text_encoder", "tokenizer") for p in self.towers)]

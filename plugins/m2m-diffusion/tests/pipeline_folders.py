@@ -64,7 +64,7 @@ def unet(width: int, **more) -> df.UNet2DConditionModel:
     )
 
 
-def flux(guidance: bool = False, t5: bool = True) -> df.FluxPipeline:
+def flux(guidance: bool = False, with_t5: bool = True) -> df.FluxPipeline:
     transformer = df.FluxTransformer2DModel(
         patch_size=1,
         in_channels=16,
@@ -77,19 +77,47 @@ def flux(guidance: bool = False, t5: bool = True) -> df.FluxPipeline:
         guidance_embeds=guidance,
         axes_dims_rope=(4, 6, 6),
     )
-    t5_config = tf.T5Config(vocab_size=320, d_model=24, d_kv=8, d_ff=32, num_layers=1, num_heads=2)
     return df.FluxPipeline(
         scheduler=df.FlowMatchEulerDiscreteScheduler(),
         vae=vae(),
         text_encoder=clip(),
         tokenizer=tokenizer(),
-        text_encoder_2=tf.T5EncoderModel(t5_config).eval() if t5 else None,
-        tokenizer_2=tokenizer(512) if t5 else None,
+        text_encoder_2=t5() if with_t5 else None,
+        tokenizer_2=tokenizer(512) if with_t5 else None,
         transformer=transformer,
     )
 
 
-def sd3() -> df.StableDiffusion3Pipeline:
+def t5(width: int = 24) -> tf.PreTrainedModel:
+    config = tf.T5Config(
+        vocab_size=320, d_model=width, d_kv=8, d_ff=32, num_layers=1, num_heads=2
+    )  # fmt: skip
+    return tf.T5EncoderModel(config).eval()
+
+
+def pixart() -> df.PixArtSigmaPipeline:
+    transformer = df.PixArtTransformer2DModel(
+        sample_size=8,
+        num_layers=2,
+        patch_size=2,
+        attention_head_dim=8,
+        num_attention_heads=2,
+        in_channels=4,
+        out_channels=8,
+        cross_attention_dim=16,
+        caption_channels=24,
+        use_additional_conditions=False,
+    )
+    return df.PixArtSigmaPipeline(
+        tokenizer=tokenizer(300),
+        text_encoder=t5(),
+        vae=vae(),
+        transformer=transformer,
+        scheduler=df.DPMSolverMultistepScheduler(),
+    )
+
+
+def sd3(with_t5: bool = False) -> df.StableDiffusion3Pipeline:
     transformer = df.SD3Transformer2DModel(
         sample_size=8,
         patch_size=2,
@@ -111,8 +139,8 @@ def sd3() -> df.StableDiffusion3Pipeline:
         tokenizer=tokenizer(),
         text_encoder_2=clip(24, True),
         tokenizer_2=tokenizer(),
-        text_encoder_3=None,
-        tokenizer_3=None,
+        text_encoder_3=t5(48) if with_t5 else None,
+        tokenizer_3=tokenizer(256) if with_t5 else None,
     )
 
 
@@ -225,11 +253,12 @@ def musicldm() -> df.MusicLDMPipeline:
 
 
 SOUND_MAKERS = {"audioldm": audioldm, "musicldm": musicldm}
+PROMPT_MAKERS = {"pixart": pixart, "sd3-t5": lambda: sd3(with_t5=True)}
 
 MAKERS = {
     "flux": flux,
     "flux-guided": lambda: flux(guidance=True),
-    "flux-no-t5": lambda: flux(t5=False),
+    "flux-no-t5": lambda: flux(with_t5=False),
     "sd3": sd3,
     "sdxl": sdxl,
     "sdxl-no-zeros": lambda: sdxl(zeros=False),
@@ -241,5 +270,5 @@ MAKERS = {
 def folder(name: str) -> Path:
     torch.manual_seed(0)
     made = Path(mkdtemp(prefix="m2m-pipeline-")) / name
-    {**MAKERS, **SOUND_MAKERS}[name]().save_pretrained(made)
+    {**MAKERS, **SOUND_MAKERS, **PROMPT_MAKERS}[name]().save_pretrained(made)
     return made

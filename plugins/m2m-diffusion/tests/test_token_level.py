@@ -101,7 +101,7 @@ def test_a_pooled_part_is_learned_with_the_sequence():
 
 
 def test_mistakes(target, token_adapter):
-    flux = load(str(folder("flux")), device="cpu")
+    flux = load(str(folder("flux-no-t5")), device="cpu")
     with pytest.raises(UserError, match="does not read a token sequence"):
         m2m.align(WordSource(), flux, SENTENCES, level="token", **OPTIONS)
     with pytest.raises(UserError, match="does not show its token states"):
@@ -202,8 +202,11 @@ def test_auto_takes_the_level_that_suits_the_target(target):
         assert m2m.align(ToySource(), target, few, **OPTIONS).level == "sentence"
     with pytest.warns(UserWarning, match="'ridge' is an option of sentence level only"):
         assert m2m.align(WordSource(), target, few, ridge=0.1, **OPTIONS).level == "sentence"
-    flux = load(str(folder("flux")), device="cpu")
+    flux, pooled = (load(str(folder(name)), device="cpu") for name in ("flux", "flux-no-t5"))
+    with pytest.warns(UserWarning, match="the source does not show its token states"):
+        assert m2m.align(ToySource(), flux, few, **OPTIONS).level == "sentence"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert m2m.align(WordSource(), flux, few, **OPTIONS).level == "sentence"
+        assert m2m.align(WordSource(), flux, few, epochs=1, **OPTIONS).level == "token"
+        assert m2m.align(WordSource(), pooled, few, **OPTIONS).level == "sentence"
         assert m2m.align(WordSource(), target, few, level="sentence", **OPTIONS).level == "sentence"

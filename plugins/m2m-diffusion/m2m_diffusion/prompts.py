@@ -1,0 +1,223 @@
+"""What a pipeline makes of a prompt, token by token: its own ``encode_prompt``, as one vector.
+
+A vector is ``[pooled | sequence | mask]``, of which only the sequence is always there. The mask
+is ``tokens`` columns of ones and zeros, the ones first; states of tokens that are not there are
+zero.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from m2m_adapters.errors import UserError
+from m2m_adapters.interfaces import TextEncoder, Vectors
+from m2m_adapters.models import at_precision, load_error, no_progress_bars
+from m2m_diffusion.folders import Place
+
+if TYPE_CHECKING:
+    import torch
+
+BATCH = 16
+TOKENS = 64
+"""Positions of a T5's or LLM's sequence: enough for a prompt of about 50 words."""
+
+Parts = tuple[Any, Any, Any]
+"""pooled ``[n, d]``, sequence ``[n, tokens, width]``, mask ``[n, tokens]``; None where absent."""
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """How one class of pipelines reads prompts, and takes what it has read.
+
+    needs: parts without which there is no reading; uses: those used where they are there.
+    width: the part whose hidden size is the sequence's width. read: (pipeline, texts, tokens,
+    whether they are negatives) -> :data:`Parts`. arguments: (this text encoder, parts) -> keywords
+    of the pipeline's call; those of a negative get ``negative_`` before their names.
+    masked: whether the pipeline is told which tokens are there. pooled: columns of the pooled part.
+    lead: positions before those of the T5 or LLM, and their width. tokens: positions of the latter.
+    """
+
+    needs: tuple[str, ...]
+    width: str
+    read: Callable[[Any, list[str], int, bool], Parts]
+    arguments: Callable[[PromptText, Any, Any, Any], dict[str, Any]]
+    masked: bool = False
+    uses: tuple[str, ...] = ()
+    pooled: Callable[[Place], int] = lambda place: 0
+    lead: Callable[[Place], tuple[int, int]] = lambda place: (0, 0)
+    tokens: int = TOKENS
+
+
+class PromptText(TextEncoder):
+    """English (or whatever the pipeline's text models know) -> ``[pooled | sequence | mask]``.
+
+    pooled_dim: columns of the pooled part; shape: ``(tokens, width)`` of the sequence; masked:
+    whether a mask follows. The text models are loaded with the first text.
+    """
+
+    normalized = False
+
+    def __init__(
+        self,
+        place: Place,
+        prompts: Prompts,
+        pipeline_class: Callable[[], Any],
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        precision: str,
+    ) -> None:
+        self.place, self.prompts = place, prompts
+        self.device, self.dtype, self._precision = device, dtype, precision
+        self._pipeline_class = pipeline_class
+        self.parts = tuple(p for p in (*prompts.needs, *prompts.uses) if place.holds(p))
+        if missing := [part for part in prompts.needs if part not in self.parts]:
+            raise UserError(
+                f"{place.name} was saved without its {missing[0]}",
+                "save it with its text encoders: they are the space that sources are aligned to",
+            )
+        self.lead = prompts.lead(place)
+        has_own = prompts.width in self.parts
+        self.max_tokens = prompts.tokens if has_own else self.lead[0]
+        width = text_width(place, prompts.width) if has_own else self.lead[1]
+        self.shape = (self.lead[0] + (prompts.tokens if has_own else 0), width)
+        self.pooled_dim, self.masked = prompts.pooled(place), prompts.masked
+        self.dim = self.pooled_dim + self.shape[0] * (width + self.masked)
+
+    @cached_property
+    def pipeline(self) -> Any:
+        """The pipeline with its text models and nothing else."""
+        made_of = self._pipeline_class()
+        kept = {*self.parts, *(part.replace("text_encoder", "tokenizer") for part in self.parts)}
+        names = [n for n in inspect.signature(made_of.__init__).parameters if n != "self"]
+        absent = dict.fromkeys(
+            name
+            for name in names
+            if name not in kept and isinstance(self.place.index.get(name), list)
+        )
+        absent |= dict.fromkeys(n for n in names if "safety" in n or n == "feature_extractor")
+        left_out = {key for key in self.place.index if key not in kept}
+        folder = self.place.whole(without=left_out | set(absent))
+        try:
+            with no_progress_bars("diffusers"):
+                made = made_of.from_pretrained(
+                    folder, dtype=self.dtype, local_files_only=True, **absent
+                )
+        except Exception as error:
+            raise load_error(folder, error) from error
+        return made.to(self.device)
+
+    def encode(self, texts: Sequence[str], **options: Any) -> Vectors:
+        return self._encoded(list(texts), int(options.get("batch_size") or BATCH), False)
+
+    def negative(self, text: str) -> Vectors:
+        """``[1, dim]``: what the pipeline makes of a text it is to keep away from."""
+        return self._encoded([text], 1, True)
+
+    def _encoded(self, texts: list[str], size: int, against: bool) -> Vectors:
+        import torch
+
+        out = np.zeros((len(texts), self.dim), dtype=np.float32)
+        with torch.inference_mode():
+            for start in range(0, len(texts), size):
+                rows = self._parts(texts[start : start + size], against)
+                out[start : start + size] = (
+                    torch.cat([row.float().flatten(1).cpu() for row in rows], 1).numpy()
+                )  # fmt: skip
+        return out
+
+    def _parts(self, texts: list[str], against: bool) -> list[Any]:
+        pooled, sequence, mask = self.prompts.read(
+            self.pipeline, texts, self.prompts.tokens, against
+        )
+        tokens, width = self.shape
+        sequence = fitted(sequence, tokens)[..., :width]
+        rows = [sequence] if pooled is None else [pooled, sequence]
+        if not self.masked:
+            return rows
+        mask = sequence.new_ones(sequence.shape[:2]) if mask is None else fitted(mask, tokens)
+        rows[-1] = sequence * (mask > 0).unsqueeze(-1)
+        return [*rows, (mask > 0).to(sequence.dtype)]
+
+    def split(self, rows: Any) -> Parts:
+        """Vectors ``[n, dim]`` -> :data:`Parts`; tokens that are not there are zero."""
+        import torch
+
+        pooled, sequence, mask = rows.split(
+            [self.pooled_dim, self.shape[0] * self.shape[1], self.shape[0] * self.masked], 1
+        )
+        sequence = sequence.reshape(len(rows), *self.shape)
+        if not self.masked:
+            return pooled, sequence, None
+        lengths = mask.float().clamp(0, 1).sum(1).round().clamp_min(1)
+        there = torch.arange(self.shape[0], device=rows.device) < lengths[:, None]
+        return pooled, sequence * there.unsqueeze(-1), there
+
+    def arguments(self, rows: Any) -> dict[str, Any]:
+        """Keywords of the pipeline's call for vectors ``[n, dim]``."""
+        pooled, sequence, mask = self.split(rows)
+        return self.prompts.arguments(self, pooled.contiguous(), sequence, mask)
+
+    def loaded(self) -> dict[str, Any]:
+        """The text models and tokenizers by the names the pipeline has for them."""
+        return {name: part for name, part in self.pipeline.components.items() if part is not None}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        names = [*self.parts, *(p.replace("text_encoder", "tokenizer") for p in self.parts)]
+        names = list(dict.fromkeys(name for name in names if self.place.holds(name)))
+        about = f"{self.place.pipeline_class}:{self.shape[0]}:{self.place.fingerprint(names)}"
+        return at_precision(f"diffusion-tokens:{about}", self._precision)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        if self.place.commit is not None:
+            return {"model": self.place.name, "revision": self.place.commit}
+        digest = self.fingerprint.rpartition(":")[2].partition("@")[0]
+        return {"model": self.place.name, "digest": digest}
+
+
+def fitted(rows: Any, tokens: int) -> Any:
+    """``[n, any, ...]`` -> ``[n, tokens, ...]``: cut, or filled up with zeros."""
+    import torch
+
+    rows = rows[:, :tokens]
+    beside = (0, 0) * (rows.ndim - 2)
+    return torch.nn.functional.pad(rows, (*beside, 0, tokens - rows.shape[1]))
+
+
+def setting(place: Place, part: str, *names: str) -> int:
+    """The first of the names that a part's configuration holds."""
+    folder = place.part(part)
+    for file in ("config.json", "tokenizer_config.json"):
+        if (folder / file).is_file():
+            config = json.loads((folder / file).read_text(encoding="utf-8"))
+            for holder in (config, config.get("text_config") or {}):
+                for name in names:
+                    if isinstance(holder.get(name), int):
+                        return int(holder[name])
+    raise UserError(
+        f"{folder} does not say its {' or '.join(names)}", "save the pipeline again"
+    )  # fmt: skip
+
+
+def text_width(place: Place, part: str) -> int:
+    """Columns of a text model's token states."""
+    return setting(place, part, "d_model", "hidden_size")
+
+
+def pipeline_class(module: str, name: str) -> Any:
+    made_of = getattr(importlib.import_module(module), name, None)
+    if made_of is None:
+        raise UserError(
+            f"the installed {module} has no {name}", f"install a version of {module} that has it"
+        )
+    return made_of
