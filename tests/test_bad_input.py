@@ -21,7 +21,6 @@ ALIGN = "align -s toy-source -t toy-target --texts {d}/good.txt --out {d}/out"
 BAD = [
     ("align", "'--source', '--target'"),
     ("align --pairs a.npy b.npy", "--out"),
-    ("align -s toy-source -t toy-target --texts {d}/good.txt", "--out"),
     ("align --sorce x", "--sorce"),
     ("allign", "allign"),
     ("align -s nobody -t toy-target --texts {d}/good.txt --out {d}/out", "nobody"),
