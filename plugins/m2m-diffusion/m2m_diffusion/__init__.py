@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from m2m_adapters import Register, hookimpl
+from m2m_diffusion.own_pipeline import conditioning
+
+__all__ = ["conditioning"]
 
 M2M_INTERFACE = 1
 

@@ -48,6 +48,18 @@ class Place:
             )
         return folder
 
+    def setting(self, part: str, name: str) -> int:
+        """A number of a part's configuration; the weights of a part on the hub are not fetched."""
+        if self.commit is not None:
+            _snapshot(self.name, self.commit, [f"{part}/config.json"])
+        file = self.folder / part / "config.json"
+        try:
+            return int(json.loads(file.read_text(encoding="utf-8"))[name])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{file} does not say its {name}", "fetch or save the pipeline again"
+            ) from error
+
     def whole(self, without: set[str]) -> Path:
         """The folder with every part but ``without``, checked to be there."""
         parts = [key for key in self.index if self.holds(key) and key not in without]

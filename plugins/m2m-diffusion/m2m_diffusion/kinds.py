@@ -96,12 +96,12 @@ def _where(model: Loaded) -> dict[str, Any]:
 
 
 def _neutral_flux(model: Loaded) -> Any:
-    width = int(model.pipeline.transformer.config.joint_attention_dim)
+    width = model.place.setting("transformer", "joint_attention_dim")
     return flux_sequence(model.place, width, **_where(model))
 
 
 def _neutral_sd3(model: Loaded) -> Any:
-    width = int(model.pipeline.transformer.config.joint_attention_dim)
+    width = model.place.setting("transformer", "joint_attention_dim")
     return sd3_sequence(model.text, width, **_where(model))
 
 

@@ -191,8 +191,7 @@ class DiffusionModel(ModalityModel):
         import torch
 
         if negative is None:
-            config = self.pipeline.config
-            if config.get("force_zeros_for_empty_prompt"):  # SDXL was trained so
+            if self.place.index.get("force_zeros_for_empty_prompt"):  # SDXL was trained so
                 return torch.zeros(1, self.text.dim)
             negative = ""
         if isinstance(negative, str):
