@@ -7,19 +7,26 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from m2m_adapters.errors import UserError
 from m2m_cli.options import DEVICE, JSON, TRUST
 from m2m_cli.output import print_json, table
 
 if TYPE_CHECKING:
+    from m2m_adapters.analysis.cross_lingual import Precision
+    from m2m_adapters.analysis.parallel import Parallel
     from m2m_adapters.analysis.study import Study
-    from m2m_adapters.evaluation.benchmark import Benchmark
+    from m2m_adapters.artifact.resolve import NamedEncoder
     from m2m_adapters.evaluation.datasets.assemble import Missing
 
 
 def analyze(
-    model: str = typer.Argument(..., help="A source, a target or an adapter."),
+    model: str = typer.Argument(
+        ..., help="A source, a target or an adapter; or a .npz file with an array per language."
+    ),
     study: str = typer.Option(
-        "layers", "--study", help="layers, gaps, length, families, codeswitch or map."
+        "layers",
+        "--study",
+        help="layers, gaps, length, families, codeswitch, map, directions or space.",
     ),
     benchmark: str | None = typer.Option(
         None, "--benchmark", "-b", help="Benchmark whose captions are used as translations."
@@ -29,6 +36,9 @@ def analyze(
         None,
         "--parallel",
         help="Instead of a benchmark: a .tsv or .csv with a column per language.",
+    ),
+    part: str = typer.Option(
+        "", "--part", help="Of a .npz file: use the arrays called PART_LANG instead of LANG."
     ),
     langs: str | None = typer.Option(
         None, "--langs", help="Languages, e.g. de,ja; by default all."
@@ -64,30 +74,21 @@ def analyze(
 
     [dim]m2m analyze mpnet-clip --study map --parallel sentences.tsv[/dim]
     """
-    from m2m_adapters._internal.progress import progress_for
-    from m2m_adapters.analysis.analyze import analyze as run
-    from m2m_adapters.analysis.analyze import check
     from m2m_adapters.analysis.cross_lingual import Precision
-    from m2m_adapters.analysis.parallel import parallel_data
-    from m2m_adapters.artifact.resolve import resolve_encoder
     from m2m_adapters.report.analysis_page import check_format, write_study
 
     for path in report or ():
         check_format(path)
-    chosen = _listed(measures)
-    named = resolve_encoder(model, device=device, trust_remote_code=trust_remote_code or None)
-    check(named, study, chosen, pooling)
-    texts = parallel_data(
-        None if benchmark is None else _captions(benchmark, data, study),
-        parallel,
-        languages=_listed(langs or "") or None,
-        limit=limit,
-        seed=seed,
-    )
-    result = run(
-        named, study, texts, measures=chosen, pooling=pooling,
-        precision=Precision(shuffles, halves, seed), progress=progress_for(),
-    )  # fmt: skip
+    chosen, languages = _listed(measures), _listed(langs or "") or None
+    precision = Precision(shuffles, halves, seed)
+    if model.endswith(".npz"):
+        if benchmark or parallel:
+            raise UserError("vectors need no texts", "leave out --benchmark and --parallel")
+        result = _of_vectors(model, part, languages, study, chosen, precision)
+    else:
+        named = _encoder(model, study, chosen, pooling, device, trust_remote_code)
+        texts = parallel_texts_of(benchmark, data, parallel, languages, limit, seed, study)
+        result = _of_model(named, study, texts, chosen, pooling, precision)
     for path in report or ():
         write_study(result, path)
     if json:
@@ -98,12 +99,72 @@ def analyze(
         typer.echo(f"{path} written", err=True)
 
 
-def _captions(benchmark: str, data: str | None, study: str) -> Benchmark:
-    """The benchmark; its pictures or sounds need to be there only where the study reads them."""
+def _encoder(
+    model: str, study: str, measures: list[str], pooling: str, device: str, trust: bool
+) -> NamedEncoder:
+    """The model, refused before any text is read where the study cannot be asked of it."""
+    from m2m_adapters.analysis.analyze import check
+    from m2m_adapters.artifact.resolve import resolve_encoder
+
+    named = resolve_encoder(model, device=device, trust_remote_code=trust or None)
+    check(named, study, measures, pooling)
+    return named
+
+
+def _of_model(
+    named: NamedEncoder,
+    study: str,
+    texts: Parallel,
+    measures: list[str],
+    pooling: str,
+    precision: Precision,
+) -> Study:
+    from m2m_adapters._internal.progress import progress_for
+    from m2m_adapters.analysis.analyze import analyze as run
+
+    return run(
+        named, study, texts, measures=measures, pooling=pooling, precision=precision,
+        progress=progress_for(),
+    )  # fmt: skip
+
+
+def _of_vectors(
+    path: str,
+    part: str,
+    languages: list[str] | None,
+    study: str,
+    measures: list[str],
+    precision: Precision,
+) -> Study:
+    from m2m_adapters.analysis.stored_vectors import analyze_vectors, read_vectors
+
+    return analyze_vectors(
+        read_vectors(path, part=part, languages=languages), study, name=Path(path).name,
+        data=part or "its arrays", measures=measures, precision=precision,
+    )  # fmt: skip
+
+
+def parallel_texts_of(
+    benchmark: str | None,
+    data: str | None,
+    parallel: str | None,
+    languages: list[str] | None,
+    limit: int,
+    seed: int,
+    study: str = "",
+) -> Parallel:
+    """The texts; a benchmark's items need to be there only where the study needs them."""
+    from m2m_adapters.analysis.parallel import parallel_data
     from m2m_adapters.evaluation.find import load_benchmark
 
     missing: Missing = False if study == "gaps" else "by name"
-    return load_benchmark(benchmark, data=data, allow_missing=missing)
+    return parallel_data(
+        None if benchmark is None else load_benchmark(benchmark, data=data, allow_missing=missing),
+        parallel,
+        languages=languages,
+        limit=limit,
+        seed=seed,
+    )
 
 
 def _listed(names: str) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,6 +30,8 @@ STUDIES = {
     "families": "similarity by language family, script and resources",
     "codeswitch": "sentences half in English, layer by layer",
     "map": "an adapter's map: rank, rotation, what it stretches and drops",
+    "directions": "what tells languages apart, and retrieval after its removal (LIR, LSAR)",
+    "space": "a map in two dimensions of languages, items and English, before and after",
 }
 
 
@@ -52,30 +55,10 @@ def analyze(
         model = resolve_encoder(model)
     check(model, study, measures, pooling)
     reading = _Reading(model, texts, pooling, store or Store(), progress or Progress())
-    common = {"model": model.name, "measures": tuple(measures), "precision": precision}
-    if study == "map":
-        return _map(reading)
-    if study == "length":
-        from m2m_adapters.analysis.length import length_study
-
-        return length_study(reading.output, texts, **common)  # type: ignore[arg-type]
-    vectors = {code: reading.layers(some, code) for code, some in texts.texts.items()}
-    if study == "codeswitch":
-        from m2m_adapters.analysis.switching import switching_study
-
-        return switching_study(vectors, reading.mixtures(), data=texts.name, **common)  # type: ignore[arg-type]
-    if study == "gaps":
-        from m2m_adapters.analysis.gaps import gaps_study
-
-        tower: ModalityModel | TextEncoder = model.text if hears(model) else model.model
-        items = item_layers(tower, texts.items or [], pooling=pooling)
-        modality = "speech" if hears(model) else model.modality or "item"
-        return gaps_study(vectors, items, data=texts.name, modality=modality, **common)  # type: ignore[arg-type]
-    if study == "families":
-        from m2m_adapters.analysis.families import families_study
-
-        return families_study(vectors, data=texts.name, **common)  # type: ignore[arg-type]
-    return layers_study(vectors, data=texts.name, **common)  # type: ignore[arg-type]
+    common: dict[str, Any] = {
+        "model": model.name, "measures": tuple(measures), "precision": precision or Precision(),
+    }  # fmt: skip
+    return ASK[study](reading, common)
 
 
 def check(model: NamedEncoder, study: str, measures: Sequence[str], pooling: str) -> None:
@@ -122,8 +105,17 @@ class _Reading:
                 progress=lambda done, _: update(done),
             )  # fmt: skip
 
+    def all_layers(self) -> dict[str, list[Vectors]]:
+        return {code: self.layers(texts, code) for code, texts in self.texts.texts.items()}
+
     def output(self, texts: list[str]) -> Vectors:
         return StoredEncoder(self.model.text, self.store, self.model.kind).embed(texts)
+
+    def readable(self, texts: Parallel) -> bool:
+        """Whether the items are there, and the model encodes them."""
+        names = [item for item in texts.items or () if isinstance(item, str)]
+        here = bool(texts.items) and all(Path(name).is_file() for name in names)
+        return here and bool(self.model.model.can("encode_items"))
 
     def mixtures(self) -> dict[str, list[Vectors]]:
         from m2m_adapters.corpus.code_switch import mixed
@@ -138,7 +130,54 @@ class _Reading:
         }
 
 
-def _map(reading: _Reading) -> Study:
+def _layers(reading: _Reading, common: dict[str, Any]) -> Study:
+    return layers_study(reading.all_layers(), data=reading.texts.name, **common)
+
+
+def _gaps(reading: _Reading, common: dict[str, Any]) -> Study:
+    from m2m_adapters.analysis.gaps import gaps_study
+
+    model = reading.model
+    tower: ModalityModel | TextEncoder = model.text if hears(model) else model.model
+    return gaps_study(
+        reading.all_layers(),
+        item_layers(tower, reading.texts.items or [], pooling=reading.pooling),
+        data=reading.texts.name,
+        modality="speech" if hears(model) else model.modality or "item",
+        **common,
+    )
+
+
+def _length(reading: _Reading, common: dict[str, Any]) -> Study:
+    from m2m_adapters.analysis.length import length_study
+
+    return length_study(reading.output, reading.texts, **common)
+
+
+def _families(reading: _Reading, common: dict[str, Any]) -> Study:
+    from m2m_adapters.analysis.families import families_study
+
+    return families_study(reading.all_layers(), data=reading.texts.name, **common)
+
+
+def _switching(reading: _Reading, common: dict[str, Any]) -> Study:
+    from m2m_adapters.analysis.switching import switching_study
+
+    return switching_study(
+        reading.all_layers(), reading.mixtures(), data=reading.texts.name, **common
+    )
+
+
+def _directions(reading: _Reading, common: dict[str, Any]) -> Study:
+    from m2m_adapters.analysis.directions_study import directions_study
+
+    return directions_study(
+        reading.all_layers(), model=common["model"], data=reading.texts.name,
+        seed=common["precision"].seed,
+    )  # fmt: skip
+
+
+def _map(reading: _Reading, common: dict[str, Any]) -> Study:
     from m2m_adapters.analysis.maps import map_study
 
     adapter = reading.model.adapter
@@ -150,3 +189,38 @@ def _map(reading: _Reading) -> Study:
         np.asarray(weight.numpy()), source, target, english,
         model=reading.model.name, data=reading.texts.name,
     )  # fmt: skip
+
+
+def _space(reading: _Reading, common: dict[str, Any]) -> Study:
+    """Before: the source; after: the adapter's space, where its items are if they can be read."""
+    from m2m_adapters.analysis.space import SHOWN, space_study
+    from m2m_adapters.models.items import encode_items
+
+    named, texts = reading.model, reading.texts
+    first = range(min(SHOWN, texts.rows))
+    shown = texts.at(list(first))
+    stages: dict[str, dict[str, Vectors]] = {}
+    if named.kind == "adapter":
+        source = StoredEncoder(named.adapter.source, reading.store, "source")
+        stages["before"] = {code: source.embed(said) for code, said in shown.texts.items()}
+        stages["after"] = {code: named.adapter.project(x) for code, x in stages["before"].items()}
+    else:
+        stages[named.kind] = {code: reading.output(said) for code, said in shown.texts.items()}
+    if named.kind != "source" and reading.readable(shown):
+        last = list(stages)[-1]
+        stages[last][named.modality or "items"] = encode_items(named.model, shown.items or [])
+    return space_study(
+        stages, shown.texts, model=named.name, data=texts.name, seed=common["precision"].seed
+    )
+
+
+ASK: dict[str, Callable[[_Reading, dict[str, Any]], Study]] = {
+    "layers": _layers,
+    "gaps": _gaps,
+    "length": _length,
+    "families": _families,
+    "codeswitch": _switching,
+    "map": _map,
+    "directions": _directions,
+    "space": _space,
+}

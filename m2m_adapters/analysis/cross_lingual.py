@@ -51,7 +51,7 @@ def layers_study(
         for layer in range(len(names))
         for name in measures
     ]
-    warning = sample_warning(vectors["en"][-2], vectors["en"][-2])
+    warning = sample_warning(*2 * [vectors["en"][-2:][0]])
     return Study(
         "layers",
         "How similar are translations to their English sentence at each layer?",

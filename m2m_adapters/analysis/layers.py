@@ -70,5 +70,7 @@ def item_layers(
 
 
 def names_of(layers: Sequence[Vectors]) -> list[str]:
-    """``embeddings``, ``1``, ``2``, ..., ``output``."""
+    """``embeddings``, ``1``, ``2``, ..., ``output``; ``output`` alone where that is all."""
+    if len(layers) == 1:
+        return ["output"]
     return ["embeddings", *(str(i) for i in range(1, len(layers) - 1)), "output"]

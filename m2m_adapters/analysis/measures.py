@@ -133,12 +133,12 @@ The narrower side counts as padded with zero columns.
 """
 
 
-def hits(x: Matrix, y: Matrix) -> Matrix:
+def hits(x: Matrix, y: Matrix) -> npt.NDArray[np.float64]:
     """float64 ``[n]``: 1 where the nearest row of ``y`` (by cosine) is a row's own; ties share."""
     return _hits(unit(x), unit(y))
 
 
-def _hits(x: Matrix, y: Matrix) -> Matrix:
+def _hits(x: Matrix, y: Matrix) -> npt.NDArray[np.float64]:
     scores = x @ y.T
     own = np.diag(scores)[:, None]
     best = (scores > own).sum(axis=1) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -18,6 +19,25 @@ class Chart:
 
 
 @dataclass(frozen=True)
+class Bars:
+    """Horizontal bars. rows: (label, value, low, high), each from 0 to 1."""
+
+    title: str
+    rows: list[tuple[str, float, float, float]]
+
+
+@dataclass(frozen=True)
+class Points:
+    """A map in two dimensions. points: (x, y, group, label); a group has one color."""
+
+    title: str
+    points: list[tuple[float, float, str, str]]
+
+
+Figure: TypeAlias = Chart | Bars | Points
+
+
+@dataclass(frozen=True)
 class Study:
     """One question, asked of one model.
 
@@ -30,7 +50,7 @@ class Study:
     model: str
     data: str
     rows: list[dict[str, Cell]]
-    charts: list[Chart] = field(default_factory=list)
+    charts: Sequence[Figure] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 

@@ -9,12 +9,16 @@ from html import escape
 from pathlib import Path
 
 from m2m_adapters._internal.files import whole_file
-from m2m_adapters.analysis.study import Cell, Study
+from m2m_adapters.analysis.study import Bars, Cell, Chart, Figure, Study
 from m2m_adapters.errors import UserError
-from m2m_adapters.report.charts import lines
+from m2m_adapters.report.charts import bars, lines, points
 from m2m_adapters.report.page import document, html_table
 
 FORMATS = (".html", ".json", ".csv")
+CHANCE = (
+    "<p class='note'>chance: the same measure with the rows of one side shuffled. low and high: "
+    "95 % interval from half samples.</p>"
+)
 
 
 def check_format(path: Path) -> None:
@@ -40,18 +44,16 @@ def study_page(study: Study) -> str:
     findings = "".join(f"<li>{escape(line)}</li>" for line in study.findings)
     warnings = "".join(f"<p class='note'>{escape(line)}</p>" for line in study.warnings)
     charts = "".join(
-        f"<figure>{lines(_percent(chart.series), title=chart.title, x_name=chart.x_name)}"
-        f"<figcaption>{escape(chart.title)} (percent)</figcaption></figure>"
+        f"<figure>{_drawn(chart)}<figcaption>{escape(chart.title)}</figcaption></figure>"
         for chart in study.charts
     )
+    drawn = f"<h2>Charts (in percent)</h2><div class='pair'>{charts}</div>" if charts else ""
     header = list(study.rows[0]) if study.rows else []
     rows = [[_shown(row[key]) for key in header] for row in study.rows]
     return document(
         f"{study.model}: {study.name}",
         f"<p>{escape(study.question)} Data: {escape(study.data)}.</p><ul>{findings}</ul>{warnings}"
-        f"<h2>Charts</h2><div class='pair'>{charts}</div><h2>Figures</h2>{html_table(header, rows)}"
-        "<p class='note'>chance: the same measure with the rows of one side shuffled. low and "
-        "high: 95 % interval from half samples.</p>",
+        f"{drawn}<h2>Figures</h2>{html_table(header, rows)}{CHANCE if 'chance' in header else ''}",
     )
 
 
@@ -65,11 +67,27 @@ def study_csv(study: Study) -> str:
     return page.getvalue()
 
 
+def _drawn(chart: Figure) -> str:
+    if isinstance(chart, Chart):
+        return lines(_percent(chart.series), title=chart.title, x_name=chart.x_name)
+    if isinstance(chart, Bars):
+        rows = [
+            (name, *(min(max(100 * v, 0), 100) for v in values)) for name, *values in chart.rows
+        ]
+        return bars(rows, title=chart.title)  # type: ignore[arg-type]
+    return points(chart.points, title=chart.title)
+
+
 Series = list[tuple[str, list[tuple[float, float]]]]
 
 
 def _percent(series: Series) -> Series:
-    return [(name, [(x, min(max(100 * y, 0), 100)) for x, y in points]) for name, points in series]
+    return [(name, [(x, _share(y)) for x, y in line]) for name, line in series]
+
+
+def _share(value: float) -> float:
+    """In percent, as far as a chart reaches."""
+    return min(max(100 * value, 0), 100)
 
 
 def _shown(value: Cell) -> str:

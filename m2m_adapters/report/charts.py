@@ -1,4 +1,4 @@
-"""Small charts as inline SVG: bars with whiskers, a curve, a scatter."""
+"""Small charts as inline SVG: bars with whiskers, lines, maps of points."""
 
 from __future__ import annotations
 
@@ -136,6 +136,37 @@ def scatter(
             f"<title>{escape(label)}</title></circle>"
         )
     return _svg(size, size, "".join(parts), title)
+
+
+def points(found: Sequence[tuple[float, float, str, str]], *, title: str) -> str:
+    """A map of (x, y, group, label); each group has its own color, named at the side."""
+    size, margin, names = 420, 14, 120
+    low_x, high_x = min(x for x, *_ in found), max(x for x, *_ in found)
+    low_y, high_y = min(y for _, y, *_ in found), max(y for _, y, *_ in found)
+    inner = size - 2 * margin
+    groups = list(dict.fromkeys(group for _, _, group, _ in found))
+    parts = []
+    for x, y, group, label in found:
+        cx = margin + (x - low_x) / ((high_x - low_x) or 1) * inner
+        cy = margin + (high_y - y) / ((high_y - low_y) or 1) * inner
+        parts.append(
+            f'<circle cx="{cx:.1f}" cy="{cy:.1f}" r="2.5" fill="{_color(groups.index(group))}" '
+            f'fill-opacity=".7"><title>{escape(f"{group}: {label}")}</title></circle>'
+        )
+    for number, group in enumerate(groups):
+        y = 16 + 20 * number
+        parts.append(
+            f'<circle cx="{size + 12}" cy="{y}" r="5" fill="{_color(number)}"/>'
+            f'<text x="{size + 22}" y="{y + 4}">{escape(group)}</text>'
+        )
+    return _svg(size + names, max(size, 20 * len(groups) + 20), "".join(parts), title)
+
+
+def _color(number: int) -> str:
+    """A color of its own for each of the first 24 groups."""
+    if number < len(PALETTE):
+        return PALETTE[number]
+    return f"hsl({(number * 137) % 360} 60% {45 if number % 2 else 60}%)"
 
 
 def _svg(width: int, height: int, body: str, title: str) -> str:
