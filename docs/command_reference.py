@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from m2m_cli.main import COMMANDS, app
+from m2m_cli.commands import COMMANDS
+from m2m_cli.main import app
 
 PAGE = Path(__file__).with_name("cli.md")
 HEAD = """# The command line

@@ -241,7 +241,8 @@ def test_every_command_has_json_and_an_example() -> None:
     from typing import Any
 
     import typer
-    from m2m_cli.main import COMMANDS, app
+    from m2m_cli.commands import COMMANDS
+    from m2m_cli.main import app
 
     group: Any = typer.main.get_command(app)
 
@@ -257,6 +258,32 @@ def test_every_command_has_json_and_an_example() -> None:
             options = {option for parameter in command.params for option in parameter.opts}
             assert "--json" in options, full
             assert f"m2m {full}" in (command.help or ""), f"{full} --help shows no example"
+
+
+def test_the_list_of_commands_imports_none_of_them() -> None:
+    from m2m_cli.commands import COMMANDS
+
+    modules = sorted({f"m2m_cli.{entry.module}" for entry in COMMANDS.values()})
+    code = (
+        "import sys, m2m_cli.main as m\n"
+        "try: m.run(['--help'])\n"
+        f"except SystemExit: print('LOADED', [n for n in {modules!r} if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip().endswith("LOADED []"), done.stdout[-300:] + done.stderr[-300:]
+
+
+def test_summaries_are_the_first_lines_of_help() -> None:
+    from typing import Any
+
+    import typer
+    from m2m_cli.commands import COMMANDS
+    from m2m_cli.main import app
+
+    group: Any = typer.main.get_command(app)
+    for name, entry in COMMANDS.items():
+        first = " ".join(group.get_command(None, name).help.split("\n\n")[0].split())
+        assert entry.summary == first, name
 
 
 def test_cache_path_json(tmp_path: Path) -> None:

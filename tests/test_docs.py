@@ -195,7 +195,7 @@ def test_every_page_is_in_the_navigation() -> None:
 
 
 def test_every_command_is_on_the_command_page() -> None:
-    from m2m_cli.main import COMMANDS
+    from m2m_cli.commands import COMMANDS
 
     page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
     assert not [name for name in COMMANDS if f"## m2m {name}\n" not in page]

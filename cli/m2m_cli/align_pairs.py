@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from click import UsageError
 
 from m2m_cli.output import print_json, table
 
@@ -41,9 +40,14 @@ def check_alone(pairs: Sequence[Path] | None, others: Mapping[str, object]) -> N
 
 def require(**options: object) -> None:
     """Name every required option that is absent, in one line."""
+    from m2m_adapters.errors import UserError
+
     missing = [f"'--{name}'" for name, value in options.items() if not value]
     if missing:
-        raise UsageError(f"Missing option{'s' * (len(missing) > 1)} {', '.join(missing)}.")
+        raise UserError(
+            f"Missing option{'s' * (len(missing) > 1)} {', '.join(missing)}",
+            "see `m2m align --help`",
+        )
 
 
 def align_pairs(

@@ -22,7 +22,7 @@ def fetch(
     ),
     json: bool = JSON,
 ) -> None:
-    """Download a published benchmark or corpus; run it again to continue an interrupted download.
+    """Download a published benchmark or corpus; run again to continue an interrupted download.
 
     [dim]m2m fetch xtd10[/dim]
 

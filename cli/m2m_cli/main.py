@@ -1,7 +1,7 @@
 """``m2m``: finds the command, runs it, and turns its failure into one line and an exit code.
 
-Commands are imported when they are called; nothing here or at the top of a command's file
-imports torch, so that help answers at once.
+Commands are imported when they are called, not when they are listed; nothing here or at the top
+of a command's file imports torch, so that help answers at once.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import warnings
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
+from m2m_cli.commands import COMMANDS
 from m2m_cli.failures import (
     BAD_INPUT,
     FAILED,
@@ -30,33 +31,8 @@ from m2m_cli.failures import (
 )
 from m2m_cli.output import reserved_stdout
 
-# In the order a newcomer meets them: command -> (module, function or Typer app).
-COMMANDS = {
-    "demo": ("demo", "demo"),
-    "recommend": ("recommend", "recommend"),
-    "forecast": ("forecast", "forecast"),
-    "align": ("align", "align"),
-    "adapt": ("adapt", "adapt"),
-    "encode": ("encode", "encode"),
-    "embed": ("embed", "embed"),
-    "evaluate": ("evaluate", "evaluate"),
-    "analyze": ("analyze", "analyze"),
-    "index": ("index", "index"),
-    "search": ("search", "search"),
-    "serve": ("serve", "serve"),
-    "generate": ("generate", "generate"),
-    "reproduce": ("reproduce", "reproduce"),
-    "fetch": ("fetch", "fetch"),
-    "import": ("import_checkpoint", "import_checkpoint"),
-    "export": ("export", "export"),
-    "push": ("hub", "push"),
-    "pull": ("hub", "pull"),
-    "cache": ("cache", "cache"),
-    "list": ("catalogue", "list_names"),
-    "plugins": ("catalogue", "plugins"),
-    "new-plugin": ("new_plugin", "new_plugin"),
-    "doctor": ("doctor", "doctor"),
-}
+SUMMARIES = "m2m.summaries"
+"""Set in a context while the list of commands is shown."""
 
 
 class LazyGroup(TyperGroup):
@@ -65,13 +41,18 @@ class LazyGroup(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        ctx.meta[SUMMARIES] = True
+        super().format_help(ctx, formatter)
+
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name in COMMANDS:
-            module, attribute = COMMANDS[cmd_name]
-            return _command(
-                cmd_name, getattr(importlib.import_module(f"m2m_cli.{module}"), attribute)
-            )
-        return _plugin_commands().get(cmd_name)
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return _plugin_commands().get(cmd_name)
+        if ctx is not None and ctx.meta.get(SUMMARIES):
+            return TyperCommand(cmd_name, help=entry.summary)
+        module = importlib.import_module(f"m2m_cli.{entry.module}")
+        return _command(cmd_name, getattr(module, entry.attribute))
 
 
 def _command(name: str, target: Any) -> Any:

@@ -35,7 +35,7 @@ def recommend(
     limit: int = typer.Option(10, "--limit", help="Maximum number of rows.", min=1),
     json: bool = JSON,
 ) -> None:
-    """Rank sources and targets by forecast R@10, with size, license and speed. Downloads nothing.
+    """Rank sources and targets by forecast R@10, with size, license, speed. Downloads nothing.
 
     [dim]m2m recommend --langs sw,de --modality image[/dim]
 
