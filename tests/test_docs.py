@@ -161,13 +161,35 @@ def test_the_readme_names_every_folder_and_core_file() -> None:
 
 
 def test_every_hook_and_environment_variable_is_documented() -> None:
+    from m2m_adapters import hookspecs
+
     text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
-    for hook in ("m2m_register", "m2m_commands"):
-        assert hook in text
+    api = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    hooks = [name for name, value in vars(hookspecs).items()
+             if hasattr(value, f"{hookspecs.GROUP}_spec")]  # fmt: skip
+    assert sorted(hooks) == ["m2m_commands", "m2m_register"]
+    for hook in hooks:
+        assert f"::: m2m_adapters.hookspecs.{hook}\n" in api
     used = set()
     for path in [*(ROOT / "m2m_adapters").rglob("*.py"), *(ROOT / "cli").rglob("*.py")]:
         used |= set(re.findall(r"\bM2M_[A-Z_]+[A-Z]", path.read_text(encoding="utf-8")))
     assert not {name for name in used if name not in text}
+
+
+def test_every_key_of_the_registry_is_documented() -> None:
+    from m2m_adapters.registry.entries import Entry, Plugin
+
+    table = (ROOT / "docs" / "registry.md").read_text(encoding="utf-8")
+    rows = [row.split("|")[1] for row in re.findall(r"^\|.*\|$", table, re.M)]
+    documented = {key for row in rows for key in re.findall(r"`(\w+)`", row)}
+    known = {*Entry.__struct_fields__, *Plugin.__struct_fields__} - {"kind", "name"}
+    assert documented == known
+
+
+def test_the_page_of_names_is_generated() -> None:
+    done = subprocess.run([sys.executable, str(ROOT / "docs" / "registry_names.py"), "--check"],
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 0, "docs/names.md is stale: run python docs/registry_names.py"
 
 
 def test_every_public_name_is_on_the_api_page() -> None:
