@@ -1,4 +1,4 @@
-"""``m2m generate``: prompts of any language in, pictures or sounds out."""
+"""``m2m generate``: prompts of any language in; pictures, sounds or videos out."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from m2m_cli.output import print_json
 
 if TYPE_CHECKING:
     from m2m_adapters.artifact.adapter import Adapter
+    from m2m_adapters.generation.files import Made
 
 
-KEYS = {"image": "pictures", "audio": "sounds"}
+KEYS = {"image": "pictures", "audio": "sounds", "video": "videos"}
 
 
 def generate(
@@ -41,19 +42,26 @@ def generate(
         None, "--option", help="NAME=VALUE, passed on to the diffusers pipeline; repeatable."
     ),
     grid: Path | None = typer.Option(
-        None, "--grid", help="Write a sheet of all pictures: .html (any script) or .png."
+        None,
+        "--grid",
+        help="Write a sheet of all pictures, or of three frames of each video: .html (any script) "
+        "or .png.",
     ),
+    video: str = typer.Option("mp4", "--video", help="File format of videos: mp4 or webm."),
     offload: str = typer.Option(
         "none", "--offload", help="Offload weights to the CPU: none, model or sequential."
     ),
     device: str = DEVICE,
     precision: str | None = typer.Option(None, "--precision", help=PRECISION.help),
+    verbose: bool = typer.Option(
+        False, "--verbose", help="Print the peak memory and what the adapter adds to the pipeline."
+    ),
     json: bool = JSON,
 ) -> None:
-    """Generate pictures (.png) or sounds (.wav) from prompts in any language.
+    """Generate pictures (.png), sounds (.wav) or videos (.mp4) from prompts in any language.
 
-    A second run generates only what is missing. A .json file beside each picture or sound holds
-    its prompt, seed, options and the adapter's digest; a picture also holds them itself.
+    A second run generates only what is missing. A .json file beside each one holds its prompt,
+    seed, options and the adapter's digest; a picture also holds them itself.
 
     [dim]m2m generate mpnet-flux "ein roter Würfel" "赤い立方体" --seed 7 --grid sheet.html[/dim]
     """
@@ -70,29 +78,31 @@ def generate(
     asked = _prompts(prompts, file)
     check_prompts(asked)
     model = _load(adapter, device, precision, offload)
-    if grid is not None and model.modality != "image":
+    if grid is not None and model.modality not in ("image", "video"):
         raise UserError(f"--grid is for pictures; this makes {model.modality}", "leave it out")
+    suffix = f".{video.removeprefix('.')}" if model.modality == "video" else None
     bar: Progress = Bars() if sys.stderr.isatty() and not json else Progress()
     with bar.stage("generate", len(dict.fromkeys(asked)), "prompts") as progress:
-        items = generate_files(model, asked, out, wanted, batch_size=batch_size, progress=progress)
+        items = generate_files(
+            model, asked, out, wanted, batch_size=batch_size, suffix=suffix, progress=progress
+        )
     if grid is not None:
         write_sheet(grid, [(one.prompt, one.path) for one in items])
+    for line in _memory(model) if verbose else ():
+        typer.echo(line, err=True)
+    _report(items, KEYS.get(model.modality, "items"), out, grid, json)
+
+
+def _report(items: list[Made], what: str, out: Path, grid: Path | None, json: bool) -> None:
     new = len({one.path for one in items if one.new})
     if json:
         rows = [
             {"prompt": one.prompt, "seed": one.seed, "file": str(one.path), "new": one.new}
             for one in items
         ]
-        print_json(
-            {
-                KEYS.get(model.modality, "items"): rows,
-                "made": new,
-                "grid": str(grid) if grid else None,
-            }
-        )
+        print_json({what: rows, "made": new, "grid": str(grid) if grid else None})
         return
     there = len({one.path for one in items}) - new
-    what = KEYS.get(model.modality, "items")
     typer.echo(f"{new:,} {what} generated, {there:,} existed already; {out}/", err=True)
 
 
@@ -115,6 +125,22 @@ def _load(name: str, device: str, precision: str | None, offload: str) -> Adapte
         lean = load_target(target.title, offload=offload, **recorded)
         model = load_adapter(name, target=lean, **options)
     return model
+
+
+def _memory(model: Adapter) -> list[str]:
+    """The peak memory, and what the adapter adds to the native pipeline."""
+    from m2m_adapters._internal.memory import peak_memory
+
+    peaks = ", ".join(f"{name} {size / 2**20:,.0f} MiB" for name, size in peak_memory().items())
+    weights = list(model.projector.parameters())
+    count, size = (
+        sum(w.numel() for w in weights),
+        sum(w.numel() * w.element_size() for w in weights),
+    )
+    return [
+        f"peak memory: {peaks or 'unknown on this system'}",
+        f"the adapter's projector has {count / 1e6:,.2f}M parameters ({size / 2**20:,.1f} MiB)",
+    ]
 
 
 def _prompts(arguments: list[str] | None, file: Path | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""Pictures and sounds from prompts, into a folder.
+"""Pictures, sounds and videos from prompts, into a folder.
 
 Imports artifact and what is below it.
 """

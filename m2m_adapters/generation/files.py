@@ -1,4 +1,4 @@
-"""Pictures or sounds from prompts into a folder: resumable, written atomically, with metadata.
+"""Pictures, sounds or videos from prompts into a folder: resumable, each file whole or absent.
 
 A picture's name is a digest of everything that decides its pixels, so that asking again makes
 nothing twice, whatever the order, and asking for something else never overwrites.
@@ -11,26 +11,17 @@ import json
 import re
 import time
 import unicodedata
-import wave
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from m2m_adapters._internal.files import remove_unfinished, whole_file
+from m2m_adapters._internal.files import remove_unfinished
 from m2m_adapters.errors import UserError
+from m2m_adapters.generation.writers import writer_for
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-    from PIL.Image import Image
-
     from m2m_adapters.artifact.adapter import Adapter
-
-KEY = "m2m"
-"""The PNG text chunk that holds the record, as one line of JSON."""
-
 
 RESERVED = frozenset(
     ("texts", "vectors", "steps", "guidance", "size", "seed", "num_images", "negative",
@@ -114,39 +105,36 @@ def generate_files(
     wanted: Wanted | None = None,
     *,
     batch_size: int = 1,
+    suffix: str | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[Made]:
     """Make what ``folder`` lacks; returns every picture of the prompts, in their order.
 
-    Beside each ``NAME.png`` (or ``NAME.wav``) lies ``NAME.json``, its record on one line. A run
-    that was killed goes on with the first that is not there.
+    suffix: ``.png`` of pictures, ``.wav`` of sounds, ``.mp4`` or ``.webm`` of videos; None is the
+    first that the target's modality has. Beside each ``NAME.png`` lies ``NAME.json``, its record
+    on one line. A run that was killed goes on with the first that is not there.
     """
     wanted, folder = wanted or Wanted(), Path(folder)
-    if adapter.modality not in WRITERS:
-        raise UserError(
-            f"this adapter leads to {adapter.modality}, not to {' or '.join(WRITERS)}",
-            "use adapter.generate",
-        )
-    suffix, save = WRITERS[adapter.modality]
+    suffix, save = writer_for(adapter.modality, suffix)
     check_prompts(prompts)
     began = time.time()
-    told = {prompt: records(adapter, prompt, wanted) for prompt in prompts}
+    expected = {prompt: records(adapter, prompt, wanted) for prompt in prompts}
 
     def place(record: dict[str, Any]) -> Path:
         return folder / file_name(record, suffix)
 
     missing = [
         prompt
-        for prompt, some in told.items()
-        if not all(place(record).is_file() for record in some)
+        for prompt, own in expected.items()
+        if not all(place(record).is_file() for record in own)
     ]
     absent = set(missing)
-    done = len(told) - len(missing)
+    done = len(expected) - len(missing)
     progress(done)
     for start in range(0, len(missing), max(1, batch_size)):
-        some = missing[start : start + max(1, batch_size)]
-        images = adapter.generate(
-            some,
+        batch = missing[start : start + max(1, batch_size)]
+        items = adapter.generate(
+            batch,
             steps=wanted.steps,
             guidance=wanted.guidance,
             size=wanted.size,
@@ -156,21 +144,21 @@ def generate_files(
             batch_size=batch_size,
             **wanted.options,
         )
-        expected = [record for prompt in some for record in told[prompt]]
-        if len(images) != len(expected):
+        rows = [record for prompt in batch for record in expected[prompt]]
+        if len(items) != len(rows):
             raise UserError(
-                f"the target made {len(images)} items where {len(expected)} were asked for",
+                f"the target made {len(items)} items where {len(rows)} were asked for",
                 "correct its plugin",
             )
-        for record, image in zip(expected, images, strict=True):
-            save(image, record, place(record))
-        done += len(some)
+        for record, item in zip(rows, items, strict=True):
+            save(item, record, place(record))
+        done += len(batch)
         progress(done)
     remove_unfinished(folder, began)
     return [
         Made(prompt, record["seed"], place(record), prompt in absent)
         for prompt in prompts
-        for record in told[prompt]
+        for record in expected[prompt]
     ]
 
 
@@ -178,56 +166,3 @@ def check_prompts(prompts: Sequence[str]) -> None:
     for position, prompt in enumerate(prompts):
         if not isinstance(prompt, str) or not prompt.strip():
             raise UserError(f"prompt {position + 1} is empty", "remove it, or write something")
-
-
-def save_picture(image: Image, record: dict[str, Any], path: Path) -> None:
-    """The record first, so that a picture is never without it; each file whole or not at all."""
-    from PIL import PngImagePlugin
-
-    line = _save_record(record, path)
-    told = PngImagePlugin.PngInfo()
-    told.add_itxt("prompt", record["prompt"])
-    told.add_itxt(KEY, line)
-    with whole_file(path) as temporary:
-        image.save(temporary, format="PNG", pnginfo=told)
-
-
-def save_sound(sound: tuple[npt.ArrayLike, int], record: dict[str, Any], path: Path) -> None:
-    """(float samples ``[n]``, rate) as 16-bit WAV, which every player knows."""
-    samples, rate = sound
-    _save_record({**record, "rate": int(rate)}, path)
-    scaled = np.rint(np.clip(np.asarray(samples, dtype=np.float64), -1, 1) * 32767)
-    with whole_file(path) as temporary, wave.open(str(temporary), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(int(rate))
-        file.writeframes(scaled.astype("<i2").tobytes())
-
-
-WRITERS: dict[str, tuple[str, Callable[[Any, dict[str, Any], Path], None]]] = {
-    "image": (".png", save_picture),
-    "audio": (".wav", save_sound),
-}
-
-
-def _save_record(record: dict[str, Any], path: Path) -> str:
-    line = json.dumps(record, ensure_ascii=False)
-    with whole_file(path.with_suffix(".json")) as temporary:
-        temporary.write_text(line + "\n", encoding="utf-8")
-    return line
-
-
-def read_record(path: str | Path) -> dict[str, Any]:
-    """The metadata inside a picture, or beside a sound."""
-    from PIL import Image
-
-    path = Path(path)
-    if path.suffix == ".wav":
-        beside = path.with_suffix(".json")
-        line = beside.read_text(encoding="utf-8") if beside.is_file() else None
-    else:
-        with Image.open(path) as image:
-            line = getattr(image, "text", {}).get(KEY)
-    if line is None:
-        raise UserError(f"{path} was not generated by m2m", "give one of its files")
-    return dict(json.loads(line))

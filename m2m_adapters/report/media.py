@@ -18,6 +18,11 @@ def media(item: Any, modality: str, label: str = "") -> str:
 
         uri = image_uri(rgb_image(item))
         return f'<img src="{uri}" alt="{escape(label, quote=True)}" width="96" height="96">'
+    if modality == "video":
+        from m2m_adapters.models.videos import three_frames
+
+        uri = image_uri(three_frames(item), 288)
+        return f'<img src="{uri}" alt="{escape(label, quote=True)}" width="288">'
     if modality == "audio":
         from m2m_adapters.models.sounds import mono_samples
 

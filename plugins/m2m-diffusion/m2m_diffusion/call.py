@@ -10,8 +10,8 @@ from m2m_diffusion.kinds import Kind
 
 MOST_PIXELS = 16_384  # a side: a mistake would fill all memory before anything complains
 SET_BY_US = {
-    "generator", "num_images_per_prompt", "num_waveforms_per_prompt", "output_type",
-    "return_dict", "prompt", "latents",
+    "generator", "num_images_per_prompt", "num_videos_per_prompt", "num_waveforms_per_prompt",
+    "output_type", "return_dict", "prompt", "latents",
 }  # fmt: skip
 
 

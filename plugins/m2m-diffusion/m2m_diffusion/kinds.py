@@ -11,6 +11,7 @@ StableDiffusion3Pipeline    both pooled, joined    the towers' states of "", zer
 PixArt*Pipeline             sequence and mask      nothing is missing
 StableDiffusionXLPipeline   pooled and sequence    nothing is missing
 StableDiffusionPipeline     sequence               nothing is missing
+AnimateDiffPipeline         sequence               nothing is missing
 AudioLDMPipeline            pooled, of length 1    nothing is missing
 MusicLDMPipeline            pooled, of length 1    nothing is missing
 ==========================  =====================  ==========================================
@@ -28,6 +29,7 @@ from m2m_adapters.errors import UserError
 from m2m_diffusion.neutral import flux_sequence, sd3_sequence
 from m2m_diffusion.prompts import Prompts
 from m2m_diffusion.readings import FLUX, PIXART, SD3
+from m2m_diffusion.videos import videos
 
 if TYPE_CHECKING:
     import torch
@@ -184,6 +186,17 @@ KINDS = {
     "StableDiffusionPipeline": Kind(("text_encoder",), (), True, 0, (), "unet"),
     "PixArtAlphaPipeline": _PIXART,
     "PixArtSigmaPipeline": _PIXART,
+    "AnimateDiffPipeline": Kind(
+        ("text_encoder",),
+        (),
+        True,
+        0,
+        (),
+        "unet",
+        ("vae", "scheduler", "motion_adapter"),
+        "video",
+        results=videos(8),
+    ),
     "AudioLDMPipeline": _SOUND,
     "MusicLDMPipeline": _SOUND,
 }

@@ -252,6 +252,23 @@ def musicldm() -> df.MusicLDMPipeline:
     return df.MusicLDMPipeline(text_encoder=clap(), feature_extractor=hears, **sound_parts())
 
 
+def animatediff() -> df.AnimateDiffPipeline:
+    motion = df.MotionAdapter(
+        block_out_channels=(8, 16), motion_layers_per_block=1, motion_norm_num_groups=4,
+        motion_num_attention_heads=2, motion_max_seq_length=16, use_motion_mid_block=True,
+    )  # fmt: skip
+    return df.AnimateDiffPipeline(
+        vae=vae(),
+        text_encoder=clip(16),
+        tokenizer=tokenizer(),
+        unet=unet(16),
+        motion_adapter=motion,
+        scheduler=df.DDIMScheduler(clip_sample=False, steps_offset=1, beta_schedule="linear"),
+    )
+
+
+VIDEO_MAKERS = {"animatediff": animatediff}
+
 SOUND_MAKERS = {"audioldm": audioldm, "musicldm": musicldm}
 PROMPT_MAKERS = {"pixart": pixart, "sd3-t5": lambda: sd3(with_t5=True)}
 
@@ -270,5 +287,5 @@ MAKERS = {
 def folder(name: str) -> Path:
     torch.manual_seed(0)
     made = Path(mkdtemp(prefix="m2m-pipeline-")) / name
-    {**MAKERS, **SOUND_MAKERS, **PROMPT_MAKERS}[name]().save_pretrained(made)
+    {**MAKERS, **SOUND_MAKERS, **PROMPT_MAKERS, **VIDEO_MAKERS}[name]().save_pretrained(made)
     return made

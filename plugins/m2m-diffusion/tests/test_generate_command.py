@@ -14,7 +14,8 @@ from pipeline_folders import folder
 
 import m2m_adapters as m2m
 from m2m_adapters.errors import UserError
-from m2m_adapters.generation.files import Wanted, file_name, generate_files, read_record, records
+from m2m_adapters.generation.files import Wanted, file_name, generate_files, records
+from m2m_adapters.generation.writers import read_record
 from m2m_adapters.report.contact_sheet import write_sheet
 from m2m_adapters.testing.toys import toy_sentences
 
@@ -199,7 +200,9 @@ def test_a_sheet_is_written_in_one_font(monkeypatch, tmp_path):
     )
     lines = contact_sheet._two_lines
     monkeypatch.setattr(
-        contact_sheet, "_two_lines", lambda label, font: used.append(font) or lines(label, full)
+        contact_sheet,
+        "_two_lines",
+        lambda label, font, cell: used.append(font) or lines(label, full, cell),
     )
     grey = Image.new("RGB", (8, 8), "grey")
     write_sheet(tmp_path / "s.png", [("plain", grey), ("grün", grey)])

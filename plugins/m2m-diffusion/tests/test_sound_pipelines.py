@@ -14,7 +14,7 @@ from pipeline_folders import SOUND_MAKERS, folder
 
 import m2m_adapters as m2m
 from m2m_adapters.errors import UserError
-from m2m_adapters.generation.files import read_record
+from m2m_adapters.generation.writers import read_record
 from m2m_adapters.testing import TextEncoderSuite
 from m2m_adapters.testing.toys import toy_sentences
 
