@@ -12,22 +12,18 @@ Every run is a fork of this process, which has imported everything and computed 
 
 from __future__ import annotations
 
-import json
-import os
-import random
 import shutil
-import signal
 import sqlite3
 import tempfile
 import time
-from collections import Counter
 from contextlib import closing
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import faiss  # noqa: F401  # so that forks need not import it
 import numpy as np
+from killing import HEADER, Victim, log_of, survive_all, wait, write_log
 from measure import Report, arguments, forked
 from PIL import Image
 
@@ -36,7 +32,6 @@ from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors
 from m2m_adapters.search import build, imported  # noqa: F401
 from m2m_adapters.search.format import MEDIA, read_record
 
-KINDS = ("build", "update", "import")
 BATCH, PAUSE, DIM = 8, 0.02, 24
 
 
@@ -60,9 +55,7 @@ class Means(ModalityModel):
         return Texts()
 
     def encode_items(self, items: Any, **options: Any) -> Vectors:
-        file = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.write(file, json.dumps([Path(item).name for item in items]).encode() + b"\n")
-        os.close(file)
+        write_log(self._log, [Path(item).name for item in items])
         time.sleep(PAUSE)
         return np.stack([np.asarray(Image.open(item), np.float32).ravel()[:DIM] for item in items])
 
@@ -116,15 +109,6 @@ def start(kind: str, place: Path, folder: Path, attempt: int) -> int:
     return forked(run)
 
 
-def log_of(folder: Path, attempt: int) -> Path:
-    return folder / f"log-{attempt:04d}.ended"
-
-
-def wait(pid: int) -> None:
-    if os.waitpid(pid, 0)[1]:
-        raise SystemExit("a run that was not killed has failed")
-
-
 def result(folder: Path) -> dict[str, Any]:
     """Everything that a run has left, by content."""
     index = folder / "index"
@@ -139,101 +123,35 @@ def result(folder: Path) -> dict[str, Any]:
     return held
 
 
-@dataclass
-class Outcome:
-    """kills, rounds, those with the same result; items encoded twice, and without excuse."""
-
-    kills: int = 0
-    rounds: int = 0
-    same: int = 0
-    encoded: int = 0
-    again: int = 0
-    unexcused: int = 0
-    seconds: float = 0.0
-
-    def count(self, folder: Path) -> None:
-        seen: Counter[str] = Counter()
-        in_flight: set[str] = set()
-        for log in sorted(folder.glob("log-*")):
-            calls = [json.loads(line) for line in log.read_text().splitlines()]
-            for names in calls:
-                repeated = [name for name in names if seen[name]]
-                self.encoded += len(names)
-                self.again += len(repeated)
-                self.unexcused += sum(name not in in_flight for name in repeated)
-                seen.update(names)
-            if log.suffix == ".killed" and calls:
-                in_flight.update(calls[-1])
-
-
-def survive(kind: str, kills: int, rng: random.Random, place: Path) -> Outcome:
-    """Kill runs of one kind until there were as many kills."""
-
-    def fresh(name: str) -> Path:
-        folder = place / f"{kind}-{name}"
-        folder.mkdir()
-        if kind == "update":
-            shutil.copytree(place / "base", folder / "index")
-        return folder
-
-    whole = fresh("whole")
-    began = time.perf_counter()
-    wait(start(kind, place, whole, 0))
-    found = Outcome(seconds=time.perf_counter() - began)
-    wanted = result(whole)
-    while found.kills < kills:
-        folder, attempt = fresh(str(found.rounds)), 0
-        while found.kills < kills:
-            pid = start(kind, place, folder, attempt)
-            time.sleep(rng.uniform(0, found.seconds))
-            if os.waitpid(pid, os.WNOHANG)[0]:
-                break
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            if (log := log_of(folder, attempt)).exists():
-                log.rename(log.with_suffix(".killed"))
-            found.kills, attempt = found.kills + 1, attempt + 1
-        wait(start(kind, place, folder, attempt + 1))
-        found.rounds += 1
-        left = result(folder)
-        found.same += left == wanted
-        if left != wanted:
-            print(kind, "differs in", [name for name in wanted if left[name] != wanted[name]])
-        found.count(folder)
-        shutil.rmtree(folder)
-    return found
-
-
 def main() -> None:
-    given = arguments(
+    asked = arguments(
         __doc__,
         kills={"type": int, "default": 150, "help": "in all"},
         items={"type": int, "default": 400},
     )
-    rng = random.Random(0)
     report = Report(
         "Kills of m2m index",
-        f"python benchmarks/kills_index.py --kills {given.kills} --items {given.items}",
-        ("killed", "kills", "rounds", "same result", "items encoded", "of them again",
-         "beyond the batch in flight", "seconds of an undisturbed run"),
+        f"python benchmarks/kills_index.py --kills {asked.kills} --items {asked.items}", HEADER,
     )  # fmt: skip
-    failed = False
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        world(place, given.items)
-        for number, kind in enumerate(KINDS):
-            kills = (given.kills + len(KINDS) - 1 - number) // len(KINDS)
-            found = survive(kind, kills, rng, place)
-            report.add(kind, found.kills, found.rounds, f"{found.same} of {found.rounds}",
-                       f"{found.encoded:,}", f"{found.again:,}", found.unexcused,
-                       f"{found.seconds:.1f}")  # fmt: skip
-            failed |= found.same < found.rounds or found.unexcused > 0
+        world(place, asked.items)
+
+        def copy_base(folder: Path) -> None:
+            shutil.copytree(place / "base", folder / "index")
+
+        victims = {
+            "build": Victim(partial(start, "build", place), result),
+            "update": Victim(partial(start, "update", place), result, copy_base),
+            "import": Victim(partial(start, "import", place), result),
+        }
+        good = survive_all(victims, asked.kills, place / "rounds", report)
     report.notes = [
         f"a batch is {BATCH} items; the result is every file of the index by its digest, the "
         "previews, and that nothing else is left in the folder"
     ]
-    report.finish(given)
-    if failed:
+    report.finish(asked)
+    if not good:
         raise SystemExit(1)
 
 

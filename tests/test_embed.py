@@ -16,8 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fake_dist import fake_dist, run_m2m
+from half_written import half_written
 
 import m2m_adapters as m2m
+from m2m_adapters._internal.files import whole_file
 from m2m_adapters.embeddings.bulk import add_to_store, embed_dataset
 from m2m_adapters.embeddings.dataset import BLOCK, Dataset, Place, open_dataset
 from m2m_adapters.embeddings.store import Store
@@ -198,15 +200,12 @@ def test_what_a_kill_left_unfinished_goes(tmp_path: Path) -> None:
     out = tmp_path / "out"
     embed_dataset("toy-source", tmp_path / "c.txt", out)
     (part,) = out.glob("part-*")
-    left = [out / f".{part.name}.abcd1234.part", out / "._about.json.efgh5678.part"]
-    for path in left:
-        path.write_text("half")
-        os.utime(path, (1, 1))
-    running = out / f".{part.name}.ijkl9012.part"  # of another run, which began after ours
-    running.write_text("half")
-    os.utime(running, (2**32, 2**32))
-    embed_dataset("toy-source", tmp_path / "c.txt", out)
-    assert [path for path in left if path.exists()] == [] and running.exists()
+    part.unlink()
+    left = [half_written(part), half_written(out / "_about.json")]
+    with whole_file(part) as running:  # of another run, which is still going on
+        running.write_text("half")
+        embed_dataset("toy-source", tmp_path / "c.txt", out)
+        assert [path for path in left if path.exists()] == [] and running.exists()
 
 
 def test_another_corpus_or_encoder_is_not_mixed_in(tmp_path: Path) -> None:

@@ -17,11 +17,11 @@ SCRIPT = Path(__file__).resolve().parent.parent / "benchmarks" / "kills.py"
 def test_killed_runs_end_as_undisturbed_ones() -> None:
     told = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), "--kills", "6", "--sentences", "6000", "--json"],
+        [sys.executable, str(SCRIPT), "--kills", "8", "--sentences", "6000", "--json"],
         env=told, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-3000:]
     rows = json.loads(done.stdout.splitlines()[-1])["rows"]
-    assert [row[0] for row in rows] == ["align", "embed", "cache"]
+    assert [row[0] for row in rows] == ["align", "embed", "analyze", "cache"]
     for _, kills, rounds, same, _, _, unexcused, _ in rows:
         assert int(kills) == 2 and same == f"{rounds} of {rounds}" and unexcused == "0"

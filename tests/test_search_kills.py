@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from half_written import half_written
 
 import m2m_adapters as m2m
 
@@ -82,10 +83,10 @@ def test_a_record_that_a_kill_left_unfinished_goes(tmp_path: Path) -> None:
     np.save(tmp_path / "v.npy", np.eye(48, dtype=np.float32))
     out = tmp_path / "index"
     m2m.import_index("toy-target", tmp_path / "v.npy", out, compare=0, progress=False)
-    (out / ".index.json.abcd1234.part").write_text("{")
+    half_written(out / "index.json")
     np.save(tmp_path / "v.npy", np.eye(48, dtype=np.float32)[::-1])
     m2m.import_index("toy-target", tmp_path / "v.npy", out, compare=0, progress=False)
-    assert not list(out.glob(".index.json.*"))
+    assert not list(out.glob(".index.json.*.part"))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are forked")

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from m2m_adapters._internal.user_folders import expanded, user_folder
 from m2m_adapters.errors import UserError
+
+PART = re.compile(r"\.(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-[^.]+\.part$")
+_cleaned: set[Path] = set()
 
 
 @contextmanager
@@ -21,8 +28,10 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     if path.is_symlink():
         path = path.resolve()
+    folder = parent_folder(path)
+    remove_unfinished(folder)
     handle, name = tempfile.mkstemp(
-        prefix=f".{path.name}.", suffix=".part", dir=parent_folder(path)
+        prefix=f".{path.name}.{_machine()}-{os.getpid()}-", suffix=".part", dir=folder
     )
     os.close(handle)
     temporary = Path(name)
@@ -42,13 +51,35 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def remove_unfinished(folder: Path, began: float) -> None:
-    """Remove what runs killed before ``began`` left of files that are whole now."""
+def remove_unfinished(folder: Path) -> None:
+    """Remove what killed processes of this machine left half-written; once for each folder."""
+    if os.name == "nt" or folder in _cleaned:  # there a process cannot be asked whether it lives
+        return
+    _cleaned.add(folder)
     for part in folder.glob(".*.part"):
-        whole = folder / part.name[1:].rsplit(".", 2)[0]
-        # One of another run that is going on may be newer than ours.
-        if whole.is_file() and part.stat().st_mtime < began:
+        match = PART.search(part.name)
+        if match and match["machine"] == _machine() and not _lives(int(match["process"])):
             part.unlink(missing_ok=True)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True
+
+
+@lru_cache
+def _machine() -> str:
+    """Says whose process numbers are ours: this machine's, and in a container only its own."""
+    try:
+        numbers = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        numbers = ""
+    return hashlib.blake2b(f"{platform.node()} {numbers}".encode(), digest_size=4).hexdigest()
 
 
 def parent_folder(path: Path) -> Path:

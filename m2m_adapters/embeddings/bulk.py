@@ -70,7 +70,7 @@ def embed_dataset(
     into = str(out) if "://" in str(out) else str(Path(out).expanduser().resolve())
     work = Work(name, where, into, items, column, max_rows, model_options, skip_bad)
     bar = progress if isinstance(progress, Progress) else progress_for(progress)
-    began, clock, tokens = time.time(), time.perf_counter(), 0
+    began, tokens = time.perf_counter(), 0
     if engine == "ray":
         from m2m_adapters.embeddings.ray import embed_with_ray
 
@@ -81,10 +81,10 @@ def embed_dataset(
     if not rows:
         raise UserError(f"{corpus} contains no rows", "give texts, one a line, or items")
     dataset = Dataset(out)
-    dataset.finish(rows, began)
+    dataset.finish(rows)
     about = dataset.about
     assert about is not None
-    return Embedded(str(out), rows, encoded, about.dim, time.perf_counter() - clock, tokens)
+    return Embedded(str(out), rows, encoded, about.dim, time.perf_counter() - began, tokens)
 
 
 def _absolute(given: str | Path) -> str:

@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta, Struct, structs
 
-from m2m_adapters._internal.files import remove_unfinished, whole_file
+from m2m_adapters._internal.files import whole_file
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import Vectors
 
@@ -170,11 +170,8 @@ class Dataset:
                     "choose another --out, or remove it",
                 )
 
-    def finish(self, rows: int, began: float) -> None:
-        """Mark the dataset as complete, after checking that every part exists.
-
-        began: when this run did; what earlier ones left unfinished is removed.
-        """
+    def finish(self, rows: int) -> None:
+        """Mark the dataset as complete, after checking that every part exists."""
         about = self.about
         assert about is not None
         wanted = -(-rows // about.block)
@@ -188,8 +185,6 @@ class Dataset:
             )
         if about.rows != rows:
             self._tell(structs.replace(about, rows=rows))
-        if self.place.local:
-            remove_unfinished(Path(self.place.name).expanduser(), began)
 
     def _tell(self, about: About) -> None:
         text = json.dumps(structs.asdict(about), indent=2, sort_keys=True, ensure_ascii=False)

@@ -9,14 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import time
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from m2m_adapters._internal.files import remove_unfinished
 from m2m_adapters.errors import UserError
 from m2m_adapters.generation.writers import writer_for
 
@@ -117,7 +115,6 @@ def generate_files(
     wanted, folder = wanted or Wanted(), Path(folder)
     suffix, save = writer_for(adapter.modality, suffix)
     check_prompts(prompts)
-    began = time.time()
     expected = {prompt: records(adapter, prompt, wanted) for prompt in prompts}
 
     def place(record: dict[str, Any]) -> Path:
@@ -154,7 +151,6 @@ def generate_files(
             save(item, record, place(record))
         done += len(batch)
         progress(done)
-    remove_unfinished(folder, began)
     return [
         Made(prompt, record["seed"], place(record), prompt in absent)
         for prompt in prompts

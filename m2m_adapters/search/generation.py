@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import filelock
 
-from m2m_adapters._internal.files import parent_folder, remove_unfinished
+from m2m_adapters._internal.files import parent_folder
 from m2m_adapters.errors import UserError
 from m2m_adapters.search import bias, faiss_files, lists, metadata
 from m2m_adapters.search.faiss_files import Codes
@@ -137,12 +136,11 @@ def _flush(place: Path) -> None:
 
 
 def sweep(folder: Path, current: str) -> None:
-    """Remove other generations, and records that a kill left unfinished.
+    """Remove other generations.
 
     Whoever calls holds the folder's lock; open readers keep what they have mapped.
     """
     bias.sweep(folder, current)
-    remove_unfinished(folder, time.time())
     for old in (folder / GENERATIONS).iterdir():
         if old.name != current and old.name.isdigit():
             shutil.rmtree(old, ignore_errors=True)
