@@ -43,7 +43,9 @@ _HOMES = {
     "align": "alignment.align",
     "align_vectors": "alignment.vectors",
     "analyze": "analysis.analyze",
+    "analyze_vectors": "analysis.stored_vectors",
     "build_index": "search.build",
+    "compare": "analysis.compare",
     "embed_dataset": "embeddings.bulk",
     "evaluate": "evaluation.scoring",
     "evaluate_generator": "evaluation.generator_evaluation",
@@ -62,6 +64,7 @@ _HOMES = {
     "pull": "artifact.publish",
     "push": "artifact.publish",
     "read_corpus": "corpus.sentences",
+    "read_vectors": "analysis.stored_vectors",
     "recommend": "planning.recommend",
     "route": "planning.routing",
     "sweep": "alignment.sweep",
@@ -77,7 +80,9 @@ if TYPE_CHECKING:
     from m2m_adapters.alignment.sweep import sweep
     from m2m_adapters.alignment.vectors import align_vectors
     from m2m_adapters.analysis.analyze import analyze
+    from m2m_adapters.analysis.compare import compare
     from m2m_adapters.analysis.parallel import Parallel, parallel_texts
+    from m2m_adapters.analysis.stored_vectors import analyze_vectors, read_vectors
     from m2m_adapters.analysis.study import Study
     from m2m_adapters.artifact.adapted_encoder import AdaptedEncoder
     from m2m_adapters.artifact.adapter import Adapter
@@ -142,7 +147,9 @@ __all__ = [
     "align",
     "align_vectors",
     "analyze",
+    "analyze_vectors",
     "build_index",
+    "compare",
     "embed_dataset",
     "evaluate",
     "evaluate_generator",
@@ -161,6 +168,7 @@ __all__ = [
     "pull",
     "push",
     "read_corpus",
+    "read_vectors",
     "recommend",
     "route",
     "sweep",

@@ -213,18 +213,18 @@ def _file(path: Path, **arrays: Any) -> Path:
 def test_stored_vectors_are_studied(tmp_path: Path, world: dict[str, np.ndarray]) -> None:
     arrays = {f"mine_{code}": x.astype(np.float16) for code, x in world.items()}
     path = _file(tmp_path / "v.npz", **arrays, other=np.ones(3))
-    assert list(read_vectors(path, part="mine")) == ["en", "ar", "de", "ja"]
-    assert list(read_vectors(path, part="mine", languages=["ja"])) == ["en", "ja"]
-    done = run_m2m("analyze", str(path), "--part", "mine", "--study", "directions", "--json")
+    assert list(read_vectors(f"{path}:mine")) == ["en", "ar", "de", "ja"]
+    assert list(read_vectors(f"{path}:mine", languages=["ja"])) == ["en", "ja"]
+    done = run_m2m("analyze", f"{path}:mine", "--study", "directions", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["study"] == "directions"
     for study in ("layers", "families"):
-        found = analyze_vectors(read_vectors(path, part="mine"), study)
+        found = analyze_vectors(read_vectors(f"{path}:mine"), study)
         assert found.rows and found.findings
 
 
 @pytest.mark.parametrize(("arrays", "arguments", "message"), [
-    ({"x_en": 1, "x_de": 1}, [], "choose with --part: x"),
+    ({"x_en": 1, "x_de": 1}, [], "choose with v.npz:PART: x"),
     ({"en": 1, "de": 1}, ["--langs", "ja"], "no array for 'ja'"),
     ({"en": 1, "de": 2}, [], "arrays differ in shape"),
     ({"en": 0, "de": 0}, [], "5 rows are too few"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def analyze(
     model: str = typer.Argument(
-        ..., help="A source, a target or an adapter; or a .npz file with an array per language."
+        ..., help="A source, a target or an adapter; or FILE.npz or FILE.npz:PART."
     ),
     study: str = typer.Option(
         "layers",
@@ -36,9 +37,6 @@ def analyze(
         None,
         "--parallel",
         help="Instead of a benchmark: a .tsv or .csv with a column per language.",
-    ),
-    part: str = typer.Option(
-        "", "--part", help="Of a .npz file: use the arrays called PART_LANG instead of LANG."
     ),
     langs: str | None = typer.Option(
         None, "--langs", help="Languages, e.g. de,ja; by default all."
@@ -75,27 +73,37 @@ def analyze(
     [dim]m2m analyze mpnet-clip --study map --parallel sentences.tsv[/dim]
     """
     from m2m_adapters.analysis.cross_lingual import Precision
-    from m2m_adapters.report.analysis_page import check_format, write_study
+    from m2m_adapters.analysis.stored_vectors import are_vectors
+    from m2m_adapters.report.analysis_page import check_format
 
     for path in report or ():
         check_format(path)
-    chosen, languages = _listed(measures), _listed(langs or "") or None
+    chosen, languages = listed(measures), listed(langs or "") or None
     precision = Precision(shuffles, halves, seed)
-    if model.endswith(".npz"):
+    if are_vectors(model):
         if benchmark or parallel:
             raise UserError("vectors need no texts", "leave out --benchmark and --parallel")
-        result = _of_vectors(model, part, languages, study, chosen, precision)
+        result = _of_vectors(model, languages, study, chosen, precision)
     else:
         named = _encoder(model, study, chosen, pooling, device, trust_remote_code)
-        texts = parallel_texts_of(benchmark, data, parallel, languages, limit, seed, study)
+        texts = parallel_texts_of(
+            benchmark, data, parallel, languages, limit, seed, study == "gaps"
+        )
         result = _of_model(named, study, texts, chosen, pooling, precision)
-    for path in report or ():
-        write_study(result, path)
+    present(result, report or (), json)
+
+
+def present(study: Study, paths: Sequence[Path], json: bool) -> None:
+    """Write the study to the paths, and print it as a table or as JSON."""
+    from m2m_adapters.report.analysis_page import write_study
+
+    for path in paths:
+        write_study(study, path)
     if json:
-        print_json(result.to_dict())
+        print_json(study.to_dict())
         return
-    typer.echo(_shown(result))
-    for path in report or ():
+    typer.echo(shown(study))
+    for path in paths:
         typer.echo(f"{path} written", err=True)
 
 
@@ -130,7 +138,6 @@ def _of_model(
 
 def _of_vectors(
     path: str,
-    part: str,
     languages: list[str] | None,
     study: str,
     measures: list[str],
@@ -139,8 +146,8 @@ def _of_vectors(
     from m2m_adapters.analysis.stored_vectors import analyze_vectors, read_vectors
 
     return analyze_vectors(
-        read_vectors(path, part=part, languages=languages), study, name=Path(path).name,
-        data=part or "its arrays", measures=measures, precision=precision,
+        read_vectors(path, languages=languages), study, name=Path(path).name,
+        measures=measures, precision=precision,
     )  # fmt: skip
 
 
@@ -151,13 +158,13 @@ def parallel_texts_of(
     languages: list[str] | None,
     limit: int,
     seed: int,
-    study: str = "",
+    items: bool = False,
 ) -> Parallel:
-    """The texts; a benchmark's items need to be there only where the study needs them."""
+    """The texts; items: whether the benchmark's items have to be there."""
     from m2m_adapters.analysis.parallel import parallel_data
     from m2m_adapters.evaluation.find import load_benchmark
 
-    missing: Missing = False if study == "gaps" else "by name"
+    missing: Missing = False if items else "by name"
     return parallel_data(
         None if benchmark is None else load_benchmark(benchmark, data=data, allow_missing=missing),
         parallel,
@@ -167,11 +174,11 @@ def parallel_texts_of(
     )
 
 
-def _listed(names: str) -> list[str]:
+def listed(names: str) -> list[str]:
     return [name.strip() for name in names.split(",") if name.strip()]
 
 
-def _shown(study: Study) -> str:
+def shown(study: Study) -> str:
     """The study as a table, its findings and its warnings."""
     header = list(study.rows[0])
     lines = [f"{study.model} on {study.data}: {study.question}", ""]

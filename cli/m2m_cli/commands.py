@@ -60,6 +60,11 @@ COMMANDS = {
         "analyze",
         "Compare an encoder's languages and modalities layer by layer, or look inside an adapter.",
     ),
+    "compare": Entry(
+        "compare",
+        "compare",
+        "Compare two encoders: how alike their spaces are, and which one finds more.",
+    ),
     "index": Entry(
         "index",
         "index",

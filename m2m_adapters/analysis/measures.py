@@ -135,11 +135,11 @@ The narrower side counts as padded with zero columns.
 
 def hits(x: Matrix, y: Matrix) -> npt.NDArray[np.float64]:
     """float64 ``[n]``: 1 where the nearest row of ``y`` (by cosine) is a row's own; ties share."""
-    return _hits(unit(x), unit(y))
+    return first_hits(unit(x) @ unit(y).T)
 
 
-def _hits(x: Matrix, y: Matrix) -> npt.NDArray[np.float64]:
-    scores = x @ y.T
+def first_hits(scores: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """float64 ``[n]``: 1 where column i is the highest of row i; ties share."""
     own = np.diag(scores)[:, None]
     best = (scores > own).sum(axis=1) == 0
     return np.asarray(best / (scores == own).sum(axis=1))
@@ -148,7 +148,7 @@ def _hits(x: Matrix, y: Matrix) -> npt.NDArray[np.float64]:
 def _first(x: Prepared, y: Prepared) -> float:
     if x[0].shape[1] != y[0].shape[1]:
         return float("nan")
-    return float(_hits(x[0], y[0]).mean())
+    return float(first_hits(x[0] @ y[0].T).mean())
 
 
 retrieval = Measure(lambda x: (unit(x),), _first)

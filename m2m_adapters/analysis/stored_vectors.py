@@ -22,14 +22,20 @@ ON_VECTORS = ("layers", "families", "directions", "space")
 SUFFIX = ".npz"
 
 
-def read_vectors(
-    path: str | Path, *, part: str = "", languages: Sequence[str] | None = None
-) -> dict[str, Vectors]:
-    """Arrays ``[n, dim]`` of an .npz file that are named ``PART_LANG``, or by the language alone.
+def are_vectors(name: str) -> bool:
+    """Whether ``name`` is a file of vectors: FILE.npz or FILE.npz:PART."""
+    return name.endswith(SUFFIX) or f"{SUFFIX}:" in name
 
-    Row i of all belongs to one meaning. languages: only these, and English.
+
+def read_vectors(path: str | Path, *, languages: Sequence[str] | None = None) -> dict[str, Vectors]:
+    """Arrays ``[n, dim]`` of an .npz file that are named by language.
+
+    Row i of all belongs to one meaning. path: ``FILE.npz`` has arrays called en, de, ...;
+    of ``FILE.npz:PART`` those called PART_en, PART_de, ... are read. languages: only these, and
+    English.
     """
-    path = Path(path).expanduser()
+    file, _, part = str(path).partition(f"{SUFFIX}:")
+    path = Path(f"{file}{SUFFIX}" if part else file).expanduser()
     found = _by_language(path, part)
     wanted = ["en", *map(normalize_tag, languages or found)]
     if missing := [code for code in wanted if code not in found]:
@@ -50,7 +56,9 @@ def _by_language(path: Path, part: str) -> dict[str, Vectors]:
     parts = sorted({name.rpartition("_")[0] for name in arrays if "_" in name})
     raise UserError(
         f"{path} has no arrays named {start}en and {start}LANG",
-        f"choose with --part: {', '.join(parts)}" if parts else "name each by its language",
+        f"choose with {path.name}:PART: {', '.join(parts)}"
+        if parts
+        else "name each by its language",
     )
 
 
