@@ -58,10 +58,10 @@ def described(name: str, command: Any) -> list[str]:
         if parameter.param_type_name == "argument":
             shown = parameter.name.upper()
         default = parameter.default
-        told = "" if default in (None, False, ...) or callable(default) else f" (default {default})"
-        told = " (required)" if parameter.required else told
+        note = "" if default in (None, False, ...) or callable(default) else f" (default {default})"
+        note = " (required)" if parameter.required else note
         help_ = " ".join((getattr(parameter, "help", "") or "").split()).replace("|", "\\|")
-        rows.append(f"| `{shown}` | {help_}{told} |")
+        rows.append(f"| `{shown}` | {help_}{note} |")
     return [*lines, "| | |", "|---|---|", *rows, ""] if rows else lines
 
 

@@ -59,13 +59,13 @@ def plugins(
     """
     from m2m_adapters.registry.plugins import catalogue
 
-    found = catalogue()
+    installed = catalogue()
     shown: list[dict[str, Any]] = []
-    for plugin in found.plugins:
+    for plugin in installed.plugins:
         offers = [f"{o.kind} {o.name}{':MODEL' if o.scheme else ''}" for o in plugin.offers]
         clashing = [
             f"{kind} {name}"
-            for (kind, name), dists in found.clashes.items()
+            for (kind, name), dists in installed.clashes.items()
             if plugin.distribution in dists
         ]
         health = plugin.reason or ("clash: " + ", ".join(clashing) if clashing else "ok")

@@ -92,11 +92,11 @@ def _written(out: Path, rows: int, dim: int, json: bool) -> None:
         typer.echo(f"{counted(rows, 'vector')} of dimension {dim} in {out}", err=True)
 
 
-def _show(found: list[dict[str, Any]], json: bool) -> None:
+def _show(records: list[dict[str, Any]], json: bool) -> None:
     if json:
-        print_json(found)
+        print_json(records)
         return
-    for line in found:
+    for line in records:
         stdout().write(jsonlib.dumps(line, ensure_ascii=False) + "\n")
 
 

@@ -85,17 +85,17 @@ def evaluate(
             _false_friends(loaded, chosen, json)
         return
     known = named(loaded, benchmark)
-    found: Evaluation | GeneratorEvaluation
+    result: Evaluation | GeneratorEvaluation
     if isinstance(known, Prompts):
         retrieval.refuse(f"'{known.name}' holds prompts")
-        found = paint(loaded, known, painting, langs=chosen, seed=seed, device=device)
+        result = paint(loaded, known, painting, langs=chosen, seed=seed, device=device)
     else:
         painting.refuse(f"'{benchmark}'")
-        found = retrieve(
+        result = retrieve(
             loaded, benchmark, known, retrieval, langs=chosen, trust=trust, seed=seed,
             device=device, trust_remote_code=trust_remote_code,
         )  # fmt: skip
-    _hand_over(loaded, found, adapter, report or (), keep, json)
+    _hand_over(loaded, result, adapter, report or (), keep, json)
 
 
 def _check(
@@ -135,7 +135,7 @@ def _check_outputs(
 
 def _hand_over(
     adapter: Adapter,
-    found: Evaluation | GeneratorEvaluation,
+    result: Evaluation | GeneratorEvaluation,
     folder: str,
     reports: Sequence[Path],
     keep: bool,
@@ -145,22 +145,22 @@ def _hand_over(
     from m2m_adapters.report.evaluation_page import write_report
 
     for path in reports:
-        write_report(found, path)
+        write_report(result, path)
     if keep:
-        keep_in_card(adapter, found, Path(folder))
+        keep_in_card(adapter, result, Path(folder))
     if json:
-        print_json(found.to_dict())
+        print_json(result.to_dict())
         return
-    typer.echo(results_table(found) if isinstance(found, Evaluation) else paintings_table(found))
+    typer.echo(results_table(result) if isinstance(result, Evaluation) else paintings_table(result))
     for path in reports:
         typer.echo(f"{path} written", err=True)
 
 
-def keep_in_card(adapter: Adapter, found: Evaluation | GeneratorEvaluation, folder: Path) -> None:
+def keep_in_card(adapter: Adapter, result: Evaluation | GeneratorEvaluation, folder: Path) -> None:
     """Put the table into the adapter's record and card, over an older one of that benchmark."""
     from m2m_adapters.artifact.results import keep_results
 
-    adapter.record = keep_results(adapter.record, found.to_dict())
+    adapter.record = keep_results(adapter.record, result.to_dict())
     adapter.save(folder)
 
 
@@ -172,11 +172,11 @@ def _false_friends(adapter: Adapter, langs: list[str] | None, json: bool) -> Non
     from m2m_adapters.evaluation.false_friends import false_friends
     from m2m_adapters.report.trust_tables import false_friends_table
 
-    found = false_friends(adapter, langs)
+    pairs = false_friends(adapter, langs)
     if json:
-        print_json(found)
+        print_json(pairs)
         return
-    typer.echo(titled(false_friends_table(found)))
+    typer.echo(titled(false_friends_table(pairs)))
 
 
 def _suite(

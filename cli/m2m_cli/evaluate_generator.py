@@ -48,7 +48,7 @@ def named(adapter: Adapter, benchmark: str) -> Prompts | Benchmark | None:
 def paint(
     adapter: Adapter,
     prompts: Prompts,
-    told: Painting,
+    painting: Painting,
     *,
     langs: Sequence[str] | None,
     seed: int,
@@ -60,26 +60,26 @@ def paint(
     from m2m_adapters.evaluation.generator_evaluation import reference_files
     from m2m_adapters.registry.names import load_target
 
-    if told.reference_items is not None and told.scorer is None:
+    if painting.reference_items is not None and painting.scorer is None:
         raise UserError(
             "--reference-items needs --scorer: FID and KID are computed in its space",
             "name a dual encoder, such as --scorer clip",
         )
     files = None
-    if told.reference_items is not None:
-        files = reference_files(told.reference_items, adapter.modality)
+    if painting.reference_items is not None:
+        files = reference_files(painting.reference_items, adapter.modality)
     options: dict[str, Any] = {
         name: value
-        for name, value in (("steps", told.steps), ("batch_size", told.batch_size))
+        for name, value in (("steps", painting.steps), ("batch_size", painting.batch_size))
         if value is not None
     }
     return evaluate_generator(
         adapter,
         prompts,
         langs=langs,
-        limit=told.limit,
-        scorer=load_target(told.scorer, device=device) if told.scorer else None,
-        scorer_name=told.scorer or "",
+        limit=painting.limit,
+        scorer=load_target(painting.scorer, device=device) if painting.scorer else None,
+        scorer_name=painting.scorer or "",
         reference_items=files,
         seed=seed,
         progress=progress_for(),
@@ -87,8 +87,8 @@ def paint(
     )
 
 
-def paintings_table(found: GeneratorEvaluation) -> str:
+def paintings_table(evaluation: GeneratorEvaluation) -> str:
     from m2m_adapters.report.generator_page import caption_of, rows_of
 
-    header, rows = rows_of(found)
-    return f"{caption_of(found)}\n" + table(rows, header)
+    header, rows = rows_of(evaluation)
+    return f"{caption_of(evaluation)}\n" + table(rows, header)

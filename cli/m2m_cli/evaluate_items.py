@@ -77,7 +77,7 @@ def retrieve(
         more = ", ..." if len(asked.missing) > MISSING_SHOWN else ""
         missing = counted(len(asked.missing), "missing item")
         typer.echo(f"m2m: left out {missing}: {shown}{more}", err=True)
-    found = measure(
+    evaluation = measure(
         adapter,
         asked,
         langs=langs,
@@ -101,9 +101,9 @@ def retrieve(
         device=device,
         progress=progress_for(),
     )
-    for name, reason in found.benchmark.unreadable.items():
+    for name, reason in evaluation.benchmark.unreadable.items():
         typer.echo(f"m2m: left out {name}: {reason}", err=True)
-    return found
+    return evaluation
 
 
 def _read(adapter: Adapter, benchmark: str, options: Retrieval) -> Benchmark:
@@ -130,16 +130,16 @@ def _need_item_encoder(adapter: Adapter, benchmark: str) -> None:
         )
 
 
-def results_table(found: Evaluation) -> str:
+def results_table(evaluation: Evaluation) -> str:
     """A row for each language: R@k from text to item and back, and the baselines' R@10; then the
     trust report."""
     from m2m_adapters.report.tables import rows_of
     from m2m_adapters.report.trust_tables import trust_tables
 
-    header, rows = rows_of(found, codes=True, back=(1, 5, 10))
-    bench = found.benchmark
-    head = f"{bench.name}: {counted(len(bench.items), 'item')}, protocol {found.protocol}\n"
-    trust = [titled(one) for one in trust_tables(found)] if found.trust else []
+    header, rows = rows_of(evaluation, codes=True, back=(1, 5, 10))
+    bench = evaluation.benchmark
+    head = f"{bench.name}: {counted(len(bench.items), 'item')}, protocol {evaluation.protocol}\n"
+    trust = [titled(one) for one in trust_tables(evaluation)] if evaluation.trust else []
     return "\n".join([head + table(rows, header), *trust])
 
 

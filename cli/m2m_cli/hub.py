@@ -42,12 +42,14 @@ def push(
     done = publish(
         adapter, repo, private=private, branch=branch, create_pr=pull_request, message=message
     )
-    found = license_of(read_record(adapter))
+    license = license_of(read_record(adapter))
     if json:
-        print_json({**asdict(done), "license": asdict(found)})
+        print_json({**asdict(done), "license": asdict(license)})
         return
-    typer.echo(f"{done.url} at {done.commit}\ndigest sha256:{done.digest}\nlicense {found.license}")
-    for line in found.statements:
+    typer.echo(
+        f"{done.url} at {done.commit}\ndigest sha256:{done.digest}\nlicense {license.license}"
+    )
+    for line in license.statements:
         typer.echo(f"note: {line}")
 
 

@@ -85,8 +85,8 @@ def index(
         raise UserError("there is no target", "name a target or an adapter")
     options |= {"workers": workers, "lists_from": lists_from}
     if source is None:
-        for name, given in (("--ids", ids), ("--column", column), ("--collection", collection)):
-            if given:
+        for name, value in (("--ids", ids), ("--column", column), ("--collection", collection)):
+            if value:
                 raise UserError(f"{name} is for imported vectors", "add --from")
         built = build_index(
             target,

@@ -70,15 +70,15 @@ def _plugin_commands() -> dict[str, Any]:
     """Commands of plugins; looked up only when no command of ours has the name."""
     from m2m_adapters.registry.plugins import catalogue
 
-    found = catalogue()
+    installed = catalogue()
     commands: dict[str, Any] = {}
-    plugins = found.manager.list_name_plugin()
+    plugins = installed.manager.list_name_plugin()
     for name, plugin in plugins:
         app = typer.Typer(add_completion=False)
         app.callback()(lambda: None)  # always a group, also with a single command
         others = [p for _, p in plugins if p is not plugin]
         try:
-            found.manager.subset_hook_caller("m2m_commands", remove_plugins=others)(app=app)
+            installed.manager.subset_hook_caller("m2m_commands", remove_plugins=others)(app=app)
             for key, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
                 commands.setdefault(key, command)
         except Exception as error:

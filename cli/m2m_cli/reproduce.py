@@ -52,7 +52,7 @@ def reproduce(
     from m2m_adapters._internal.progress import progress_for
     from m2m_adapters.evaluation.reproduce import reproduce as measure
 
-    found = measure(
+    outcome = measure(
         result,
         source=source,
         target=target,
@@ -69,12 +69,12 @@ def reproduce(
         },
     )  # fmt: skip
     if json:
-        print_json(found)
+        print_json(outcome)
     else:
-        typer.echo(reproduced_table(found))
+        typer.echo(reproduced_table(outcome))
 
 
-def reproduced_table(found: dict[str, Any]) -> str:
+def reproduced_table(outcome: dict[str, Any]) -> str:
     """Ours and the published, English and average, text to item / item to text."""
 
     def cell(row: dict[str, Any], group: str, direction: str) -> str | None:
@@ -92,11 +92,11 @@ def reproduced_table(found: dict[str, Any]) -> str:
               for direction in ("text_to_item", "item_to_text")),
             row.get("notes"),
         ]
-        for row in found["rows"]
+        for row in outcome["rows"]
     ]  # fmt: skip
-    corpus = found["corpus"]
+    corpus = outcome["corpus"]
     return (
-        f"{found['result']}: {found['source']} -> {found['target']}, "
+        f"{outcome['result']}: {outcome['source']} -> {outcome['target']}, "
         f"{corpus['sentences']:,} English sentences, {corpus['dropped']:,} left out because "
-        f"{corpus['why']}\n{table(rows, header)}\npublished: {found['published in']}"
+        f"{corpus['why']}\n{table(rows, header)}\npublished: {outcome['published in']}"
     )

@@ -97,11 +97,11 @@ def _standard(tag: str, first: str, written: str) -> str:
     """The usual form of a well-formed tag."""
     import langcodes
 
-    found = langcodes.Language.get(langcodes.standardize_tag(tag, macro=True), normalize=False)
-    base = _ALIASES.get(found.language or "", found.language) or first
-    if len(base) > 3 or not found.is_valid():
+    parsed = langcodes.Language.get(langcodes.standardize_tag(tag, macro=True), normalize=False)
+    base = _ALIASES.get(parsed.language or "", parsed.language) or first
+    if len(base) > 3 or not parsed.is_valid():
         return _by_name(written) or _by_name(base) or base
-    script = found.maximize().script
+    script = parsed.maximize().script
     script = "Kore" if script == "Hang" else script
     usual = langcodes.Language.get(base).maximize().script
     return base if script in (None, usual) or script not in _SCRIPTS else f"{base}-{script}"
@@ -128,9 +128,9 @@ def language(written: str) -> Language:
     base = code.partition("-")[0]
     if base not in _FAMILY_OF:
         return Language(code, code, "Other", "Other")
-    found = langcodes.Language.get(code)
-    script = _SCRIPTS.get(found.maximize().script or "", "Other")
-    return Language(code, found.display_name(), script, _FAMILY_OF[base])
+    parsed = langcodes.Language.get(code)
+    script = _SCRIPTS.get(parsed.maximize().script or "", "Other")
+    return Language(code, parsed.display_name(), script, _FAMILY_OF[base])
 
 
 def is_known(written: str) -> bool:

@@ -55,10 +55,10 @@ def distribution_of(owner: object) -> str:
     if package == "m2m_adapters":
         return ""
     try:
-        found = entry_points(group=GROUP)
+        entries = entry_points(group=GROUP)
     except Exception:  # another distribution has broken metadata
         return ""
-    for entry in found:
+    for entry in entries:
         if entry.value.partition(":")[0].partition(".")[0] == package and entry.dist is not None:
             return str(entry.dist.name)
     return ""

@@ -111,9 +111,9 @@ class Launched(Team):
     def agreed(self, value: T) -> T:
         import torch.distributed as dist
 
-        told = [value]
-        dist.broadcast_object_list(told)
-        return told[0]
+        values = [value]
+        dist.broadcast_object_list(values)
+        return values[0]
 
     def wait(self) -> None:
         self.agreed(None)

@@ -75,8 +75,8 @@ def adapt(
     judged = []
     with bar.stage("encode texts", len(read), "languages") as done:
         for number, (code, sentences) in enumerate(read.items()):
-            found = judge(code, loaded.encode(sentences), known, seed)
-            judged.append(_read_as_another(found, sentences))
+            verdict = judge(code, loaded.encode(sentences), known, seed)
+            judged.append(_read_as_another(verdict, sentences))
             done(number + 1)
     kept = [one for one in judged if not one.refused]
     if not kept:
@@ -124,12 +124,12 @@ def _sentences(texts: TextsLike, limit: int, seed: int) -> list[str]:
 def _read_as_another(judged: Judged, sentences: list[str]) -> Judged:
     """The same, refused if most of the text reads as another language than was said."""
     try:
-        found = detect(sentences[:LOOKED_AT])
+        codes = detect(sentences[:LOOKED_AT])
     except UserError:  # the library is not there
         return judged
     said = judged.code.partition("-")[0]
-    other, times = Counter(code.partition("-")[0] for code in found).most_common(1)[0]
-    if judged.refused or other in (said, "und") or 2 * times <= len(found):
+    other, times = Counter(code.partition("-")[0] for code in codes).most_common(1)[0]
+    if judged.refused or other in (said, "und") or 2 * times <= len(codes):
         return judged
     reason = f"the text reads as {language(other).name}, not {language(said).name}"
     return Judged(judged.code, judged.sentences, judged.shift, judged.gain, reason)

@@ -105,8 +105,8 @@ def _clearness(rows: Vectors, neighbors: Vectors) -> Floats:
     of_rows = _nearest_mean(cosines)
     of_neighbors = _nearest_mean(cosines.T)
     nearest = cosines.argmax(1)
-    found = 2 * cosines.max(1) - of_rows - of_neighbors[nearest]
-    return np.asarray(found, np.float64)
+    csls = 2 * cosines.max(1) - of_rows - of_neighbors[nearest]
+    return np.asarray(csls, np.float64)
 
 
 def _nearest_mean(cosines: Vectors) -> Vectors:

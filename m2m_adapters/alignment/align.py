@@ -81,7 +81,10 @@ def align(
         chosen = named_recipe(recipe, level, **changes)
     model = model.at_level(level)
     if names is None:
-        names = tuple(given if isinstance(given, str) else None for given in (source, target))
+        names = tuple(
+            model_or_name if isinstance(model_or_name, str) else None
+            for model_or_name in (source, target)
+        )
     if isinstance(encoder, Route):
         whole = {
             "recipe": recipe, "seed": seed, "stopping": stopping, "store": store, "progress": bar,
@@ -105,13 +108,15 @@ def align(
             resume=_resume(kept, encoder, model, corpus, grown),
             track=tracker,
         )
-    made = assemble(encoder, model, names, corpus, grown, fitted, chosen, work.unit, seed, options)
+    adapter = assemble(
+        encoder, model, names, corpus, grown, fitted, chosen, work.unit, seed, options
+    )
     if bank and work.unit and model.can("encode_items"):
-        made.bank = _english_bank(made, grown.pairs)
-    made.when_saved = finished
-    made.seconds = dict(bar.seconds)
-    made.encoding = {tower.what: tower.speed.to_dict() for tower in (work.source, work.target)}
-    return made
+        adapter.bank = _english_bank(adapter, grown.pairs)
+    adapter.when_saved = finished
+    adapter.seconds = dict(bar.seconds)
+    adapter.encoding = {tower.what: tower.speed.to_dict() for tower in (work.source, work.target)}
+    return adapter
 
 
 def _read(
@@ -142,9 +147,9 @@ def _check_request(
         check_tracker(track)
     if chosen.loss is not None:
         parse_loss(chosen.loss)
-    for kind, given in (("source", source), ("target", target)):
-        if isinstance(given, str):
-            check_name(kind, given)
+    for kind, model_or_name in (("source", source), ("target", target)):
+        if isinstance(model_or_name, str):
+            check_name(kind, model_or_name)
     if not 0 <= seed < 1 << 63:
         raise UserError(f"seed {seed} is not a whole number from 0 to 2^63", "e.g. 0")
 

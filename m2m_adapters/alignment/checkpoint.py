@@ -57,11 +57,11 @@ class Checkpoint:
             data = self.path.read_bytes()
         except OSError:
             return None
-        told, state = data[:DIGEST_BYTES], data[DIGEST_BYTES:]
-        if hashlib.blake2b(state, digest_size=DIGEST_BYTES).digest() != told:
+        digest, state = data[:DIGEST_BYTES], data[DIGEST_BYTES:]
+        if hashlib.blake2b(state, digest_size=DIGEST_BYTES).digest() != digest:
             return None
-        found = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
-        return found if isinstance(found, dict) else None
+        loaded = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
+        return loaded if isinstance(loaded, dict) else None
 
     def save(self, state: Callable[[], dict[str, Any]]) -> None:
         """Write the state if the last write is long enough ago."""

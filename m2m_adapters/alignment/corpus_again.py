@@ -50,11 +50,11 @@ def _aligned_on(adapter: Adapter) -> list[str]:
     places = [_place(origin) for origin in corpus.origins]
     # Asking for as many as were read gives a corpus without sampling the same sentences again.
     wanted = corpus.sentences if corpus.sampled_from else corpus.read
-    again = read_corpus(places, max_sentences=wanted, seed=recipe.seed if recipe else 0)
-    if again.digest != corpus.digest:
+    corpus_read = read_corpus(places, max_sentences=wanted, seed=recipe.seed if recipe else 0)
+    if corpus_read.digest != corpus.digest:
         shown = ", ".join(str(place) for place in places[:3])
         raise UserError(f"{shown} does not hold the sentences the adapter was aligned on", REMEDY)
-    return again.sentences
+    return corpus_read.sentences
 
 
 def _place(origin: OriginRecord) -> str | Path:

@@ -65,10 +65,10 @@ def _joined(
         projector=describe_projector(projector),
         weights=describe_weights(weights_bytes(projector)),
     )
-    made = Adapter(projector, record, source=encoder, target=model, bank=each[0].bank)
-    made.when_saved = [after for one in each for after in one.when_saved]
-    made.seconds, made.encoding = each[-1].seconds, each[0].encoding
-    return made
+    adapter = Adapter(projector, record, source=encoder, target=model, bank=each[0].bank)
+    adapter.when_saved = [after for one in each for after in one.when_saved]
+    adapter.seconds, adapter.encoding = each[-1].seconds, each[0].encoding
+    return adapter
 
 
 def _projector(encoder: Route, each: list[Adapter]) -> Projector:
@@ -84,6 +84,8 @@ def _projector(encoder: Route, each: list[Adapter]) -> Projector:
         weight[:, block.start : block.stop - 1] = linear / UNIT
         weight[:, block.stop - 1] = offset / UNIT
     head = each[0].projector.shape.head
-    made = build("affine-stack", {"d_in": encoder.dim, "d_out": each[0].dim, "head": head})
-    made.load_state_dict({"layers.0.weight": weight, "layers.0.bias": torch.zeros(each[0].dim)})
-    return made
+    projector = build("affine-stack", {"d_in": encoder.dim, "d_out": each[0].dim, "head": head})
+    projector.load_state_dict(
+        {"layers.0.weight": weight, "layers.0.bias": torch.zeros(each[0].dim)}
+    )
+    return projector

@@ -51,10 +51,13 @@ def sweep(
     """
     axes = parse_grid(grid)
     options = model_options or {}
-    for kind, given in (("source", source), ("target", target)):
-        if isinstance(given, str):
-            check_name(kind, given)
-    names = tuple(given if isinstance(given, str) else None for given in (source, target))
+    for kind, model_or_name in (("source", source), ("target", target)):
+        if isinstance(model_or_name, str):
+            check_name(kind, model_or_name)
+    names = tuple(
+        model_or_name if isinstance(model_or_name, str) else None
+        for model_or_name in (source, target)
+    )
     encoder = load_source(source, **options) if isinstance(source, str) else source
     model = load_target(target, **options) if isinstance(target, str) else target
     tried = []

@@ -71,10 +71,10 @@ def align_vectors(
         pairs = _pairs(x, y, usable, normalized, seed)
     fitted = fit(pairs, chosen, normalized, seed=seed, progress=bar)
     names = (source_name, target_name)
-    made = _assemble(fitted, pairs, chosen, normalized, names, modality, seed)
-    made.skipped = len(x) - len(usable)
-    made.seconds = dict(bar.seconds)
-    return made
+    adapter = _assemble(fitted, pairs, chosen, normalized, names, modality, seed)
+    adapter.skipped = len(x) - len(usable)
+    adapter.seconds = dict(bar.seconds)
+    return adapter
 
 
 def _opened(source: VectorsLike, target: VectorsLike | None) -> tuple[Any, Any]:
@@ -128,19 +128,19 @@ def _pairs(
     train, held = usable[np.sort(train)], usable[held]
 
     def gathered(rows: np.ndarray[Any, Any]) -> Chunk:
-        found = []
+        gathered_sides = []
         for table in (x, y):
             out = np.empty((len(rows), table.shape[1]), np.float32)
             for begin in range(0, len(rows), CHUNK):
-                some = rows[begin : begin + CHUNK]
-                blocks = some // CHUNK
+                chunk = rows[begin : begin + CHUNK]
+                blocks = chunk // CHUNK
                 for block in np.unique(blocks):
                     inside = np.flatnonzero(blocks == block)
-                    first = int(some[inside[0]])
-                    whole = _rows(table, first, int(some[inside[-1]]) + 1)
-                    out[begin + inside] = whole[some[inside] - first]
-            found.append(normalize(out) if normalized else out)
-        return found[0], found[1]
+                    first = int(chunk[inside[0]])
+                    whole = _rows(table, first, int(chunk[inside[-1]]) + 1)
+                    out[begin + inside] = whole[chunk[inside] - first]
+            gathered_sides.append(normalize(out) if normalized else out)
+        return gathered_sides[0], gathered_sides[1]
 
     return Pairs(len(train), lambda a, b: gathered(train[a:b]), *gathered(held))
 

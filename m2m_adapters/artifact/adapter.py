@@ -275,9 +275,9 @@ class Adapter:
 
     def with_languages(self, table: LanguageTable) -> Adapter:
         """The same adapter with another table of languages; models are shared."""
-        made = copy.copy(self)
-        made.languages = table
-        return made
+        copied = copy.copy(self)
+        copied.languages = table
+        return copied
 
     def as_text_encoder(self) -> AdaptedEncoder:
         """Source and projector as one ``TextEncoder`` of the target's space."""

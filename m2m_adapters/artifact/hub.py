@@ -186,10 +186,10 @@ def _check(folder: Path, digest: str | None) -> None:
                 f"{file} of {name} does not match its record (the digest differs)",
                 "do not use it, and tell its author",
             )
-    found = digest_of(record.weights, record.bank, record.languages)
-    if digest is not None and found != digest.lower().removeprefix("sha256:"):
+    actual = digest_of(record.weights, record.bank, record.languages)
+    if digest is not None and actual != digest.lower().removeprefix("sha256:"):
         raise UserError(
-            f"the adapter {name} has the digest {found}, not {digest}",
+            f"the adapter {name} has the digest {actual}, not {digest}",
             "do not use it: it is another adapter than the one you asked for",
         )
 
@@ -242,10 +242,10 @@ def failed(repo: str, revision: str | None, error: Exception, what: str) -> User
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, HfHubHTTPError) and status in (401, 403):
         return UserError(f"the hub does not let you {what} {repo}", "`hf auth login`")
-    told = (str(error).splitlines() or [type(error).__name__])[0][:200]
+    reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
     if what == "fetch":
         return UserError(
-            f"there is no folder {repo} here, and fetching it from the hub failed ({told})",
+            f"there is no folder {repo} here, and fetching it from the hub failed ({reason})",
             "try again, or give a folder of this machine",
         )
-    return UserError(f"cannot {what} {repo} ({told})", "try again")
+    return UserError(f"cannot {what} {repo} ({reason})", "try again")

@@ -106,9 +106,9 @@ def import_checkpoint(
     )
 
 
-def _named(ours: dict[str, str], theirs: object, side: str, path: Path) -> str:
+def _named(ours: dict[str, str], recorded: object, side: str, path: Path) -> str:
     """Our name of the encoder that the config names."""
-    if (name := ours.get(str(theirs))) is not None:
+    if (name := ours.get(str(recorded))) is not None:
         return name
     raise UserError(
         f"{path} does not say which {side} it belongs to",

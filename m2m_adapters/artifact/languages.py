@@ -38,8 +38,8 @@ class LanguageTable:
 
     def row(self, code: str) -> Vectors | None:
         """The shift of a language, or of the language that a variety such as pt-br belongs to."""
-        found = normalize_tag(code)
-        return self.shifts.get(found, self.shifts.get(found.partition("-")[0]))
+        tag = normalize_tag(code)
+        return self.shifts.get(tag, self.shifts.get(tag.partition("-")[0]))
 
     def applied(self, vectors: Vectors, codes: Sequence[str], *, normalized: bool) -> Vectors:
         """Vectors ``[n, dim]`` without what their languages have in common.

@@ -138,12 +138,13 @@ def _between(one: str, other: str, parts: dict[str, tuple[str, Terms]]) -> list[
     """Conflicts between two licenses of different families."""
     conflicts = []
     for sharing, closed in ((one, other), (other, one)):
-        (name, mine), (theirs, yours) = parts[sharing], parts[closed]
-        no_sale = mine.commercial and not yours.commercial
-        if mine.share_alike and (no_sale or yours.restricted):
+        (name, sharing_terms), (closed_name, closed_terms) = parts[sharing], parts[closed]
+        no_sale = sharing_terms.commercial and not closed_terms.commercial
+        if sharing_terms.share_alike and (no_sale or closed_terms.restricted):
             conflicts.append(
                 f"the {sharing} ({name}) must be passed on under its own terms, "
-                f"the {closed} ({theirs}) forbids {'commercial use' if no_sale else 'certain uses'}"
+                f"the {closed} ({closed_name}) forbids "
+                + ("commercial use" if no_sale else "certain uses")
             )
     if all(parts[p][1].share_alike and parts[p][1].commercial for p in (one, other)):
         conflicts.append(

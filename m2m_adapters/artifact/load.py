@@ -66,14 +66,14 @@ def load_adapter(
         shape = shape_of(record.projector.name, record.projector.arguments)
     except UserError as error:
         raise UserError(f"{path / RECORD}: {error.what}", error.remedy or AGAIN) from error
-    found = digest_of(record.weights, record.bank, record.languages)
-    if digest is not None and found != digest.lower().removeprefix("sha256:"):
+    actual = digest_of(record.weights, record.bank, record.languages)
+    if digest is not None and actual != digest.lower().removeprefix("sha256:"):
         raise UserError(
-            f"the adapter {path} has the digest {found}, not {digest}",
+            f"the adapter {path} has the digest {actual}, not {digest}",
             "do not use it: it is another adapter than the one you asked for",
         )
-    told = f"the projector that {RECORD} describes"
-    check_safetensors(weights, shape.tensors(), path / WEIGHTS, told)
+    expected_by = f"the projector that {RECORD} describes"
+    check_safetensors(weights, shape.tensors(), path / WEIGHTS, expected_by)
     for side, width in (("source", shape.d_in), ("target", shape.d_out)):
         # Token states need not be as wide as the vectors they are pooled into.
         pooled = side == "target" or kind_of(record.projector.name).level == "sentence"

@@ -138,8 +138,8 @@ def hub_adapter() -> Any:
             # The library's own would ask for a config.json first, which an adapter does not have.
             name = str(pretrained_model_name_or_path)
             is_folder = Path(name).is_dir()
-            told = f"{name}@{revision}" if revision and not is_folder else name
-            return cls(load_adapter(told, **options), "" if is_folder else name)
+            reference = f"{name}@{revision}" if revision and not is_folder else name
+            return cls(load_adapter(reference, **options), "" if is_folder else name)
 
     return HubAdapter
 

@@ -137,8 +137,8 @@ def resolve_encoder(name: str, **options: Any) -> NamedEncoder:
 
     options: for the models' factories (``device``, ``precision``, ...); None leaves one out.
     """
-    given = {key: value for key, value in options.items() if value is not None}
-    return NamedEncoder(name, kind_of(name), given)
+    settings = {key: value for key, value in options.items() if value is not None}
+    return NamedEncoder(name, kind_of(name), settings)
 
 
 def kind_of(name: str) -> Kind:

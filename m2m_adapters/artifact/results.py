@@ -40,8 +40,8 @@ def keep_results(record: Record, result: Json) -> Record:
         **{key: result[key] for key in described if key in result},
         "benchmark": {k: v for k, v in result["benchmark"].items() if not k.endswith(" items")},
         "systems": {
-            name: {key: found[key] for key in ("languages", "averages")}
-            for name, found in result["systems"].items()
+            name: {key: system[key] for key in ("languages", "averages")}
+            for name, system in result["systems"].items()
             if name in ("adapter", PLAIN)
         },
     }
@@ -54,9 +54,9 @@ def keep_results(record: Record, result: Json) -> Record:
 
 def _values(figures: Figures) -> Iterator[tuple[str, float]]:
     """(figure, value) of one language: of retrieval, or of what was generated from prompts."""
-    found = figures.get("text_to_item")
-    if isinstance(found, dict):
-        listed: list[tuple[str, Figure]] = [(name, found.get(name)) for name in RETRIEVAL]
+    retrieval = figures.get("text_to_item")
+    if isinstance(retrieval, dict):
+        listed: list[tuple[str, Figure]] = [(name, retrieval.get(name)) for name in RETRIEVAL]
     else:
         listed = [(name, one) for name, one in figures.items() if not isinstance(one, dict)]
     for name, one in listed:

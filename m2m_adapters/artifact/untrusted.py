@@ -36,18 +36,18 @@ def read_file(path: Path, limit: int, root: Path | None = None) -> bytes:
             raise UserError(f"{path} is a symbolic link that points outside its folder", AGAIN)
         handle = os.open(real, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(handle, "rb") as file:
-            found = os.fstat(handle)
-            if not stat.S_ISREG(found.st_mode):
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode):
                 raise UserError(f"{path} is not a plain file", AGAIN)
-            if found.st_size > limit:
+            if status.st_size > limit:
                 raise UserError(
-                    f"{path} has {found.st_size:,} bytes where at most {limit:,} are expected",
+                    f"{path} has {status.st_size:,} bytes where at most {limit:,} are expected",
                     AGAIN,
                 )
             return file.read(limit + 1)
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: links in a circle
-        told = getattr(error, "strerror", None) or error
-        raise UserError(f"cannot read {path}: {told}", AGAIN) from error
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"cannot read {path}: {reason}", AGAIN) from error
 
 
 def read_current(folder: Path, name: str, limit: int) -> bytes:
@@ -64,13 +64,13 @@ def read_current(folder: Path, name: str, limit: int) -> bytes:
 def parse_json(raw: bytes, where: str | Path) -> dict[str, Any]:
     """A JSON object: no duplicate keys, no NaN, limited depth."""
 
-    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
-        made = dict(found)
-        if len(made) != len(found):
-            names = [key for key, _ in found]
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        mapping = dict(items)
+        if len(mapping) != len(items):
+            names = [key for key, _ in items]
             twice = next(key for key in names if names.count(key) > 1)
             raise ValueError(f"the key '{twice[:40]}' appears twice")
-        return made
+        return mapping
 
     def constant(name: str) -> Any:
         raise ValueError(f"{name} is not a number of JSON")
@@ -82,7 +82,7 @@ def parse_json(raw: bytes, where: str | Path) -> dict[str, Any]:
         return value
 
     try:
-        made = json.loads(
+        parsed = json.loads(
             raw.decode("utf-8"),
             object_pairs_hook=pairs,
             parse_constant=constant,
@@ -92,18 +92,18 @@ def parse_json(raw: bytes, where: str | Path) -> dict[str, Any]:
         raise UserError(f"{where} is not valid JSON (it is nested too deeply)", AGAIN) from None
     except ValueError as error:
         raise UserError(f"{where} is not valid JSON ({error})", AGAIN) from error
-    if not isinstance(made, dict):
+    if not isinstance(parsed, dict):
         raise UserError(f"{where} must hold a JSON object", AGAIN)
-    return made
+    return parsed
 
 
 def check_safetensors(
-    raw: bytes, shapes: dict[str, tuple[int, ...]], where: str | Path, told: str
+    raw: bytes, shapes: dict[str, tuple[int, ...]], where: str | Path, expected_by: str
 ) -> None:
     """``raw`` must be a safetensors file of exactly these float32 tensors.
 
     Checked from the header alone, before any tensor exists: names, dtypes, shapes, and offsets
-    that cover the data without gap, overlap or rest. ``told`` says who expects the shapes.
+    that cover the data without gap, overlap or rest. ``expected_by`` says who expects the shapes.
     """
     if len(raw) < 8:
         raise UserError(f"{where} is not a readable safetensors file (it is cut short)", AGAIN)
@@ -117,12 +117,12 @@ def check_safetensors(
     header.pop("__metadata__", None)
     odd = sorted(set(header) ^ set(shapes))
     if odd:
-        raise UserError(f"{where}: '{odd[0][:80]}' does not match {told}", AGAIN)
+        raise UserError(f"{where}: '{odd[0][:80]}' does not match {expected_by}", AGAIN)
     spans = []
     for name, shape in shapes.items():
         claim = header[name]
         if not isinstance(claim, dict) or claim.get("shape") != list(shape):
-            raise UserError(f"{where}: the shape of '{name}' does not match {told}", AGAIN)
+            raise UserError(f"{where}: the shape of '{name}' does not match {expected_by}", AGAIN)
         if claim.get("dtype") != "F32":
             raise UserError(f"{where}: '{name}' is {claim.get('dtype')}, not float32", AGAIN)
         start, stop = _offsets(claim.get("data_offsets"))

@@ -97,12 +97,12 @@ def _each(part: Each, folder: Path, record: Record, bar: Progress) -> None:
     absent = [name for name in names if not (folder / part.path / name).exists()]
     with bar.stage(f"fetch {part.path}", len(absent), "files") as done:
         with ThreadPoolExecutor(8, thread_name_prefix="m2m-fetch") as pool:
-            coming = {
+            downloads = {
                 name: pool.submit(_download, part.url(name), folder / part.path / name)
                 for name in absent
             }
             try:
-                for number, (name, future) in enumerate(coming.items()):
+                for number, (name, future) in enumerate(downloads.items()):
                     record[f"{part.path}/{name}"] = future.result()
                     done(number + 1)
             except BaseException:
@@ -128,16 +128,16 @@ def _download(url: str, path: Path) -> dict[str, Any]:
     try:
         request = Request(url, headers={"User-Agent": "m2m-adapters"})
         with urlopen(request, timeout=60) as answer:
-            told = answer.headers.get("Content-Length")
+            announced = answer.headers.get("Content-Length")
             with whole_file(path) as temporary, open(temporary, "wb") as file:
                 for block in blocks(answer):
                     digest.update(block)
                     size += len(block)
                     file.write(block)
-                if told is not None and size != int(told):
+                if announced is not None and size != int(announced):
                     raise UserError(
                         f"the download of {url} was interrupted after {size:,} of "
-                        f"{int(told):,} bytes",
+                        f"{int(announced):,} bytes",
                         AGAIN,
                     )
     except HTTPError as error:
@@ -165,8 +165,8 @@ def _hub(part: Hub, folder: Path, record: Record) -> None:
             allow_patterns=list(part.patterns),
         )  # fmt: skip
     except Exception as error:  # the hub's client raises errors of three libraries
-        told = (str(error).strip() or repr(error)).splitlines()[0][:200]
-        raise UserError(f"cannot fetch {part.repo} from the hub: {told}",
+        reason = (str(error).strip() or repr(error)).splitlines()[0][:200]
+        raise UserError(f"cannot fetch {part.repo} from the hub: {reason}",
                         "check the network and HF_HUB_OFFLINE; gated data needs `hf auth login`",
                         ) from error  # fmt: skip
     for archive in sorted(folder.rglob("*.zip")):
@@ -217,10 +217,10 @@ def _whole_text(path: Path) -> Iterator[IO[str]]:
 
 def _read_record(folder: Path) -> Record:
     try:
-        found = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return record if isinstance(record, dict) else {}
 
 
 def _write_record(folder: Path, record: Record) -> None:

@@ -87,14 +87,14 @@ def embed_dataset(
     return Embedded(str(out), rows, encoded, about.dim, time.perf_counter() - began, tokens)
 
 
-def _absolute(given: str | Path) -> str:
-    if "://" in str(given) or str(given) == "-":
-        return str(given)
-    path = Path(given).expanduser()
+def _absolute(place: str | Path) -> str:
+    if "://" in str(place) or str(place) == "-":
+        return str(place)
+    path = Path(place).expanduser()
     try:
-        return str(path.resolve()) if path.exists() else str(given)
+        return str(path.resolve()) if path.exists() else str(place)
     except OSError:
-        return str(given)
+        return str(place)
 
 
 def _locally(work: Work, store: Store | None, bar: Progress) -> tuple[int, int, int]:
@@ -130,9 +130,9 @@ def add_to_store(place: str | Path, store: Store) -> tuple[int, int]:
             "set fingerprint in its class, so that stored vectors are not mixed up",
         )
     before, rows = len(section), 0
-    coming = dataset.read()
-    while some := list(itertools.islice(coming, PARTS_AT_ONCE)):
-        texts = [text for part, _ in some for text in part]
-        section.add(texts, np.concatenate([vectors for _, vectors in some]))
+    unread = dataset.read()
+    while parts := list(itertools.islice(unread, PARTS_AT_ONCE)):
+        texts = [text for part, _ in parts for text in part]
+        section.add(texts, np.concatenate([vectors for _, vectors in parts]))
         rows += len(texts)
     return rows, len(section) - before

@@ -64,12 +64,12 @@ class Block:
 
 def blocks(rows: Iterable[str], size: int = BLOCK) -> Iterator[Block]:
     """A corpus in blocks, the last of them shorter."""
-    coming = iter(rows)
+    unread = iter(rows)
     for number in itertools.count():
-        some = list(itertools.islice(coming, size))
-        if not some:
+        block = list(itertools.islice(unread, size))
+        if not block:
             return
-        yield Block(number, some, size)
+        yield Block(number, block, size)
 
 
 def pyarrow_modules() -> tuple[Any, Any, Any]:
@@ -162,11 +162,11 @@ class Dataset:
             return
         # The name may be a folder, and lie elsewhere on another machine.
         for key in ("fingerprint", "dim", "kind", "normalized", "block"):
-            ours, theirs = getattr(about, key), getattr(existing, key)
-            if ours != theirs:
+            wanted, recorded = getattr(about, key), getattr(existing, key)
+            if wanted != recorded:
                 raise UserError(
                     f"{self.place.name} was started with another encoder ({existing.encoder}; "
-                    f"{key} {theirs}, not {ours})",
+                    f"{key} {recorded}, not {wanted})",
                     "choose another --out, or remove it",
                 )
 

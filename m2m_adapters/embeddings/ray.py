@@ -25,8 +25,8 @@ END, FAILED = -1, -2
 Row = dict[str, Any]
 
 
-def _row(number: int, rows: list[str] | None = None, total: int = 0, **told: str) -> Row:
-    error = {"what": told.get("what", ""), "remedy": told.get("remedy", "")}
+def _row(number: int, rows: list[str] | None = None, total: int = 0, **failure: str) -> Row:
+    error = {"what": failure.get("what", ""), "remedy": failure.get("remedy", "")}
     return {"number": number, "rows": rows or [], "total": total, **error}
 
 
@@ -168,11 +168,11 @@ def _cluster(address: str | None) -> Iterator[Any]:
         logging.getLogger(name).setLevel(logging.ERROR)
     ours = not ray.is_initialized()
     if ours:
-        told: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+        settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         if address is None and not os.environ.get("RAY_ADDRESS"):
-            told |= {"include_dashboard": False, "object_store_memory": LOCAL_OBJECT_STORE}
+            settings |= {"include_dashboard": False, "object_store_memory": LOCAL_OBJECT_STORE}
         try:
-            ray.init(address=address, **told)
+            ray.init(address=address, **settings)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise UserError(
                 f"cannot reach Ray at {address or 'this machine'}: {str(error).splitlines()[0]}",

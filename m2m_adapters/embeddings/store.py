@@ -76,19 +76,19 @@ class Store:
 
         Shards whose ``about.json`` is damaged stay: their encoder writes it again.
         """
-        found: list[tuple[Path, str]] = []
+        damaged: list[tuple[Path, str]] = []
         good = {section.folder for section in self.sections()}
         for folder in sorted(self._vectors.glob("*/")):
             if folder not in good:
-                found.append((folder / ABOUT, "does not describe its folder"))
+                damaged.append((folder / ABOUT, "does not describe its folder"))
             for path in sorted(folder.glob("*.shard")):
                 with suppress(FileNotFoundError):  # deleted by another process
                     if wrong := damage(path):
-                        found.append((path, wrong))
+                        damaged.append((path, wrong))
         if mend:
-            for path, _ in found:
+            for path, _ in damaged:
                 drop(path)
-        return found
+        return damaged
 
     def prune(self, *, max_bytes: int | None = None, older_than_days: float | None = None) -> int:
         """Drop whole sections, least recently used first; the bytes that were freed."""
@@ -252,8 +252,8 @@ class Section:
             raise ValueError("a text that is not stored cannot be read")
         out = np.empty((len(places), self.dim), np.float32)
         for which in np.unique(places[:, 0]):
-            mine = np.flatnonzero(places[:, 0] == which)
-            out[mine] = self._numbered[which].rows[places[mine, 1]]
+            in_shard = np.flatnonzero(places[:, 0] == which)
+            out[in_shard] = self._numbered[which].rows[places[in_shard, 1]]
             self._numbered[which].release()
         return out
 

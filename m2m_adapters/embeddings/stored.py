@@ -32,12 +32,12 @@ class Speed:
 
     def to_dict(self) -> dict[str, float]:
         """With the rates; tokens only where they are known."""
-        told: dict[str, float] = {"sentences": self.sentences, "seconds": self.seconds}
+        figures: dict[str, float] = {"sentences": self.sentences, "seconds": self.seconds}
         if self.seconds:
-            told["sentences_per_second"] = self.sentences / self.seconds
+            figures["sentences_per_second"] = self.sentences / self.seconds
         if self.tokens and self.seconds:
-            told |= {"tokens": self.tokens, "tokens_per_second": self.tokens / self.seconds}
-        return told
+            figures |= {"tokens": self.tokens, "tokens_per_second": self.tokens / self.seconds}
+        return figures
 
 
 R = TypeVar("R", Vectors, TokenStates)
@@ -115,8 +115,8 @@ class StoredEncoder(_Stored[Vectors]):
     ) -> Vectors:
         """float32 ``[len(texts), dim]``, window by window, each checked."""
 
-        def window(some: list[str]) -> Vectors:
-            return self._window(some, options)
+        def window(block: list[str]) -> Vectors:
+            return self._window(block, options)
 
         out = piece_by_piece(window, texts, self.encoder.dim, WINDOW, progress)
         if self.section is not None:

@@ -107,7 +107,7 @@ def _parquet(path: Path) -> dict[str, Any]:
     lists = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
     names = [field.name for field in schema if any(kind(field.type) for kind in lists)]
     table = pq.read_table(path, columns=names, memory_map=True)
-    found = {}
+    columns = {}
     for name in names:
         column = table.column(name).combine_chunks()
         if column.null_count:
@@ -115,5 +115,5 @@ def _parquet(path: Path) -> dict[str, Any]:
         values = column.flatten().to_numpy(zero_copy_only=False)
         if len(column) == 0 or len(values) % len(column):
             raise UserError(f"{path} has vectors of different length in '{name}'", "correct it")
-        found[name] = values.reshape(len(column), -1)
-    return found
+        columns[name] = values.reshape(len(column), -1)
+    return columns

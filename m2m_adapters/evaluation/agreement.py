@@ -69,15 +69,15 @@ def consistency(
     top: Mapping[str, Ints], ranks: Mapping[str, Ints], benchmark: Benchmark
 ) -> dict[str, object]:
     """Agreement in percent, means over items: of all pairs, and of each language with English."""
-    found = agreement(top, ranks, benchmark)
-    if found is None:
+    agreed = agreement(top, ranks, benchmark)
+    if agreed is None:
         return {}
     summary: dict[str, object] = {
-        "items": len(found.items),
-        "all pairs": round(100 * float(found.overlap.mean()), 2),
-        "mean rank variance": round(float(found.rank_variance.mean()), 3),
+        "items": len(agreed.items),
+        "all pairs": round(100 * float(agreed.overlap.mean()), 2),
+        "mean rank variance": round(float(agreed.rank_variance.mean()), 3),
     }
-    if english := found.with_english():
+    if english := agreed.with_english():
         summary["with English"] = {
             code: round(100 * float(share.mean()), 2) for code, share in english.items()
         }

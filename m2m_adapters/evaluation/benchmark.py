@@ -64,9 +64,9 @@ class Benchmark:
                     f"the benchmark '{self.name}' has the language '{written}' twice",
                     "give each language one code",
                 )
-            given = self.owners.get(written, self.owners.get(code))
+            owners_given = self.owners.get(written, self.owners.get(code))
             captions[code] = list(texts)
-            owners[code] = self._checked(written, captions[code], given)
+            owners[code] = self._checked(written, captions[code], owners_given)
         if not captions:
             raise UserError(f"the benchmark '{self.name}' has no captions", "check its files")
         if not len(self.items):
@@ -79,35 +79,35 @@ class Benchmark:
         object.__setattr__(self, "captions", captions)
         object.__setattr__(self, "owners", owners)
 
-    def _checked(self, code: str, texts: list[str], given: npt.ArrayLike | None) -> Owners:
+    def _checked(self, code: str, texts: list[str], owners_given: npt.ArrayLike | None) -> Owners:
         where = f"the benchmark '{self.name}', language '{code}'"
         n = len(self.items)
         if not texts:
             raise UserError(f"{where}: no captions", "leave the language out")
-        if given is None:
+        if owners_given is None:
             if len(texts) != n:
                 raise UserError(
                     f"{where}: {len(texts)} captions for {n} items",
                     "give owners: the index of each caption's item",
                 )
-            found = np.arange(n, dtype=np.int64)
+            owners = np.arange(n, dtype=np.int64)
         else:
-            found = np.asarray(given)
-            if found.shape != (len(texts),) or found.dtype.kind not in "iu":
+            owners = np.asarray(owners_given)
+            if owners.shape != (len(texts),) or owners.dtype.kind not in "iu":
                 raise UserError(
-                    f"{where}: owners of shape {list(found.shape)} and kind {found.dtype} "
+                    f"{where}: owners of shape {list(owners.shape)} and kind {owners.dtype} "
                     f"for {len(texts)} captions",
                     "give one whole number for each caption",
                 )
-            found = found.astype(np.int64)
-            if len(found) and (found.min() < 0 or found.max() >= n):
+            owners = owners.astype(np.int64)
+            if len(owners) and (owners.min() < 0 or owners.max() >= n):
                 raise UserError(
                     f"{where}: an owner is outside 0..{n - 1}", "owners are indices of items"
                 )
         for place, text in enumerate(texts):
             if not isinstance(text, str) or not text.strip():
                 raise UserError(f"{where}: caption {place} is empty", "drop or correct it")
-        return found
+        return owners
 
     @property
     def languages(self) -> list[str]:
@@ -151,14 +151,14 @@ class Benchmark:
             return self
         chosen: list[str] = []
         for code in wanted:
-            found = code if code in self.captions else normalize_tag(code)
-            if found not in self.captions:
+            key = code if code in self.captions else normalize_tag(code)
+            if key not in self.captions:
                 have = ", ".join(self.languages)
                 raise UserError(
                     f"the benchmark '{self.name}' has no {language(code).name} ('{code}')",
                     f"it has {have}",
                 )
-            chosen.append(found)
+            chosen.append(key)
         if "en" in self.captions and "en" not in chosen:
             chosen.insert(0, "en")  # everything is compared with English
         return self._with(
@@ -168,10 +168,10 @@ class Benchmark:
 
     def _with(self, captions: dict[str, list[str]], owners: dict[str, Owners]) -> Benchmark:
         # Not ``replace``: it would normalize again, and pt-br without pt would become pt.
-        made = copy.copy(self)
-        object.__setattr__(made, "captions", captions)
-        object.__setattr__(made, "owners", owners)
-        return made
+        copied = copy.copy(self)
+        object.__setattr__(copied, "captions", captions)
+        object.__setattr__(copied, "owners", owners)
+        return copied
 
     def without(self, unreadable: Mapping[int, str]) -> Benchmark:
         """The same without some items (index -> why it could not be read) and their captions."""

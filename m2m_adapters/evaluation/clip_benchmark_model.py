@@ -48,12 +48,12 @@ def unpack(batch: Tensor) -> list[Image]:
     """uint8 ``[n, 4, side, side]`` -> PIL images."""
     from PIL import Image
 
-    found = []
+    images = []
     for packed in batch.cpu().numpy():
         a, b, c, d = (int(v) for v in packed[3].reshape(-1)[:4])
         pixels = packed[:3, : c * 256 + d, : a * 256 + b].transpose(1, 2, 0)
-        found.append(Image.fromarray(np.ascontiguousarray(pixels)))
-    return found
+        images.append(Image.fromarray(np.ascontiguousarray(pixels)))
+    return images
 
 
 def tokenize(texts: str | Sequence[str]) -> Tensor:

@@ -92,13 +92,13 @@ def without_language(name: str, vectors: dict[str, Vectors]) -> dict[str, Vector
         # Put back on the common mean: the target's items are not centered.
         return {code: rows - rows.mean(0) + overall for code, rows in units.items()}
     if name == "lir":
-        found = {}
+        results = {}
         for code, rows in units.items():
             # Not centered, as published: the first axis is nearly the language's mean. The first
             # axis of centered vectors would be the strongest difference in meaning.
             _, _, axes = np.linalg.svd(rows, full_matrices=False)
-            found[code] = rows - (rows @ axes[:1].T) @ axes[:1]
-        return found
+            results[code] = rows - (rows @ axes[:1].T) @ axes[:1]
+        return results
     means = np.stack([rows.mean(0) for rows in units.values()])
     if len(means) < 2:
         return units

@@ -28,7 +28,7 @@ def need_torchmetrics() -> None:
         )
 
 
-def distances(reference: Vectors, made: Vectors) -> dict[str, float]:
+def distances(reference: Vectors, generated: Vectors) -> dict[str, float]:
     """``{"FID": ..., "KID": ...}`` of features ``[n, d]`` and ``[m, d]``, n and m 2 or more.
 
     FID depends on how many pictures there are: compare equal numbers, and more than d of them.
@@ -39,9 +39,9 @@ def distances(reference: Vectors, made: Vectors) -> dict[str, float]:
     from torchmetrics.image.fid import FrechetInceptionDistance
     from torchmetrics.image.kid import KernelInceptionDistance
 
-    if min(len(reference), len(made)) < 2:
+    if min(len(reference), len(generated)) < 2:
         raise UserError(
-            f"FID and KID need 2 pictures or more, not {min(len(reference), len(made))}",
+            f"FID and KID need 2 pictures or more, not {min(len(reference), len(generated))}",
             "give more prompts or reference pictures",
         )
 
@@ -53,8 +53,8 @@ def distances(reference: Vectors, made: Vectors) -> dict[str, float]:
         def forward(self, rows: torch.Tensor) -> torch.Tensor:
             return rows
 
-    size = min(SUBSET_SIZE, len(reference), len(made))
-    found = {}
+    size = min(SUBSET_SIZE, len(reference), len(generated))
+    values = {}
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore")  # that KID keeps its features: so it must
         counted = {
@@ -63,8 +63,8 @@ def distances(reference: Vectors, made: Vectors) -> dict[str, float]:
         }
         torch.manual_seed(SEED)
         for name, metric in counted.items():
-            for rows, real in ((reference, True), (made, False)):
+            for rows, real in ((reference, True), (generated, False)):
                 metric.update(torch.from_numpy(np.asarray(rows, dtype=np.float64)), real=real)
             value = metric.compute()
-            found[name] = float(value[0] if isinstance(value, tuple) else value)
-    return found
+            values[name] = float(value[0] if isinstance(value, tuple) else value)
+    return values

@@ -27,8 +27,8 @@ def load_named(name: str, *, modality: str) -> Prompts | Benchmark | None:
         return read_prompts(place, modality)
     if place.is_dir():
         return None
-    made = resolve("benchmark", name)
-    return made if isinstance(made, (Prompts, Benchmark)) else None
+    benchmark = resolve("benchmark", name)
+    return benchmark if isinstance(benchmark, (Prompts, Benchmark)) else None
 
 
 def place_of(name: str) -> Path:
@@ -84,15 +84,15 @@ def _of_plugin(name: str, data: str | Path | None, **options: Any) -> Benchmark:
     if data is not None:
         known = ", ".join(READERS)
         raise UserError(f"'{name}' is not read from a folder", f"with --data, use one of {known}")
-    made = resolve("benchmark", name, **options)
-    if isinstance(made, Prompts):
+    benchmark = resolve("benchmark", name, **options)
+    if isinstance(benchmark, Prompts):
         raise UserError(
             f"'{name}' is a benchmark of prompts: it has no items to find",
             "evaluate an adapter of a model that generates on it",
         )
-    if not isinstance(made, Benchmark):
+    if not isinstance(benchmark, Benchmark):
         raise UserError(
-            f"the benchmark '{name}' gave a {type(made).__name__}, not a Benchmark",
+            f"the benchmark '{name}' gave a {type(benchmark).__name__}, not a Benchmark",
             "correct the plugin",
         )
-    return made
+    return benchmark

@@ -66,7 +66,7 @@ class GeneratorEvaluation:
 
     @cached_property
     def _dict(self) -> Json:
-        found: Json = {
+        content: Json = {
             "benchmark": self.benchmark.describe(),
             "judges": self.judges,
             "intervals": "95%, bootstrap over prompts",
@@ -80,16 +80,16 @@ class GeneratorEvaluation:
             groups = {"all languages": codes}
             if len(codes) > 1:
                 groups["without English"] = [code for code in codes if code != REFERENCE]
-            found["systems"][system] = {
+            content["systems"][system] = {
                 "what": SYSTEMS[system],
                 "languages": {code: self._as_json(self.figures[system, code]) for code in codes},
-                "averages": {name: self._mean(system, some) for name, some in groups.items()},
+                "averages": {name: self._mean(system, group) for name, group in groups.items()},
                 "share of native English": {
-                    name: self._shares(system, some)
-                    for name, some in (*groups.items(), *((code, [code]) for code in codes))
+                    name: self._shares(system, group)
+                    for name, group in (*groups.items(), *((code, [code]) for code in codes))
                 },
             }
-        return found
+        return content
 
     def _as_json(self, figures: PictureFigures) -> Json:
         return {
@@ -101,9 +101,9 @@ class GeneratorEvaluation:
 
     def _over(self, system: str, codes: Sequence[str], name: str) -> tuple[float, Floats]:
         """Mean over languages, and the same in each resample."""
-        some = [self.figures[system, code][name] for code in codes]
-        drawn = np.mean([one.drawn(self._weights) for one in some], axis=0)
-        return float(np.mean([one.value for one in some])), drawn
+        values = [self.figures[system, code][name] for code in codes]
+        drawn = np.mean([one.drawn(self._weights) for one in values], axis=0)
+        return float(np.mean([one.value for one in values])), drawn
 
     def _mean(self, system: str, codes: Sequence[str]) -> Json:
         means: Json = {}
@@ -240,12 +240,12 @@ def reference_files(folder: str | Path, modality: str) -> list[Path]:
     place = Path(folder).expanduser()
     if not place.is_dir():
         raise UserError(f"there is no folder of reference items {folder}", "correct the path")
-    found = sorted(p for p in place.rglob("*") if p.suffix.lower() in SUFFIXES.get(modality, ()))
-    if len(found) < 2:
+    files = sorted(p for p in place.rglob("*") if p.suffix.lower() in SUFFIXES.get(modality, ()))
+    if len(files) < 2:
         raise UserError(
-            f"{folder} holds {len(found)} {modality} files", "give a folder of reference items"
+            f"{folder} holds {len(files)} {modality} files", "give a folder of reference items"
         )
-    return found
+    return files
 
 
 def _check(

@@ -122,7 +122,7 @@ def _vectors(adapter: Adapter, system: str, texts: list[str]) -> Vectors:
 def _check(captions: Mapping[str, Sequence[str]], reference: str, systems: Sequence[str]) -> None:
     if reference not in captions:
         raise UserError(f"there are no captions in '{reference}'", "name the reference language")
-    lengths = {code: len(some) for code, some in captions.items()}
+    lengths = {code: len(texts) for code, texts in captions.items()}
     if len(set(lengths.values())) != 1 or not lengths[reference]:
         raise UserError(
             f"languages have different numbers of captions ({lengths})", "one for each meaning"

@@ -65,11 +65,11 @@ def text_to_item(ranks: Ranks, owners: Owners) -> Sums:
 def item_to_text(ranks: Ranks) -> Sums:
     """Every item with captions asks; all its captions are right answers."""
     asked = ranks.item[:, 0] > 0
-    found = ranks.item[asked]
+    item_ranks = ranks.item[asked]
     ideal_ranks = np.arange(1, ranks.item.shape[1] + 1, dtype=np.int32)
     ideal = np.cumsum(_discount(ideal_ranks))
-    how_many = (found > 0).sum(1)
-    ndcg = _discount(found).sum(1) / ideal[how_many - 1]
+    how_many = (item_ranks > 0).sum(1)
+    ndcg = _discount(item_ranks).sum(1) / ideal[how_many - 1]
     sums = np.zeros((len(ranks.item), len(FIGURES)))
-    sums[asked] = _columns(found[:, 0], ndcg)
-    return Sums(sums, asked.astype(np.float64), float(np.median(found[:, 0])))
+    sums[asked] = _columns(item_ranks[:, 0], ndcg)
+    return Sums(sums, asked.astype(np.float64), float(np.median(item_ranks[:, 0])))

@@ -87,17 +87,17 @@ class MtebModel:
 
     def _batch(self, batch: Json) -> Vectors:
         asked = ("text", "image", "audio", "video")
-        given = {
+        columns = {
             kind: batch[kind]
             for kind in asked
             if kind in batch and any(value is not None for value in batch[kind])
         }
-        if len(given) != 1:
+        if len(columns) != 1:
             raise UserError(
-                f"a task mixes {' and '.join(given) or 'nothing'} in one input",
+                f"a task mixes {' and '.join(columns) or 'nothing'} in one input",
                 "choose a task that asks with texts for items, or the other way round",
             )
-        kind, values = next(iter(given.items()))
+        kind, values = next(iter(columns.items()))
         if kind == "text":
             return normalize(self.adapter.encode([str(text) for text in values]))
         if kind != self.adapter.modality:

@@ -120,15 +120,17 @@ def read_prompts(place: Path, modality: str) -> Prompts:
         named = any(name in ITEM and not (name == "id" and is_text(there[name])) for name in there)
         return row if named else {"item": str(number), **row}
 
-    found: dict[str, dict[str, str]] = {}
+    by_language: dict[str, dict[str, str]] = {}
     for path in tables_in(place):
         rows = (named(row, number) for number, row in enumerate(records(path)))
         for meaning, _, code, text in caption_rows(rows, path):
-            found.setdefault(code, {}).setdefault(meaning, text)
-    if not found:
+            by_language.setdefault(code, {}).setdefault(meaning, text)
+    if not by_language:
         raise UserError(f"{place} holds no prompts", "give a column for each language")
-    meanings = list(dict.fromkeys(meaning for prompts in found.values() for meaning in prompts))
-    for code, prompts in found.items():
+    meanings = list(
+        dict.fromkeys(meaning for prompts in by_language.values() for meaning in prompts)
+    )
+    for code, prompts in by_language.items():
         if len(prompts) < len(meanings):
             lacking = next(meaning for meaning in meanings if meaning not in prompts)
             raise UserError(
@@ -139,5 +141,5 @@ def read_prompts(place: Path, modality: str) -> Prompts:
     return Prompts(
         place.stem if place.is_file() else place.resolve().name,
         modality,
-        {code: [prompts[meaning] for meaning in meanings] for code, prompts in found.items()},
+        {code: [prompts[meaning] for meaning in meanings] for code, prompts in by_language.items()},
     )

@@ -98,8 +98,8 @@ def rank(
     places = torch.arange(1, positive.shape[1] + 1, device=t.device)
     item_rank = torch.where(positive.isinf(), 0, ahead + places)
 
-    def out(found: Tensor) -> Ints:
-        return np.asarray(found.to(torch.int32).cpu().numpy())
+    def out(tensor: Tensor) -> Ints:
+        return np.asarray(tensor.to(torch.int32).cpu().numpy())
 
     return Ranks(out(text_rank), out(item_rank), out(top))
 
@@ -109,12 +109,12 @@ def _positives(t: Tensor, v: Tensor, own: Tensor) -> Tensor:
     import torch
 
     counts = torch.bincount(own, minlength=len(v))
-    found = torch.full((len(v), max(1, int(counts.max()))), -torch.inf, device=t.device)
+    scores = torch.full((len(v), max(1, int(counts.max()))), -torch.inf, device=t.device)
     order = torch.argsort(own, stable=True)
     sorted_own = own[order]
     place = torch.arange(len(own), device=t.device) - (counts.cumsum(0) - counts)[sorted_own]
     for start in range(0, len(order), 65536):
         rows = slice(start, start + 65536)
         o, k = sorted_own[rows], place[rows]
-        found[o, k] = (t[order[rows]] * v[o]).sum(1)
-    return found.sort(dim=1, descending=True).values
+        scores[o, k] = (t[order[rows]] * v[o]).sum(1)
+    return scores.sort(dim=1, descending=True).values

@@ -100,7 +100,7 @@ def reproduce(
         )
         for recipe in recipes
     ]  # fmt: skip
-    found = evaluate(
+    evaluation = evaluate(
         adapters[0], benchmark, baselines=["native"], others=_others(recipes, adapters),
         protocol=plan.protocol, seed=seed, progress=bar,
     )  # fmt: skip
@@ -116,9 +116,9 @@ def reproduce(
             "dropped": len(corpus) - len(kept),
             "why": "they are the benchmark's own English captions",
         },
-        "rows": _rows(found, name, names, recipes),
+        "rows": _rows(evaluation, name, names, recipes),
         "seconds": {stage: round(seconds, 2) for stage, seconds in bar.seconds.items()},
-        "evaluation": found.to_dict(),
+        "evaluation": evaluation.to_dict(),
     }
 
 
@@ -136,14 +136,14 @@ def _others(recipes: Sequence[str], adapters: Sequence[Adapter]) -> list[System]
 
 
 def _rows(
-    found: Evaluation, name: str, names: tuple[str, str], recipes: Sequence[str]
+    evaluation: Evaluation, name: str, names: tuple[str, str], recipes: Sequence[str]
 ) -> list[Json]:
     """What was measured here, each beside what was published for the same pair of models."""
-    rows = [_measured(found, "adapter", f"ours: {recipes[0]}")]
-    rows += [_measured(found, f"ours: {recipe}", f"ours: {recipe}") for recipe in recipes[1:]]
+    rows = [_measured(evaluation, "adapter", f"ours: {recipes[0]}")]
+    rows += [_measured(evaluation, f"ours: {recipe}", f"ours: {recipe}") for recipe in recipes[1:]]
     if published := ADAPTERS.get(names, {}).get(name):
         rows.append(_quoted(published))
-    rows.append(_measured(found, "native", "here: own tower"))
+    rows.append(_measured(evaluation, "native", "here: own tower"))
     if tower := TOWERS.get(names[1], {}).get(name):
         rows.append(_quoted(tower))
     return rows
@@ -172,18 +172,18 @@ def _corpus(
 ) -> list[str]:
     if texts is not None:
         return read_corpus(texts, max_sentences=sentences, seed=seed).sentences
-    found: dict[str, None] = {}
+    kept: dict[str, None] = {}
     for corpus in plan.corpora:
         if not fetched_folder(corpus).is_dir():
             fetch(corpus, progress=bar)
         part = read_corpus(fetched_folder(corpus), column=SOURCES[corpus].column)
-        found |= dict.fromkeys(part.sentences)
-    return read_corpus(list(found), max_sentences=sentences, seed=seed).sentences
+        kept |= dict.fromkeys(part.sentences)
+    return read_corpus(list(kept), max_sentences=sentences, seed=seed).sentences
 
 
-def _measured(found: Evaluation, system: str, what: str) -> Json:
+def _measured(evaluation: Evaluation, system: str, what: str) -> Json:
     """English and average of one system: [value, low, high] each way."""
-    figures = found[system].figures
+    figures = evaluation[system].figures
     row: Json = {"what": what, "languages": len(figures)}
     for direction in DIRECTIONS:
         groups = {"average": average([f[direction] for f in figures.values()])}

@@ -50,7 +50,7 @@ class Evaluation:
 
     @cached_property
     def _dict(self) -> Json:
-        found: Json = {
+        content: Json = {
             "benchmark": self.benchmark.describe(),
             "protocol": self.protocol,
             "ties": "pessimistic",
@@ -59,7 +59,7 @@ class Evaluation:
             "systems": {},
         }
         for one in self.scored:
-            found["systems"][one.system.name] = {
+            content["systems"][one.system.name] = {
                 "what": one.system.description,
                 "languages": _as_dicts(one.figures),
                 "averages": _as_dicts(one.averages()),
@@ -67,17 +67,17 @@ class Evaluation:
                 "consistency": consistency(one.top, one.ranks, self.benchmark),
             }
         first = self.scored[0]
-        found["compared with the adapter"] = {
+        content["compared with the adapter"] = {
             other.system.name: {
-                name: {d: difference(other.averages()[name][d], mine[d]) for d in DIRECTIONS}
-                for name, mine in first.averages().items()
+                name: {d: difference(other.averages()[name][d], ours[d]) for d in DIRECTIONS}
+                for name, ours in first.averages().items()
                 if ":" not in name
             }
             for other in self.scored[1:]
         }
         if self.trust:
-            found["trust"] = self.trust
-        return found
+            content["trust"] = self.trust
+        return content
 
 
 def _as_dicts(figures: dict[str, dict[str, Figures]]) -> Json:

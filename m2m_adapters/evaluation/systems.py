@@ -108,10 +108,13 @@ def shifted(adapter: Adapter, vectors: dict[str, Vectors]) -> dict[str, Vectors]
 
 def beside(adapter: Adapter, other: Adapter, name: str, *, bank: bool = True) -> System:
     """Another adapter to the same target, as a system to compare with."""
-    mine, theirs = (a.record.target for a in (adapter, other))
-    if mine.dim != theirs.dim or not same_model(mine.fingerprint, theirs.fingerprint):
+    target, other_target = (a.record.target for a in (adapter, other))
+    if target.dim != other_target.dim or not same_model(
+        target.fingerprint, other_target.fingerprint
+    ):
         raise UserError(
-            f"'{name}' leads to another target ({theirs.title}) than the adapter ({mine.title})",
+            f"'{name}' leads to another target ({other_target.title}) than the adapter "
+            f"({target.title})",
             "compare adapters to one target; their items are encoded once",
         )
     return System(name, f"another adapter: {other.name}", other.encode, _bias(other, bank))

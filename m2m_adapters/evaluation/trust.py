@@ -96,21 +96,21 @@ def agreement_report(
     top: Mapping[str, Ints], ranks: Mapping[str, Ints], benchmark: Benchmark, weights: Floats
 ) -> dict[str, object]:
     """Agreement between languages on one item, with intervals over items."""
-    found = agreement(top, ranks, benchmark)
-    if found is None:
+    agreed = agreement(top, ranks, benchmark)
+    if agreed is None:
         return {"not applicable": "no item is described in two languages"}
-    asked = weights[:, found.items]
+    asked = weights[:, agreed.items]
     counts = np.maximum(asked.sum(1), 1e-12)
 
     def share(values: Floats) -> list[float]:
         return interval(float(values.mean()), (asked @ values) / counts)
 
-    spread = found.rank_variance
+    spread = agreed.rank_variance
     low, high = np.percentile((asked @ spread) / counts, [2.5, 97.5])
     return {
-        "items": len(found.items),
-        "first ten in common": share(found.overlap),
-        "with English": {code: share(values) for code, values in found.with_english().items()},
+        "items": len(agreed.items),
+        "first ten in common": share(agreed.overlap),
+        "with English": {code: share(values) for code, values in agreed.with_english().items()},
         "mean rank variance": [round(float(v), 3) for v in (spread.mean(), low, high)],
         "measure": RANK_VARIANCE_SOURCE,
     }
@@ -144,8 +144,8 @@ def code_switched(
         pairs = list(zip(a, b, strict=True))
 
         def hits(texts: list[str], owners: Owners = owners) -> Floats:
-            found = rank(encode(texts), items, owners, penalty=penalty, device=device)
-            return _within(found.text)
+            ranks_found = rank(encode(texts), items, owners, penalty=penalty, device=device)
+            return _within(ranks_found.text)
 
         alone = (_within(ranks[ENGLISH][english]) + _within(ranks[code][foreign])) / 2
         first, last = hits([mixed(x, y) for x, y in pairs]), hits([mixed(y, x) for x, y in pairs])
@@ -189,9 +189,9 @@ def _intervals(spreads: _Spreads) -> dict[str, list[float]]:
 
 def _parallel(benchmark: Benchmark, code: str) -> tuple[Owners, Owners, Owners]:
     """(rows in English, rows in ``code``, items): the first captions of items with both."""
-    mine, first = np.unique(benchmark.owners[ENGLISH], return_index=True)
-    theirs, second = np.unique(benchmark.owners[code], return_index=True)
-    items, at, there = np.intersect1d(mine, theirs, return_indices=True)
+    english_items, first = np.unique(benchmark.owners[ENGLISH], return_index=True)
+    foreign_items, second = np.unique(benchmark.owners[code], return_index=True)
+    items, at, there = np.intersect1d(english_items, foreign_items, return_indices=True)
     return first[at], second[there], items
 
 

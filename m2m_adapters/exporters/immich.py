@@ -69,8 +69,8 @@ def export(
             "textual/ only",
             *([note] if note else []),
         ]
-        ours, theirs = adapter.encode(texts), run(temporary, texts, masked)
-        return compare("immich", out, ours, theirs, tolerance, angle=angle, notes=notes)
+        ours, exported = adapter.encode(texts), run(temporary, texts, masked)
+        return compare("immich", out, ours, exported, tolerance, angle=angle, notes=notes)
 
 
 def _fixed_inputs(model: Any, length: int, pad: int, masked: bool) -> None:
@@ -140,11 +140,11 @@ def run(folder: Path, texts: list[str], masked: bool = False) -> Vectors:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     tokenizer = _tokenizer(folder / "textual", int(config["text_cfg"]["context_length"]))
     session = open_session(folder / "textual" / "model.onnx")
-    found = []
+    vectors = []
     for text in texts:
         tokens = tokenizer.encode(" ".join(text.split()))
         ids = np.array([tokens.ids], np.int32)
         mask = np.array([tokens.attention_mask], np.int32)
         inputs = {"input_ids": ids, "attention_mask": mask} if masked else {"text": ids}
-        found.append(session.run(None, inputs)[0][0])
-    return np.asarray(found, np.float32)
+        vectors.append(session.run(None, inputs)[0][0])
+    return np.asarray(vectors, np.float32)

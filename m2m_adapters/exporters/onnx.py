@@ -44,8 +44,8 @@ def export_projector(adapter: Adapter, out: Path, precision: str = "fp32") -> Ex
     with whole_file(out) as temporary:
         onnx.save(lower(graph, precision, products=False), str(temporary))
         onnx.checker.check_model(str(temporary))
-        theirs = open_session(temporary).run(None, inputs)[0]
-        return _compare("onnx-projector", out, ours, theirs, precision)
+        exported = open_session(temporary).run(None, inputs)[0]
+        return _compare("onnx-projector", out, ours, exported, precision)
 
 
 def _states_probe(adapter: Adapter) -> tuple[dict[str, Any], Vectors]:
@@ -73,7 +73,7 @@ def export(adapter: Adapter, out: Path, precision: str = "fp32") -> Exported:
     model, tokenizer = source_and_tokenizer(adapter)
     graph = token_graph(adapter, model, tokenizer)
     limit = int(model.max_seq_length or tokenizer.model_max_length)
-    told = {
+    description = {
         "inputs": {"input_ids": "int64 [n, tokens]", "attention_mask": "int64 [n, tokens]"},
         "output": {"vectors": f"float32 [n, {adapter.dim}]"},
         "max_tokens": limit,
@@ -92,7 +92,9 @@ def export(adapter: Adapter, out: Path, precision: str = "fp32") -> Exported:
             location="model.onnx_data" if large else None,
         )
         tokenizer.save_pretrained(temporary)
-        (temporary / "encoder.json").write_text(json.dumps(told, indent=2, ensure_ascii=False))
+        (temporary / "encoder.json").write_text(
+            json.dumps(description, indent=2, ensure_ascii=False)
+        )
         onnx.checker.check_model(str(temporary / "model.onnx"))
         return _compare("onnx", out, ours, run(temporary, texts), precision)
 
@@ -102,13 +104,13 @@ def run(folder: str | Path, texts: list[str]) -> Vectors:
     from transformers import AutoTokenizer
 
     folder = Path(folder)
-    told = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
+    description = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     tokens = tokenizer(
-        [told["prompt"] + text for text in texts],
+        [description["prompt"] + text for text in texts],
         padding=True,
         truncation=True,
-        max_length=told["max_tokens"],
+        max_length=description["max_tokens"],
         return_tensors="np",
     )
     wanted = {name: tokens[name].astype(np.int64) for name in ("input_ids", "attention_mask")}
@@ -134,6 +136,8 @@ def open_session(path: Path) -> Any:
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def _compare(name: str, out: Path, ours: Vectors, theirs: Any, precision: str) -> Exported:
+def _compare(name: str, out: Path, ours: Vectors, exported: Any, precision: str) -> Exported:
     angle, tolerance, note = PRECISIONS[precision]
-    return compare(name, out, ours, theirs, tolerance, angle=angle, notes=[note] if note else None)
+    return compare(
+        name, out, ours, exported, tolerance, angle=angle, notes=[note] if note else None
+    )

@@ -38,9 +38,9 @@ def projector_graph(adapter: Adapter) -> Any:
         return name
 
     def node(kind: str, *inputs: str, output: str = "", **attributes: Any) -> str:
-        made = output or f"{kind}_{len(nodes)}"
-        nodes.append(helper.make_node(kind, list(inputs), [made], **attributes))
-        return made
+        name = output or f"{kind}_{len(nodes)}"
+        nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
+        return name
 
     def unit(x: str, output: str = "") -> str:
         length = node("ReduceL2", x, constant(f"axis_{len(nodes)}", np.array([1], np.int64)))
@@ -106,24 +106,26 @@ def token_graph(adapter: Adapter, model: Any, tokenizer: Any) -> Any:
             hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask)
             if self.projector.level == "token":
                 return self.projector(hidden.last_hidden_state, attention_mask.bool())
-            found = {
+            features = {
                 "token_embeddings": hidden.last_hidden_state,
                 "attention_mask": attention_mask,
             }
             if self.prompt_length is not None:
                 beyond = attention_mask.cumsum(1) > self.prompt_length
-                found["attention_mask"] = attention_mask * beyond
+                features["attention_mask"] = attention_mask * beyond
             for module in self.rest:
-                found = module(found)
-            x = found["sentence_embedding"][:, : self.width]
+                features = module(features)
+            x = features["sentence_embedding"][:, : self.width]
             return self.projector(nn.functional.normalize(x, dim=-1) if self.scale else x)
 
-    made = Graph().eval()
-    if hasattr(made.encoder, "set_attn_implementation"):
+    graph = Graph().eval()
+    if hasattr(graph.encoder, "set_attn_implementation"):
         # Fused attention kernels have no counterpart in ONNX.
-        made.encoder.set_attn_implementation("eager")
+        graph.encoder.set_attn_implementation("eager")
     tokens = tokenizer(list(PROBES[:3]), padding=True, return_tensors="pt")
-    return traced(made, {name: tokens[name] for name in ("input_ids", "attention_mask")}, "vectors")
+    return traced(
+        graph, {name: tokens[name] for name in ("input_ids", "attention_mask")}, "vectors"
+    )
 
 
 def states_graph(adapter: Adapter) -> Any:

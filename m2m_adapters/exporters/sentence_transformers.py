@@ -42,9 +42,9 @@ def export(adapter: Adapter, out: Path) -> Exported:
     with whole_folder(out) as temporary:
         model.save(str(temporary), create_model_card=False)
         _readme(adapter, temporary, "texts")
-        again = module.SentenceTransformer(str(temporary), device="cpu", local_files_only=True)
-        theirs = again.encode(list(PROBES), convert_to_numpy=True, show_progress_bar=False)
-        return compare("sentence-transformers", out, ours, theirs, TOLERANCE, remedy=FULL)
+        reloaded = module.SentenceTransformer(str(temporary), device="cpu", local_files_only=True)
+        exported = reloaded.encode(list(PROBES), convert_to_numpy=True, show_progress_bar=False)
+        return compare("sentence-transformers", out, ours, exported, TOLERANCE, remedy=FULL)
 
 
 def export_router(adapter: Adapter, out: Path, items: list[Any] | None = None) -> Exported:
@@ -80,12 +80,14 @@ def export_router(adapter: Adapter, out: Path, items: list[Any] | None = None) -
     with whole_folder(out) as temporary:
         model.save(str(temporary), create_model_card=False)
         _readme(adapter, temporary, f"texts and {modality} items")
-        again = module.SentenceTransformer(str(temporary), device="cpu", local_files_only=True)
+        reloaded = module.SentenceTransformer(str(temporary), device="cpu", local_files_only=True)
         quiet = {"convert_to_numpy": True, "show_progress_bar": False}
-        theirs = np.concatenate(
+        exported = np.concatenate(
             [
-                again.encode(texts, modality="text", **quiet),
-                again.encode([_wrapped(e, modality) for e in examples], modality=modality, **quiet),
+                reloaded.encode(texts, modality="text", **quiet),
+                reloaded.encode(
+                    [_wrapped(e, modality) for e in examples], modality=modality, **quiet
+                ),
             ]
         )
         notes = [
@@ -93,7 +95,7 @@ def export_router(adapter: Adapter, out: Path, items: list[Any] | None = None) -
             "that looks like a path or an address of an image for the image itself"
         ]
         return compare(
-            "sentence-transformers-router", out, ours, theirs, TOLERANCE, remedy=FULL, notes=notes
+            "sentence-transformers-router", out, ours, exported, TOLERANCE, remedy=FULL, notes=notes
         )
 
 
@@ -116,19 +118,19 @@ def _projector_modules(adapter: Adapter, source: Any) -> list[Any]:
 
     modules = _modules()
     activations = {"none": nn.Identity, "relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
-    found: list[Any] = []
+    chain: list[Any] = []
     if width := source_width(source):  # encode() would cut the result, not the source's vectors
         whole = whole_width(source)
         cut = eye(width, whole)
-        found.append(
+        chain.append(
             modules["Dense"](
                 whole, width, bias=False, activation_function=nn.Identity(), init_weight=cut
             )
         )
     if unit_source(adapter):
-        found.append(modules["Normalize"]())
+        chain.append(modules["Normalize"]())
     for step in adapter.projector.affine_steps():
-        found.append(
+        chain.append(
             modules["Dense"](
                 step.weight.shape[1],
                 step.weight.shape[0],
@@ -139,13 +141,13 @@ def _projector_modules(adapter: Adapter, source: Any) -> list[Any]:
         )
     head = adapter.projector.shape.head
     if head == "l2":
-        found.append(modules["Normalize"]())
+        chain.append(modules["Normalize"]())
     elif head == "layernorm":
         norm = modules["LayerNorm"](adapter.dim)
         assert adapter.projector.head_norm is not None
         norm.norm.load_state_dict(adapter.projector.head_norm.state_dict())
-        found.append(norm)
-    return found
+        chain.append(norm)
+    return chain
 
 
 def _item_tower(adapter: Adapter) -> Any:

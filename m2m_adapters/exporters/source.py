@@ -59,10 +59,12 @@ def source_prompt(adapter: Adapter, model: Any) -> str:
     """What the source puts before every text; empty for nothing."""
     source = adapter.source
     settings = getattr(source, "settings", None)
-    told = settings.get("prompt") if isinstance(settings, dict) else getattr(source, "prompt", None)
-    if told is None and model.default_prompt_name:
-        told = model.prompts[model.default_prompt_name]
-    return str(told or "")
+    prompt = (
+        settings.get("prompt") if isinstance(settings, dict) else getattr(source, "prompt", None)
+    )
+    if prompt is None and model.default_prompt_name:
+        prompt = model.prompts[model.default_prompt_name]
+    return str(prompt or "")
 
 
 def source_width(model: Any) -> int | None:
@@ -75,8 +77,8 @@ def whole_width(model: Any) -> int:
     """Columns before any are left out."""
     for module in reversed(list(model)):
         for name in ("get_embedding_dimension", "get_sentence_embedding_dimension"):
-            if callable(told := getattr(module, name, None)) and told() is not None:
-                return int(told())
+            if callable(width_of := getattr(module, name, None)) and width_of() is not None:
+                return int(width_of())
     raise UserError("the source does not say how many columns it has", REMEDY)
 
 

@@ -55,7 +55,7 @@ def compare(
     name: str,
     path: Path,
     ours: Vectors,
-    theirs: Vectors,
+    exported: Vectors,
     tolerance: float,
     *,
     angle: bool = False,
@@ -63,19 +63,19 @@ def compare(
     notes: list[str] | None = None,
 ) -> Exported:
     """The report, or an error if the reloaded export's vectors are not ours."""
-    theirs = np.asarray(theirs)
-    if theirs.shape != ours.shape:
+    exported = np.asarray(exported)
+    if exported.shape != ours.shape:
         raise M2MError(
-            f"the {name} export gave shape {list(theirs.shape)} instead of {list(ours.shape)}; "
+            f"the {name} export gave shape {list(exported.shape)} instead of {list(ours.shape)}; "
             "nothing was written"
         )
     if angle:
-        lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
-        cosine = (ours * theirs).sum(1) / np.maximum(lengths, 1e-12)
+        lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(exported, axis=1)
+        cosine = (ours * exported).sum(1) / np.maximum(lengths, 1e-12)
         deviation, measure = float(np.max(1 - cosine, initial=0.0)), "1 - cosine"
     else:
         scale = max(1.0, float(np.abs(ours).max(initial=0.0)))
-        deviation = float(np.abs(ours - theirs).max(initial=0.0)) / scale
+        deviation = float(np.abs(ours - exported).max(initial=0.0)) / scale
         measure = "largest difference"
     if not deviation <= tolerance:  # NaN counts as a difference
         raise M2MError(
@@ -88,6 +88,6 @@ def compare(
 def source_probes(dim: int, rows: int = 32) -> Vectors:
     """Random vectors ``[rows, dim]`` of many lengths, and a zero row, for projectors alone."""
     random = np.random.default_rng(0)
-    made = random.standard_normal((rows, dim)) * random.uniform(0.01, 20, (rows, 1))
-    made[-1] = 0
-    return made.astype(np.float32)
+    probes = random.standard_normal((rows, dim)) * random.uniform(0.01, 20, (rows, 1))
+    probes[-1] = 0
+    return probes.astype(np.float32)

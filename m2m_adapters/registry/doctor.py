@@ -88,9 +88,9 @@ def _version(name: str) -> str | None:
 def _libraries() -> list[Finding]:
     findings = []
     for name, extra in LIBRARIES.items():
-        found = _version(name)
-        if found:
-            findings.append(Finding(name, found))
+        version_found = _version(name)
+        if version_found:
+            findings.append(Finding(name, version_found))
         elif extra:
             findings.append(
                 Finding(

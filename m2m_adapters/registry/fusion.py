@@ -82,7 +82,7 @@ class Fusion(SeveralSources):
 def terms(expression: str) -> list[str]:
     """``a+b`` -> ``["a", "b"]``; a ``+`` inside the name of an existing folder does not split."""
     pieces = expression.split("+")
-    found: list[str] = []
+    names: list[str] = []
     while pieces:
         # The longest run of pieces that is a folder's name, else one piece.
         for end in range(len(pieces), 1, -1):
@@ -91,9 +91,9 @@ def terms(expression: str) -> list[str]:
                 break
         else:
             end = 1
-        found.append("+".join(pieces[:end]))
+        names.append("+".join(pieces[:end]))
         pieces = pieces[end:]
-    return found
+    return names
 
 
 def fuse(expression: str, load: Callable[..., TextEncoder], **options: Any) -> Fusion:

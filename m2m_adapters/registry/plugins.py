@@ -67,8 +67,8 @@ class Catalogue:
         return self.offers.get((kind, name))
 
     def names(self, kind: str, *, scheme: bool | None = None) -> list[str]:
-        found = (o for (k, _), o in self.offers.items() if k == kind)
-        return sorted(o.name for o in found if scheme is None or o.scheme == scheme)
+        offered = (o for (k, _), o in self.offers.items() if k == kind)
+        return sorted(o.name for o in offered if scheme is None or o.scheme == scheme)
 
 
 def discover(unreadable: list[str] | None = None) -> list[tuple[EntryPoint, Distribution]]:

@@ -138,15 +138,15 @@ def scatter(
     return _svg(size, size, "".join(parts), title)
 
 
-def points(found: Sequence[tuple[float, float, str, str]], *, title: str) -> str:
+def points(placed: Sequence[tuple[float, float, str, str]], *, title: str) -> str:
     """A map of (x, y, group, label); each group has its own color, named at the side."""
     size, margin, names = 420, 14, 120
-    low_x, high_x = min(x for x, *_ in found), max(x for x, *_ in found)
-    low_y, high_y = min(y for _, y, *_ in found), max(y for _, y, *_ in found)
+    low_x, high_x = min(x for x, *_ in placed), max(x for x, *_ in placed)
+    low_y, high_y = min(y for _, y, *_ in placed), max(y for _, y, *_ in placed)
     inner = size - 2 * margin
-    groups = list(dict.fromkeys(group for _, _, group, _ in found))
+    groups = list(dict.fromkeys(group for _, _, group, _ in placed))
     parts = []
-    for x, y, group, label in found:
+    for x, y, group, label in placed:
         cx = margin + (x - low_x) / ((high_x - low_x) or 1) * inner
         cy = margin + (high_y - y) / ((high_y - low_y) or 1) * inner
         parts.append(

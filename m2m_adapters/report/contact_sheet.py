@@ -140,14 +140,14 @@ def _fonts() -> list[Any]:
     """Pillow's own font and every one installed on this machine."""
     from PIL import ImageFont
 
-    found = [ImageFont.load_default(LETTER)]
+    fonts = [ImageFont.load_default(LETTER)]
     for folder in FONT_FOLDERS:
         for file in sorted(Path(folder).expanduser().rglob("*.[to]t[fc]")):
             try:
-                found.append(ImageFont.truetype(str(file), LETTER))
+                fonts.append(ImageFont.truetype(str(file), LETTER))
             except OSError:
                 continue
-    return found
+    return fonts
 
 
 def _covers(font: Any, label: str) -> bool:

@@ -102,13 +102,13 @@ def painted_sheet(painted: Painted = PAINTED, progress: Progress | None = None) 
     vectors += [adapter.encode(asked.captions[code]) for code in asked.languages]
     rows = np.concatenate(vectors)
     with bar.stage("paint", len(rows), "pictures") as done:
-        made = adapter.target.generate(
+        pictures = adapter.target.generate(
             rows, seed=0, batch_size=BATCH, progress=lambda n, _: done(n)
         )
-    columns = [("native English", REFERENCE, english, made[: painted.scenes])]
+    columns = [("native English", REFERENCE, english, pictures[: painted.scenes])]
     for number, code in enumerate(asked.languages, start=1):
-        some = made[number * painted.scenes : (number + 1) * painted.scenes]
-        columns.append((language(code).name, code, asked.captions[code], some))
+        column = pictures[number * painted.scenes : (number + 1) * painted.scenes]
+        columns.append((language(code).name, code, asked.captions[code], column))
     corpus = adapter.record.corpus
     assert corpus is not None
     return (
@@ -153,13 +153,13 @@ def _one(pairing: Pairing, sentences: int, progress: Progress) -> Shown:
     adapter = align(
         pairing.source, pairing.target, pairing.corpus, max_sentences=sentences, progress=progress
     )
-    found = evaluate(
+    evaluation = evaluate(
         adapter,
         load_benchmark(pairing.benchmark),
         baselines=list(BASELINES),
         progress=progress,
     )
-    return Shown(pairing, adapter, found)
+    return Shown(pairing, adapter, evaluation)
 
 
 def _body(shown: Sequence[Shown], seconds: float) -> str:
@@ -170,7 +170,7 @@ def _body(shown: Sequence[Shown], seconds: float) -> str:
         f"pictures and sounds. All of it took {seconds:.0f} seconds on this machine.</p>"
     ]
     for one in shown:
-        record, found = one.adapter.record, one.evaluation
+        record, evaluation = one.adapter.record, one.evaluation
         corpus, held = record.corpus, record.held_out
         assert corpus is not None and held is not None
         parts.append(
@@ -179,61 +179,66 @@ def _body(shown: Sequence[Shown], seconds: float) -> str:
             f"({held.sentences:,} of them held out) and no other text; {held.parameters:,} "
             f"parameters; held-out top-1 {100 * held.top1:.1f} %.</p>"
         )
-        parts.append(sections.results(found))
-        parts.append(sections.language_bars(found))
+        parts.append(sections.results(evaluation))
+        parts.append(sections.language_bars(evaluation))
         parts.append(sections.loss_curve(record))
-        apart = max(1, len(found.benchmark.items) // MAPPED)
-        chosen = list(range(0, len(found.benchmark.items), apart))[:MAPPED]
-        before = {code: found["unaligned"].vectors[code] for code in found["adapter"].vectors}
+        apart = max(1, len(evaluation.benchmark.items) // MAPPED)
+        chosen = list(range(0, len(evaluation.benchmark.items), apart))[:MAPPED]
+        before = {
+            code: evaluation["unaligned"].vectors[code] for code in evaluation["adapter"].vectors
+        }
         parts.append("<h3>Meanings before and after</h3>")
-        parts.append(sections.meaning_map(found, before, chosen))
+        parts.append(sections.meaning_map(evaluation, before, chosen))
         parts.append(
             "<h3>Queries and their results</h3><p class='note'>A green frame marks the item "
             "that the caption was written for; the others are its rivals.</p>"
         )
-        pictures = found.benchmark.modality == "image"
+        pictures = evaluation.benchmark.modality == "image"
         parts.append(
             sections.queries(
-                found, _asked(found, 13 if pictures else 6), shown=5 if pictures else 3
+                evaluation, _asked(evaluation, 13 if pictures else 6), shown=5 if pictures else 3
             )
         )
     return "\n".join(parts)
 
 
-def _asked(found: Evaluation, n: int) -> list[tuple[str, int]]:
+def _asked(evaluation: Evaluation, n: int) -> list[tuple[str, int]]:
     """A query in each of n languages, far apart in the benchmark; other scripts come first."""
     codes = sorted(
-        found["adapter"].vectors, key=lambda c: (c not in ("ar", "zh", "hi", "ja", "ru", "ko"), c)
+        evaluation["adapter"].vectors,
+        key=lambda c: (c not in ("ar", "zh", "hi", "ja", "ru", "ko"), c),
     )
-    return [(code, (47 + 68 * place) % len(found.benchmark.captions[code]))
+    return [(code, (47 + 68 * place) % len(evaluation.benchmark.captions[code]))
             for place, code in enumerate(codes[:n])]  # fmt: skip
 
 
 def summary(shown: Sequence[Shown]) -> list[dict[str, Any]]:
     """The figures of the demonstration's summary."""
-    told = []
+    figures = []
     for one in shown:
-        found = one.evaluation
-        own = found.value("native", "en")
-        foreign = [code for code in found["adapter"].figures if code != "en"]
-        reached = {code: found.value("adapter", code) for code in foreign}
-        plain = [found.value(PLAIN, code) for code in foreign]
-        native = [found.value("native", code) for code in foreign]
-        told.append(
+        evaluation = one.evaluation
+        own = evaluation.value("native", "en")
+        foreign = [code for code in evaluation["adapter"].figures if code != "en"]
+        reached = {code: evaluation.value("adapter", code) for code in foreign}
+        plain = [evaluation.value(PLAIN, code) for code in foreign]
+        native = [evaluation.value("native", code) for code in foreign]
+        figures.append(
             {
                 "target": one.pairing.target,
                 "own English R@10": own,
-                "own English R@10, item to text": found.value(
+                "own English R@10, item to text": evaluation.value(
                     "native", "en", direction="item_to_text"
                 ),
-                "aligned English, % of own": round(100 * found.value("adapter", "en") / own, 1),
+                "aligned English, % of own": round(
+                    100 * evaluation.value("adapter", "en") / own, 1
+                ),
                 "mean of other languages, % of own": round(
                     100 * sum(reached.values()) / len(reached) / own, 1
                 ),
                 "weakest language, % of own": round(100 * min(reached.values()) / own, 1),
                 "weakest language": min(reached, key=lambda code: reached[code]),
                 "without the English bank, % of own: English": round(
-                    100 * found.value(PLAIN, "en") / own, 1
+                    100 * evaluation.value(PLAIN, "en") / own, 1
                 ),
                 "without the English bank, % of own: other languages": round(
                     100 * sum(plain) / len(plain) / own, 1
@@ -241,4 +246,4 @@ def summary(shown: Sequence[Shown]) -> list[dict[str, Any]]:
                 "native tower on them, % of own": round(100 * sum(native) / len(native) / own, 1),
             }
         )
-    return told
+    return figures

@@ -24,49 +24,49 @@ def check_format(path: Path) -> None:
         raise UserError(f"cannot write a report as '{path.name}'", f"use {', '.join(FORMATS)}")
 
 
-def write_report(found: Evaluation | GeneratorEvaluation, path: str | Path) -> None:
+def write_report(evaluation: Evaluation | GeneratorEvaluation, path: str | Path) -> None:
     """The evaluation in the form that the suffix of ``path`` asks for."""
     path = Path(path)
     check_format(path)
     if path.suffix == ".json":
-        text = json.dumps(found.to_dict(), indent=2, ensure_ascii=False) + "\n"
-    elif isinstance(found, GeneratorEvaluation):
+        text = json.dumps(evaluation.to_dict(), indent=2, ensure_ascii=False) + "\n"
+    elif isinstance(evaluation, GeneratorEvaluation):
         write = {".html": generator_page.page, ".md": generator_page.markdown}
-        text = write.get(path.suffix, generator_page.latex)(found)
+        text = write.get(path.suffix, generator_page.latex)(evaluation)
     else:
-        text = {".html": page, ".md": markdown}.get(path.suffix, latex)(found)
+        text = {".html": page, ".md": markdown}.get(path.suffix, latex)(evaluation)
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def page(found: Evaluation) -> str:
+def page(evaluation: Evaluation) -> str:
     """Table, bars with intervals, curves, paired differences, and the worst misses."""
     return document(
-        f"{found.adapter['name']} on {found.benchmark.name}",
+        f"{evaluation.adapter['name']} on {evaluation.benchmark.name}",
         "\n".join(
             [
-                f"<p>{escape(caption_of(found))}</p>",
-                sections.results(found),
-                sections.left_out(found),
-                sections.language_bars(found),
-                sections.recall_curves(found),
-                sections.compared(found),
-                sections.trust(found),
-                _misses(found),
-                f"<p class='note'>Adapter {escape(str(found.adapter['digest']))}, benchmark "
-                f"{escape(found.benchmark.digest)}.</p>",
+                f"<p>{escape(caption_of(evaluation))}</p>",
+                sections.results(evaluation),
+                sections.left_out(evaluation),
+                sections.language_bars(evaluation),
+                sections.recall_curves(evaluation),
+                sections.compared(evaluation),
+                sections.trust(evaluation),
+                _misses(evaluation),
+                f"<p class='note'>Adapter {escape(str(evaluation.adapter['digest']))}, benchmark "
+                f"{escape(evaluation.benchmark.digest)}.</p>",
             ]
         ),
     )
 
 
-def _misses(found: Evaluation) -> str:
-    worst = worst_queries(found["adapter"])
+def _misses(evaluation: Evaluation) -> str:
+    worst = worst_queries(evaluation["adapter"])
     title = "<h2>Worst results</h2>"
     if not worst:
         return f"{title}<p>None: every caption ranks its item first.</p>"
     return (
         f"{title}<p class='note'>The first hits of each; the right item has a green frame, and "
         "its rank below it where it is not among them.</p>"
-        + sections.queries(found, [(code, place) for code, place, _ in worst])
+        + sections.queries(evaluation, [(code, place) for code, place, _ in worst])
     )

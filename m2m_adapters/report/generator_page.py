@@ -18,9 +18,9 @@ from m2m_adapters.report.tables import latex_table, markdown_table
 NATIVE = "native English"
 
 
-def rows_of(found: GeneratorEvaluation) -> tuple[list[str], list[list[str]]]:
+def rows_of(evaluation: GeneratorEvaluation) -> tuple[list[str], list[list[str]]]:
     """(header, rows): system, language and every figure; the headline with its interval."""
-    result = found.to_dict()
+    result = evaluation.to_dict()
     names = list(dict.fromkeys(
         name for system in result["systems"].values()
         for row in system["languages"].values() for name in row
@@ -32,11 +32,11 @@ def rows_of(found: GeneratorEvaluation) -> tuple[list[str], list[list[str]]]:
         value = row[name]
         if not isinstance(value, list):
             return f"{value:.3f}"
-        interval = f" [{value[1]:.1f}, {value[2]:.1f}]" if name == found.headline else ""
+        interval = f" [{value[1]:.1f}, {value[2]:.1f}]" if name == evaluation.headline else ""
         return f"{value[0]:.1f}{interval}"
 
     def line(system: str, label: str, row: Mapping[str, Any], share: Any) -> list[str]:
-        of = f"{share[found.headline][0]:.1f}" if found.headline in share else ""
+        of = f"{share[evaluation.headline][0]:.1f}" if evaluation.headline in share else ""
         return [system, label, *(cell(row, name) for name in names), of]
 
     rows = [line("reference", NATIVE, result["reference"], {})]
@@ -48,74 +48,83 @@ def rows_of(found: GeneratorEvaluation) -> tuple[list[str], list[list[str]]]:
         if len(one["languages"]) > 1:
             rows += [line(system, name, row, shares[name]) for name, row in one["averages"].items()]
     header = ["system", "language"]
-    header += [f"{name} [95%]" if name == found.headline else name for name in names]
-    return [*header, f"{found.headline}, % of {NATIVE}"], rows
+    header += [f"{name} [95%]" if name == evaluation.headline else name for name in names]
+    return [*header, f"{evaluation.headline}, % of {NATIVE}"], rows
 
 
-def caption_of(found: GeneratorEvaluation) -> str:
-    prompts = counted(len(found.benchmark), "prompt")
+def caption_of(evaluation: GeneratorEvaluation) -> str:
+    prompts = counted(len(evaluation.benchmark), "prompt")
     return (
-        f"{found.adapter['name']} on {found.benchmark.name}: {prompts} in "
-        f"{len(found.benchmark.languages)} languages, judged by {' and '.join(found.judges)}; in "
-        "percent (cosines times 100), 95% bootstrap intervals over prompts."
+        f"{evaluation.adapter['name']} on {evaluation.benchmark.name}: {prompts} in "
+        f"{len(evaluation.benchmark.languages)} languages, judged by "
+        f"{' and '.join(evaluation.judges)}; in percent (cosines times 100), "
+        "95% bootstrap intervals over prompts."
     )
 
 
-def markdown(found: GeneratorEvaluation) -> str:
-    return markdown_table(*rows_of(found), caption_of(found))
+def markdown(evaluation: GeneratorEvaluation) -> str:
+    return markdown_table(*rows_of(evaluation), caption_of(evaluation))
 
 
-def latex(found: GeneratorEvaluation) -> str:
-    return latex_table(*rows_of(found), caption_of(found))
+def latex(evaluation: GeneratorEvaluation) -> str:
+    return latex_table(*rows_of(evaluation), caption_of(evaluation))
 
 
-def page(found: GeneratorEvaluation) -> str:
+def page(evaluation: GeneratorEvaluation) -> str:
     """Table, bars by language, and the first prompts with what each language made of them."""
-    result = found.to_dict()
+    result = evaluation.to_dict()
     notes = "".join(
         f"<li><b>{escape(name)}</b>: {escape(one['what'])}</li>"
         for name, one in result["systems"].items()
     )
-    settings = ", ".join(f"{name} {value}" for name, value in found.settings.items() if value)
+    settings = ", ".join(f"{name} {value}" for name, value in evaluation.settings.items() if value)
     sheets = "".join(
-        f"<h2>{escape(title)}</h2>{_sheet_of(found, system)}"
+        f"<h2>{escape(title)}</h2>{_sheet_of(evaluation, system)}"
         for system, title in (
             ("adapter", "Generated from each language, through the adapter"),
             ("native", "The same prompts in the pipeline's own text tower"),
         )
-        if system in found.systems
+        if system in evaluation.systems
     )
     return document(
-        f"{found.adapter['name']} on {found.benchmark.name}",
-        f"<p>{escape(caption_of(found))}</p>"
-        f'<ul class="note">{notes}</ul>{html_table(*rows_of(found))}{language_bars(found)}{sheets}'
-        f"<p class='note'>Adapter {escape(str(found.adapter['digest']))}, benchmark "
-        f"{escape(found.benchmark.digest)}. {escape(settings)}</p>",
+        f"{evaluation.adapter['name']} on {evaluation.benchmark.name}",
+        f"<p>{escape(caption_of(evaluation))}</p>"
+        f'<ul class="note">{notes}</ul>{html_table(*rows_of(evaluation))}'
+        f"{language_bars(evaluation)}{sheets}"
+        f"<p class='note'>Adapter {escape(str(evaluation.adapter['digest']))}, benchmark "
+        f"{escape(evaluation.benchmark.digest)}. {escape(settings)}</p>",
     )
 
 
-def language_bars(found: GeneratorEvaluation) -> str:
+def language_bars(evaluation: GeneratorEvaluation) -> str:
     """The headline figure by language; the dashed line is the pipeline's native English."""
-    result = found.to_dict()
-    mark = result["reference"][found.headline][0]
+    result = evaluation.to_dict()
+    mark = result["reference"][evaluation.headline][0]
     drawn = []
     for system in (name for name in ("adapter", "native") if name in result["systems"]):
         rows = [
-            (language(code).name, *(max(0.0, value) for value in row[found.headline]))
+            (language(code).name, *(max(0.0, value) for value in row[evaluation.headline]))
             for code, row in result["systems"][system]["languages"].items()
         ]
-        title = f"{system}: {found.headline} by language (dashed: {NATIVE})"
+        title = f"{system}: {evaluation.headline} by language (dashed: {NATIVE})"
         chart = charts.bars(rows, title=title, mark=mark)
         drawn.append(f"<figure>{chart}<figcaption>{escape(title)}.</figcaption></figure>")
     return "".join(drawn)
 
 
-def _sheet_of(found: GeneratorEvaluation, system: str) -> str:
-    codes = found.languages(system)
-    columns = [(code, found.benchmark.captions[code], found.shown[system, code]) for code in codes]
-    english = (REFERENCE, found.benchmark.captions[REFERENCE], found.shown["reference", REFERENCE])
+def _sheet_of(evaluation: GeneratorEvaluation, system: str) -> str:
+    codes = evaluation.languages(system)
+    columns = [
+        (code, evaluation.benchmark.captions[code], evaluation.shown[system, code])
+        for code in codes
+    ]
+    english = (
+        REFERENCE,
+        evaluation.benchmark.captions[REFERENCE],
+        evaluation.shown["reference", REFERENCE],
+    )
     return sheet([(NATIVE, *english), *((language(c[0]).name, *c) for c in columns)],
-                 found.benchmark.modality)  # fmt: skip
+                 evaluation.benchmark.modality)  # fmt: skip
 
 
 def sheet(

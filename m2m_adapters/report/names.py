@@ -26,7 +26,7 @@ COLUMNS = {
 def rows(kind: str) -> list[Row]:
     """Every name of a kind: of plugins, of the registry, and built in."""
     offers, entries = catalogue(), registry()
-    found = [
+    listed_rows = [
         _of_offer(offers.offers[key]) for key in sorted(offers.offers) if key[0] == kind
     ]  # fmt: skip
     for name in entries.names(kind):
@@ -34,9 +34,9 @@ def rows(kind: str) -> list[Row]:
         offer = offers.offers.get((kind, name))
         # A scheme of the same name (clap:MODEL) is another row; a plain name comes first.
         if entry is not None and (offer is None or offer.scheme):
-            found.append(_of_adapter(entry) if kind == "adapter" else _of_entry(entry))
-    listed = {row["name"] for row in found}
-    return found + [row for row in _built_in(kind) if row["name"] not in listed]
+            listed_rows.append(_of_adapter(entry) if kind == "adapter" else _of_entry(entry))
+    listed = {row["name"] for row in listed_rows}
+    return listed_rows + [row for row in _built_in(kind) if row["name"] not in listed]
 
 
 def _built_in(kind: str) -> list[Row]:

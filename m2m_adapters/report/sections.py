@@ -21,12 +21,12 @@ from m2m_adapters.report.trust_tables import trust_tables
 LISTED = 20  # names of items that were left out
 
 
-def results(found: Evaluation) -> str:
+def results(evaluation: Evaluation) -> str:
     """R@k of the adapter in every language, R@10 of every other system beside it."""
-    systems = found.to_dict()["systems"]
+    systems = evaluation.to_dict()["systems"]
     own = systems["adapter"]
     others = {name: value for name, value in systems.items() if name != "adapter"}
-    header, rows = rows_of(found)
+    header, rows = rows_of(evaluation)
     sums = len(rows) - len(own["languages"])
     notes = "".join(
         f"<li><b>{escape(name)}</b>: {escape(value['what'])}</li>" for name, value in others.items()
@@ -40,15 +40,15 @@ def results(found: Evaluation) -> str:
     )
     return (
         html_table(header, rows, strong=sums)
-        + f'<p class="note">{counted(len(found.benchmark.items), "item")}, text to item unless '
-        f"noted, protocol {escape(found.protocol)}; ties count against; intervals by bootstrap "
-        f"over items. {agree}</p>" + (f'<ul class="note">{notes}</ul>' if notes else "")
+        + f'<p class="note">{counted(len(evaluation.benchmark.items), "item")}, text to item '
+        f"unless noted, protocol {escape(evaluation.protocol)}; ties count against; intervals by "
+        f"bootstrap over items. {agree}</p>" + (f'<ul class="note">{notes}</ul>' if notes else "")
     )
 
 
-def language_bars(found: Evaluation) -> str:
+def language_bars(evaluation: Evaluation) -> str:
     """R@10 by language with intervals; the dashed line is the target's own English."""
-    systems = found.to_dict()["systems"]
+    systems = evaluation.to_dict()["systems"]
     rows = []
     for code, directions in systems["adapter"]["languages"].items():
         value, low, high = directions["text_to_item"]["R@10"]
@@ -73,18 +73,20 @@ def loss_curve(record: Record) -> str:
     return f"<figure>{drawn}<figcaption>{title}.</figcaption></figure>"
 
 
-def meaning_map(found: Evaluation, before: dict[str, Vectors], chosen: Sequence[int]) -> str:
+def meaning_map(evaluation: Evaluation, before: dict[str, Vectors], chosen: Sequence[int]) -> str:
     """Captions of a few items in all languages around those items, before and after."""
-    after = found["adapter"].vectors
+    after = evaluation["adapter"].vectors
     pictures = [
-        image_uri(found.benchmark.items[i], 34) if found.benchmark.modality == "image" else ""
+        image_uri(evaluation.benchmark.items[i], 34)
+        if evaluation.benchmark.modality == "image"
+        else ""
         for i in chosen
     ]
 
     def drawn(vectors: dict[str, Vectors], title: str) -> str:
         codes = list(vectors)
         # Texts and items form separate clusters here, so each is centered on its own mean.
-        items = normalize(found.items)
+        items = normalize(evaluation.items)
         anchors = (items - items.mean(0))[list(chosen)]
         texts = []
         for code in codes:
@@ -93,7 +95,7 @@ def meaning_map(found: Evaluation, before: dict[str, Vectors], chosen: Sequence[
         flat = plane(anchors, np.concatenate(texts))
         places = [(float(x), float(y)) for x, y in flat]
         anchored = [(*place, pictures[n]) for n, place in enumerate(places[: len(chosen)])]
-        captions = found.benchmark.captions
+        captions = evaluation.benchmark.captions
         dots = [
             (*places[len(chosen) * (1 + number) + n], n, f"{code}: {captions[code][i]}")
             for number, code in enumerate(codes)
@@ -120,10 +122,10 @@ def plane(anchors: Vectors, texts: Vectors) -> Vectors:
     return np.asarray(np.concatenate([anchors, texts]) @ axes[:2].T)
 
 
-def compared(found: Evaluation) -> str:
+def compared(evaluation: Evaluation) -> str:
     """Each other system against the adapter, paired by item: difference in R@10 with interval."""
     rows = []
-    for name, groups in found.to_dict()["compared with the adapter"].items():
+    for name, groups in evaluation.to_dict()["compared with the adapter"].items():
         for group, directions in groups.items():
             row = directions["text_to_item"]["R@10"]
             cells = (row["difference"], row["low"], row["high"])
@@ -134,10 +136,10 @@ def compared(found: Evaluation) -> str:
     return "<h3>Differences, paired by item</h3>" + html_table(header, rows)
 
 
-def recall_curves(found: Evaluation) -> str:
+def recall_curves(evaluation: Evaluation) -> str:
     """R@k over k for the adapter, all languages together, and its rivals."""
     lines = []
-    for one in found.scored[:6]:
+    for one in evaluation.scored[:6]:
         group = one.averages()["all languages"]["text_to_item"].to_dict()
         points = []
         for k in (1, 5, 10):
@@ -153,20 +155,24 @@ def recall_curves(found: Evaluation) -> str:
 
 
 def queries(
-    found: Evaluation, asked: Sequence[tuple[str, int]], *, shown: int = 5, system: str = "adapter"
+    evaluation: Evaluation,
+    asked: Sequence[tuple[str, int]],
+    *,
+    shown: int = 5,
+    system: str = "adapter",
 ) -> str:
     """Queries, (language, caption number), with their first hits; the right item and its rank
     come last where they are not among them."""
-    bench = found.benchmark
+    bench = evaluation.benchmark
     parts = []
     for code, place in asked:
         known = language(code)
         own = int(bench.owners[code][place])
-        hits = [int(hit) for hit in found[system].top[code][place][:shown]]
-        items = "".join(_hit(found, hit, right=hit == own) for hit in hits)
+        hits = [int(hit) for hit in evaluation[system].top[code][place][:shown]]
+        items = "".join(_hit(evaluation, hit, right=hit == own) for hit in hits)
         if own not in hits:
-            rank = int(found[system].ranks[code][place])
-            items += _hit(found, own, right=True, caption=f"right item, rank {rank:,}")
+            rank = int(evaluation[system].ranks[code][place])
+            items += _hit(evaluation, own, right=True, caption=f"right item, rank {rank:,}")
         english = ""
         if code != "en" and "en" in bench.captions:
             meant = np.flatnonzero(bench.owners["en"] == own)
@@ -181,26 +187,26 @@ def queries(
     return "".join(parts)
 
 
-def _hit(found: Evaluation, item: int, *, right: bool, caption: str = "") -> str:
-    bench = found.benchmark
+def _hit(evaluation: Evaluation, item: int, *, right: bool, caption: str = "") -> str:
+    bench = evaluation.benchmark
     drawn = media(bench.items[item], bench.modality, bench.item_name(item))
     below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
     return f'<figure class="{"right" if right else "other"}">{drawn}{below}</figure>'
 
 
-def trust(found: Evaluation) -> str:
+def trust(evaluation: Evaluation) -> str:
     """Averages by script and family, and the trust report, a table each."""
-    lines = found.to_dict().get("trust", {}).get("summary", ())
+    lines = evaluation.to_dict().get("trust", {}).get("summary", ())
     parts = [f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>" if lines else ""]
-    for one in trust_tables(found):
+    for one in trust_tables(evaluation):
         drawn = html_table(one.header, one.rows) if one.rows else ""
         parts.append(f"<h3>{escape(one.title)}</h3>{drawn}<p class='note'>{escape(one.note)}</p>")
     return "<h2>Trust report</h2>" + "".join(parts)
 
 
-def left_out(found: Evaluation) -> str:
+def left_out(evaluation: Evaluation) -> str:
     """Items that were published but are not among those measured, and why."""
-    bench = found.benchmark
+    bench = evaluation.benchmark
     lines = [f"{name}: missing" for name in bench.missing]
     lines += [f"{name}: {reason}" for name, reason in bench.unreadable.items()]
     if not lines:

@@ -48,7 +48,7 @@ def spoken_questions(spoken: Spoken | None = None, progress: Progress | None = N
     for code, captions in questions.captions.items():
         place = int(questions.owners[code][0])
         nearest = [int(item) for item in np.argsort(-scores[place])[:5]]
-        found = "".join(
+        figures = "".join(
             f'<figure class="other">{media(gallery.items[item], gallery.modality)}</figure>'
             for item in nearest
         )
@@ -56,7 +56,7 @@ def spoken_questions(spoken: Spoken | None = None, progress: Progress | None = N
             f'<div class="query"><p class="said" lang="{escape(code)}">{escape(captions[0])}</p>'
             f'<p class="lang">{escape(language(code).name)} '
             f"{media(questions.items[place], questions.modality)}</p>"
-            f'<div class="found">{found}</div></div>'
+            f'<div class="found">{figures}</div></div>'
         )
     return (
         f"<h2>Asked aloud: {escape(adapter.name)}</h2>"

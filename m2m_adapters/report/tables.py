@@ -13,13 +13,13 @@ from m2m_adapters.report.trust_tables import trust_tables
 
 
 def rows_of(
-    found: Evaluation, *, codes: bool = False, back: Sequence[int] = (10,)
+    evaluation: Evaluation, *, codes: bool = False, back: Sequence[int] = (10,)
 ) -> tuple[list[str], list[list[str]]]:
     """(header, rows): R@1/5/10 of the adapter with the interval of R@10, others' R@10 beside.
 
     codes: languages by their codes instead of their names. back: R@k from item to text.
     """
-    systems = found.to_dict()["systems"]
+    systems = evaluation.to_dict()["systems"]
     own = systems["adapter"]
     others = {name: value for name, value in systems.items() if name != "adapter"}
 
@@ -46,22 +46,22 @@ def rows_of(
     return header + [f"{name} R@10" for name in others], rows
 
 
-def caption_of(found: Evaluation) -> str:
-    bench = found.benchmark
+def caption_of(evaluation: Evaluation) -> str:
+    bench = evaluation.benchmark
     absent = len(bench.missing) + len(bench.unreadable)
     left_out = f" ({absent:,} more left out: missing or unreadable)" if absent else ""
     items = counted(len(bench.items), "item")
     return (
-        f"{found.adapter['name']} on {bench.name}: {items}{left_out}, text to "
-        f"item unless noted, protocol {found.protocol}, ties count against, 95% bootstrap "
+        f"{evaluation.adapter['name']} on {bench.name}: {items}{left_out}, text to "
+        f"item unless noted, protocol {evaluation.protocol}, ties count against, 95% bootstrap "
         "intervals over items."
     )
 
 
-def markdown(found: Evaluation) -> str:
+def markdown(evaluation: Evaluation) -> str:
     """The table of languages under its caption, then the tables of the trust report."""
-    parts = [markdown_table(*rows_of(found), caption_of(found))]
-    for one in trust_tables(found):
+    parts = [markdown_table(*rows_of(evaluation), caption_of(evaluation))]
+    for one in trust_tables(evaluation):
         parts.append(f"## {one.title}\n")
         parts.append(
             markdown_table(one.header, one.rows, one.note) if one.rows else shown(one.note) + "\n"
@@ -69,9 +69,9 @@ def markdown(found: Evaluation) -> str:
     return "\n".join(parts)
 
 
-def latex(found: Evaluation) -> str:
+def latex(evaluation: Evaluation) -> str:
     """A booktabs table."""
-    return latex_table(*rows_of(found), caption_of(found))
+    return latex_table(*rows_of(evaluation), caption_of(evaluation))
 
 
 def markdown_table(header: list[str], rows: list[list[str]], caption: str) -> str:

@@ -20,10 +20,10 @@ class Table:
     note: str = ""
 
 
-def trust_tables(found: Evaluation) -> list[Table]:
+def trust_tables(evaluation: Evaluation) -> list[Table]:
     """Averages by script and family, and every part of the trust report that was asked for."""
-    report = found.to_dict().get("trust")
-    tables = [groups_table(found)]
+    report = evaluation.to_dict().get("trust")
+    tables = [groups_table(evaluation)]
     if report:
         tables += [
             _english(report["English before and after"]),
@@ -34,9 +34,9 @@ def trust_tables(found: Evaluation) -> list[Table]:
     return tables
 
 
-def groups_table(found: Evaluation) -> Table:
+def groups_table(evaluation: Evaluation) -> Table:
     """R@1 and R@10 of the adapter, averaged over the languages of a script or family."""
-    own = found.to_dict()["systems"]["adapter"]
+    own = evaluation.to_dict()["systems"]["adapter"]
     rows = []
     for name, codes in own["groups"].items():
         if ":" not in name:

@@ -97,5 +97,5 @@ def read(
         options["split"] = split or reader.splits[0]
     if name == "table":
         options["modality"] = modality
-    found: Benchmark = module.read(place, **options)
-    return found
+    benchmark: Benchmark = module.read(place, **options)
+    return benchmark

@@ -39,21 +39,21 @@ class Items:
                     return path
         for name in names:
             base = Path(name).name
-            found = self._below.get(base) or self._below.get(base + "/")
-            if found is not None:
-                return found
+            path_below = self._below.get(base) or self._below.get(base + "/")
+            if path_below is not None:
+                return path_below
         return None
 
     @cached_property
     def _below(self) -> dict[str, Path]:
         """File name, and stem with a slash behind it, -> path; the first in order wins."""
-        found: dict[str, Path] = {}
+        paths: dict[str, Path] = {}
         for folder in self._folders:
             for path in sorted(folder.rglob("*")):
                 if path.suffix.lower() in self._suffixes and path.is_file():
-                    found.setdefault(path.name, path)
-                    found.setdefault(path.stem + "/", path)
-        return found
+                    paths.setdefault(path.name, path)
+                    paths.setdefault(path.stem + "/", path)
+        return paths
 
 
 def lies_in(folder: Path, path: Path) -> bool:
@@ -97,7 +97,7 @@ def assemble(
         modality,
         [places[item] for item in index],
         captions,
-        {code: np.asarray(found, np.int64) for code, found in owners.items()},
+        {code: np.asarray(indices, np.int64) for code, indices in owners.items()},
         names=list(index),
         missing=missing,
         license=license,

@@ -19,9 +19,9 @@ def read(
 ) -> Benchmark:
     """Five captions a clip. Clips are called by YouTube id, with or without their times."""
     for path in below(folder, f"{split}.csv"):
-        found = list(records(path))
-        if found and set(found[0]) >= COLUMNS:
-            return _published(found, folder, items, allow_missing)
+        published = list(records(path))
+        if published and set(published[0]) >= COLUMNS:
+            return _published(published, folder, items, allow_missing)
     return read_named(
         "audiocaps", "audio", folder, items=items, allow_missing=allow_missing, license=LICENSE,
         notes="captions in other languages than English are machine translations",
@@ -30,12 +30,12 @@ def read(
 
 
 def _published(
-    found: list[Json], folder: Path, items: Path | None, allow_missing: Missing
+    published: list[Json], folder: Path, items: Path | None, allow_missing: Missing
 ) -> Benchmark:
     files = Items([items] if items else [folder], "audio")
     rows: list[Row] = []
     tried: dict[str, list[str]] = {}
-    for record in found:
+    for record in published:
         clip, start = str(record["youtube_id"]), int(float(record["start_time"]))
         rows.append((clip, "en", str(record["caption"])))
         names = tried.setdefault(clip, [])

@@ -38,12 +38,12 @@ def read(
         name = str(record["file_name"])
         names[name] = None
         rows += [(name, "en", str(v)) for k, v in record.items() if k.startswith("caption_") and v]
-    found = Items([items] if items else [folder], "audio")
+    item_files = Items([items] if items else [folder], "audio")
     return assemble(
         "clotho",
         "audio",
         rows,
-        {name: found.find(name) for name in names},
+        {name: item_files.find(name) for name in names},
         allow_missing=allow_missing,
         where=items or folder,
         license=LICENSE,

@@ -22,7 +22,7 @@ def read(folder: Path, *, items: Path | None = None, allow_missing: Missing = Fa
         try:
             record = json.loads(line)
             key = record["image/key"]
-            found = {
+            captions_of = {
                 code: entry["caption"]
                 for code, entry in record.items()
                 if isinstance(entry, dict) and "caption" in entry
@@ -32,7 +32,7 @@ def read(folder: Path, *, items: Path | None = None, allow_missing: Missing = Fa
                 f"{files[0]}, line {number}: not a record of Crossmodal-3600", "fetch it again"
             ) from None
         keys[key] = None
-        rows += [(key, code, text) for code, texts in found.items() for text in texts]
+        rows += [(key, code, text) for code, texts in captions_of.items() for text in texts]
     files_of = Items([items] if items else [folder], "image")
     return assemble(
         "xm3600",

@@ -34,12 +34,12 @@ def read(
     rows = []
     for code, path in files.items():
         rows += [(n, code, t) for n, t in zip(names, parallel(names, path, listed[0]), strict=True)]
-    found = Items([items] if items else [folder], "image")
+    item_files = Items([items] if items else [folder], "image")
     return assemble(
         f"multi30k ({split})",
         "image",
         rows,
-        {name: found.find(name) for name in names},
+        {name: item_files.find(name) for name in names},
         allow_missing=allow_missing,
         where=items or folder,
         license="non-commercial research; images by the terms of Flickr30k",

@@ -121,15 +121,15 @@ def tables_in(place: Path, split: str = "test") -> list[Path]:
     """The table itself, the folder's ``captions`` or ``metadata`` file, or shards of a split."""
     if place.is_file():
         return [place]
-    found = _named(place) or _named(place / split) or below(place, f"{split}*.parquet")
-    if not found:
-        found = below(place, *(f"metadata{kind}" for kind in KINDS))[:1]
-    if not found:
+    tables = _named(place) or _named(place / split) or below(place, f"{split}*.parquet")
+    if not tables:
+        tables = below(place, *(f"metadata{kind}" for kind in KINDS))[:1]
+    if not tables:
         raise UserError(
             f"{place} holds no captions file",
             "write captions.jsonl, captions.csv or captions.parquet: item, language, caption",
         )
-    return found
+    return tables
 
 
 class Columns(NamedTuple):

@@ -26,12 +26,12 @@ def read(folder: Path, *, items: Path | None = None, allow_missing: Missing = Fa
     for path in files:
         code = path.stem.removeprefix(PREFIX)
         rows += [(n, code, t) for n, t in zip(names, parallel(names, path, listed[0]), strict=True)]
-    found = Items([items] if items else [folder], "image")
+    item_files = Items([items] if items else [folder], "image")
     return assemble(
         "xtd10",
         "image",
         rows,
-        {name: found.find(name) for name in names},
+        {name: item_files.find(name) for name in names},
         allow_missing=allow_missing,
         where=items or folder,
         license="captions for non-commercial research; images by their Flickr owners",
