@@ -171,7 +171,10 @@ def evaluate_generator(
             figures[system, code] = jury.figures(pictures)
             if system != "reference":
                 figures[system, code] |= jury.alike(english, pictures)
+                jury.remember(system, code, pictures)
             done(number)  # the reference is not among those counted
+    for where, among in jury.agreement().items():
+        figures[where] |= among
     return GeneratorEvaluation(
         asked,
         {
@@ -197,6 +200,7 @@ class _Jury:
         self.judges = list(judges)
         self.real: Vectors | None = None
         self._looks = [_Look(judge) for judge in judges]
+        self._seen: dict[tuple[str, str], list[Seen]] = {}
 
     def add(self, judge: PictureJudge) -> None:
         self.judges.append(judge)
@@ -209,6 +213,25 @@ class _Jury:
         if self.real is not None:
             figures |= distances(self.real, self._looks[-1](pictures))
         return figures
+
+    def remember(self, system: str, code: str, pictures: Sequence[Item]) -> None:
+        self._seen[system, code] = [look(pictures) for look in self._looks]
+
+    def agreement(self) -> dict[tuple[str, str], PictureFigures]:
+        """Each language's pictures compared with those of the system's other languages."""
+        result: dict[tuple[str, str], PictureFigures] = {}
+        for (system, code), seen in self._seen.items():
+            others = [s for (name, c), s in self._seen.items() if name == system and c != code]
+            figures: PictureFigures = {}
+            for number, judge in enumerate(self.judges if others else ()):
+                compared = [judge.alike(other[number], seen[number]) for other in others]
+                for name in compared[0]:
+                    figures[name.replace("English", "other languages")] = PerPicture(
+                        np.mean([one[name].sums for one in compared], axis=0),
+                        np.mean([one[name].counts for one in compared], axis=0),
+                    )
+            result[system, code] = figures
+        return result
 
     def alike(self, english: Sequence[Item], pictures: Sequence[Item]) -> PictureFigures:
         figures: PictureFigures = {}

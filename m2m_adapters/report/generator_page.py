@@ -1,4 +1,4 @@
-"""What a generator made of prompts in every language: tables, bars, and a sheet of pictures."""
+"""What a generator made of prompts in every language: a sheet of pictures, tables, and bars."""
 
 from __future__ import annotations
 
@@ -71,26 +71,26 @@ def latex(evaluation: GeneratorEvaluation) -> str:
 
 
 def page(evaluation: GeneratorEvaluation) -> str:
-    """Table, bars by language, and the first prompts with what each language made of them."""
+    """The first prompts with what each language made of them, then a table and bars."""
     result = evaluation.to_dict()
     notes = "".join(
         f"<li><b>{escape(name)}</b>: {escape(one['what'])}</li>"
         for name, one in result["systems"].items()
     )
     settings = ", ".join(f"{name} {value}" for name, value in evaluation.settings.items() if value)
-    sheets = "".join(
-        f"<h2>{escape(title)}</h2>{_sheet_of(evaluation, system)}"
+    sheets = {
+        system: f"<h2>{escape(title)}</h2>{_sheet_of(evaluation, system)}"
         for system, title in (
-            ("adapter", "Generated from each language, through the adapter"),
+            ("adapter", "The same seed, every language, through the adapter"),
             ("native", "The same prompts in the pipeline's own text tower"),
         )
         if system in evaluation.systems
-    )
+    }
     return document(
         f"{evaluation.adapter['name']} on {evaluation.benchmark.name}",
-        f"<p>{escape(caption_of(evaluation))}</p>"
+        f"{sheets.get('adapter', '')}<h2>Figures</h2><p>{escape(caption_of(evaluation))}</p>"
         f'<ul class="note">{notes}</ul>{html_table(*rows_of(evaluation))}'
-        f"{language_bars(evaluation)}{sheets}"
+        f"{language_bars(evaluation)}{sheets.get('native', '')}"
         f"<p class='note'>Adapter {escape(str(evaluation.adapter['digest']))}, benchmark "
         f"{escape(evaluation.benchmark.digest)}. {escape(settings)}</p>",
     )

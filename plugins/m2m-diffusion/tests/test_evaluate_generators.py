@@ -118,6 +118,23 @@ def test_figures_are_means_over_the_pictures_with_intervals():
     assert mean == pytest.approx((own["de"]["bright"][0] + own["ar"]["bright"][0]) / 2, abs=0.01)
 
 
+def test_agreement_is_the_mean_over_the_other_languages():
+    adapter = m2m.align(ToySource(), Painter(), list(toy_sentences(200)), recipe="closed-form",
+                        store=False, progress=False)  # fmt: skip
+    same = {**PROMPTS, "fr": PROMPTS["de"]}  # two languages that are read alike
+    found = evaluate_generator(adapter, Prompts("three", "image", same, Brightness()), seed=4)
+    pictures = {
+        code: Brightness().look(adapter.target.generate(adapter.encode(texts), seed=4))
+        for code, texts in same.items()
+    }
+    own = found.to_dict()["systems"]["adapter"]["languages"]
+    for code, seen in pictures.items():
+        others = [(pictures[c] == seen).all(1).mean() for c in same if c != code]
+        assert own[code]["as other languages"][0] == round(100 * np.mean(others), 2)
+    assert own["de"]["as other languages"][0] >= 33.33
+    assert "as other languages" not in found.to_dict()["systems"]["neutral"]["languages"]["en"]
+
+
 def test_command_reports_and_card(adapter_folder, table, tmp_path, capsys):
     reports = [tmp_path / f"r{suffix}" for suffix in (".html", ".json", ".md", ".tex")]
     asked = [adapter_folder, "--benchmark", table, "--scorer", SCORER,
@@ -134,7 +151,9 @@ def test_command_reports_and_card(adapter_folder, table, tmp_path, capsys):
     ]
     assert set(told["systems"]) == {"adapter", "native", "neutral"}
     figures = told["systems"]["adapter"]["languages"]["de"]
-    assert set(figures) == {"alignment", "chosen", "similarity to English"}
+    assert set(figures) == {
+        "alignment", "chosen", "similarity to English", "similarity to other languages"
+    }  # fmt: skip
     page, as_json, md, tex = (path.read_text(encoding="utf-8") for path in reports)
     assert json.loads(as_json) == told
     for text in (page, md, tex):
@@ -142,6 +161,8 @@ def test_command_reports_and_card(adapter_folder, table, tmp_path, capsys):
     # Two sheets of two prompts: native English, then a column for each of three languages.
     assert page.count("<img") == 2 * 2 * 4 and page.count("<tr>") >= 2
     assert page.count("مكعب أحمر") >= 2 and 'dir="rtl"' in page
+    # The pictures come first: the same seed in every language.
+    assert page.index("The same seed, every language") < page.index("<img") < page.index("Figures")
     assert f"| {figures['chosen'][0]:.1f} |" in md
     assert "| de | chosen |" in card(m2m.load_adapter(adapter_folder).record)
     assert "| de | chosen |" in (adapter_folder / "README.md").read_text(encoding="utf-8")
