@@ -36,7 +36,7 @@ def test_layers_equal_those_of_transformers() -> None:
     """Mean, first and last token of every layer, against the library called one text at a time."""
     import torch
 
-    encoder = m2m.load_source("tiny-text")
+    encoder = m2m.load_source("tiny-text", precision="fp32")
     texts = ["a dog", "two red squares above a small blue circle", "ein Hund"]
     model, tokenizer = encoder.model[0].auto_model, encoder.tokenizer
     ours = {how: encoder.encode_layers(texts, pooling=how) for how in ("mean", "first", "last")}

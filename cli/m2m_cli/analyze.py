@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from m2m_adapters.errors import UserError
-from m2m_cli.options import DEVICE, JSON, TRUST
+from m2m_cli.options import DEVICE, JSON, PRECISION, TRUST
 from m2m_cli.output import print_json, table
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def analyze(
         None, "--report", help="Write the study as .html, .json or .csv; repeatable."
     ),
     device: str = DEVICE,
+    precision: str = typer.Option("fp32", "--precision", help=PRECISION.help),
     trust_remote_code: bool = TRUST,
     json: bool = JSON,
 ) -> None:
@@ -72,6 +73,7 @@ def analyze(
 
     [dim]m2m analyze mpnet-clip --study map --parallel sentences.tsv[/dim]
     """
+    from m2m_adapters.analysis.analyze import check
     from m2m_adapters.analysis.cross_lingual import Precision
     from m2m_adapters.analysis.stored_vectors import are_vectors
     from m2m_adapters.report.analysis_page import check_format
@@ -79,17 +81,18 @@ def analyze(
     for path in report or ():
         check_format(path)
     chosen, languages = listed(measures), listed(langs or "") or None
-    precision = Precision(shuffles, halves, seed)
+    samples = Precision(shuffles, halves, seed)
     if are_vectors(model):
         if benchmark or parallel:
             raise UserError("vectors need no texts", "leave out --benchmark and --parallel")
-        result = _of_vectors(model, languages, study, chosen, precision)
+        result = _of_vectors(model, languages, study, chosen, samples)
     else:
-        named = _encoder(model, study, chosen, pooling, device, trust_remote_code)
+        named = encoder_of(model, device, precision, trust_remote_code)
+        check(named, study, chosen, pooling)
         texts = parallel_texts_of(
             benchmark, data, parallel, languages, limit, seed, study == "gaps"
         )
-        result = _of_model(named, study, texts, chosen, pooling, precision)
+        result = _of_model(named, study, texts, chosen, pooling, samples)
     present(result, report or (), json)
 
 
@@ -107,16 +110,13 @@ def present(study: Study, paths: Sequence[Path], json: bool) -> None:
         typer.echo(f"{path} written", err=True)
 
 
-def _encoder(
-    model: str, study: str, measures: list[str], pooling: str, device: str, trust: bool
-) -> NamedEncoder:
-    """The model, refused before any text is read where the study cannot be asked of it."""
-    from m2m_adapters.analysis.analyze import check
+def encoder_of(name: str, device: str, precision: str, trust: bool) -> NamedEncoder:
+    """The model, not loaded yet."""
     from m2m_adapters.artifact.resolve import resolve_encoder
 
-    named = resolve_encoder(model, device=device, trust_remote_code=trust or None)
-    check(named, study, measures, pooling)
-    return named
+    return resolve_encoder(
+        name, device=device, precision=precision, trust_remote_code=trust or None
+    )
 
 
 def _of_model(

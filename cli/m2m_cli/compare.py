@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from m2m_cli.analyze import listed, parallel_texts_of, present
-from m2m_cli.options import DEVICE, JSON, TRUST
+from m2m_cli.analyze import encoder_of, listed, parallel_texts_of, present
+from m2m_cli.options import DEVICE, JSON, PRECISION, TRUST
 
 if TYPE_CHECKING:
     from m2m_adapters.analysis.compare import Side
@@ -52,6 +52,7 @@ def compare(
         None, "--out", help="Write the comparison as .html, .json or .csv; repeatable."
     ),
     device: str = DEVICE,
+    precision: str = typer.Option("fp32", "--precision", help=PRECISION.help),
     trust_remote_code: bool = TRUST,
     json: bool = JSON,
 ) -> None:
@@ -69,7 +70,7 @@ def compare(
     for path in out or ():
         check_format(path)
     languages = listed(langs or "") or None
-    sides = [_side(name, languages, device, trust_remote_code) for name in (a, b)]
+    sides = [_side(name, languages, device, precision, trust_remote_code) for name in (a, b)]
     texts = None
     if benchmark or parallel or not (_is_vectors(a) and _is_vectors(b)):
         texts = parallel_texts_of(benchmark, data, parallel, languages, limit, seed, items)
@@ -86,12 +87,12 @@ def _is_vectors(name: str) -> bool:
     return are_vectors(name)
 
 
-def _side(name: str, languages: list[str] | None, device: str, trust: bool) -> NamedEncoder | Side:
+def _side(
+    name: str, languages: list[str] | None, device: str, precision: str, trust: bool
+) -> NamedEncoder | Side:
     if _is_vectors(name):
         from m2m_adapters.analysis.compare import Side
         from m2m_adapters.analysis.stored_vectors import read_vectors
 
         return Side(Path(name).name, read_vectors(name, languages=languages))
-    from m2m_adapters.artifact.resolve import resolve_encoder
-
-    return resolve_encoder(name, device=device, trust_remote_code=trust or None)
+    return encoder_of(name, device, precision, trust)
