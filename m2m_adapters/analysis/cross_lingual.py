@@ -42,10 +42,10 @@ def layers_study(
 
     vectors: language -> an array ``[n, width]`` for each layer, row i of all for one meaning.
     """
-    found = similarities(vectors, measures, precision or Precision(), progress)
+    similarity = similarities(vectors, measures, precision or Precision(), progress)
     names = names_of(vectors["en"])
     rows = [
-        _row(code, names[layer], name, found[code, layer, name])
+        _row(code, names[layer], name, similarity[code, layer, name])
         for code in vectors
         if code != "en"
         for layer in range(len(names))
@@ -58,8 +58,8 @@ def layers_study(
         model,
         data,
         rows,
-        _charts(found, vectors, measures),
-        [_peak(found, vectors, names, name) for name in measures],
+        _charts(similarity, vectors, measures),
+        [_peak(similarity, vectors, names, name) for name in measures],
         [warning] if warning else [],
     )
 
@@ -76,19 +76,19 @@ def similarities(
     """(language, layer, measure) -> similarity to English."""
     english = vectors["en"]
     others = [code for code in vectors if code != "en"]
-    found: Found = {}
+    by_pair: Found = {}
     total = len(others) * len(english) * len(measures)
     for layer, ours in enumerate(english):
-        theirs = {code: vectors[code][layer] for code in others}
+        others_at = {code: vectors[code][layer] for code in others}
         for name in measures:
             figures = estimates(
-                measure(name), theirs, ours, shuffles=precision.shuffles,
+                measure(name), others_at, ours, shuffles=precision.shuffles,
                 halves=precision.halves, seed=precision.seed,
             )  # fmt: skip
-            found |= {(code, layer, name): figure for code, figure in figures.items()}
+            by_pair |= {(code, layer, name): figure for code, figure in figures.items()}
             if progress is not None:
-                progress(len(found), total)
-    return found
+                progress(len(by_pair), total)
+    return by_pair
 
 
 def _row(code: str, layer: str, name: str, figure: Estimate) -> dict[str, Cell]:
@@ -103,30 +103,32 @@ def _row(code: str, layer: str, name: str, figure: Estimate) -> dict[str, Cell]:
     }
 
 
-def _mean(found: Found, codes: Sequence[str], layer: int, name: str) -> float:
-    return float(np.mean([found[code, layer, name].value for code in codes]))
+def _mean(similarity: Found, codes: Sequence[str], layer: int, name: str) -> float:
+    return float(np.mean([similarity[code, layer, name].value for code in codes]))
 
 
-def _charts(found: Found, vectors: Mapping[str, Layers], measures: Sequence[str]) -> list[Chart]:
+def _charts(
+    similarity: Found, vectors: Mapping[str, Layers], measures: Sequence[str]
+) -> list[Chart]:
     codes = [code for code in vectors if code != "en"]
     count = len(vectors["en"])
     over_all: list[tuple[str, list[tuple[float, float]]]] = [
-        (name, [(layer, _mean(found, codes, layer, name)) for layer in range(count)])
+        (name, [(layer, _mean(similarity, codes, layer, name)) for layer in range(count)])
         for name in measures
     ]
     charts = [Chart("Mean of the languages, by layer", "layer", over_all)]
     for name in measures:
         by_language: list[tuple[str, list[tuple[float, float]]]] = [
-            (code, [(layer, found[code, layer, name].value) for layer in range(count)])
+            (code, [(layer, similarity[code, layer, name].value) for layer in range(count)])
             for code in codes
         ]
         charts.append(Chart(f"{name}, by layer", "layer", by_language))
     return charts
 
 
-def _peak(found: Found, vectors: Mapping[str, Layers], names: Sequence[str], name: str) -> str:
+def _peak(similarity: Found, vectors: Mapping[str, Layers], names: Sequence[str], name: str) -> str:
     codes = [code for code in vectors if code != "en"]
-    means = [_mean(found, codes, layer, name) for layer in range(len(names))]
+    means = [_mean(similarity, codes, layer, name) for layer in range(len(names))]
     best, last = int(np.argmax(means)), means[-1]
     return (
         f"{name}: {means[0]:.3f} at the embeddings, highest at {_layer(names[best])} "

@@ -71,23 +71,23 @@ def language_subspace(means: Matrix, rank: int) -> tuple[Matrix, Matrix]:
 
 def methods(languages: int) -> list[Method]:
     """What the study compares, for so many languages."""
-    found = [
+    results = [
         Method("none", "vectors as they are", _nothing),
         Method("centered", "each language's mean moved to the common mean", centers),
     ]
     for k in (1, 2, 5, 10):
         what = f"the first {k} principal directions of each language removed"
-        found.append(Method(f"lir {k}", what, lambda rows, k=k: lir(rows, k)))  # type: ignore[misc]
+        results.append(Method(f"lir {k}", what, lambda rows, k=k: lir(rows, k)))  # type: ignore[misc]
     for strength in (0.5, 1.0):
         what = f"{strength:.0%} of the subspace of the languages' means removed"
-        found.append(Method(
+        results.append(Method(
             f"lsar {strength:g}", what,
             lambda rows, strength=strength: lsar(rows, None, strength),  # type: ignore[misc]
         ))  # fmt: skip
     if languages > 3:
         what = "only the strongest direction of that subspace removed"
-        found.append(Method("lsar rank 1", what, lambda rows: lsar(rows, 1)))
-    return found
+        results.append(Method("lsar rank 1", what, lambda rows: lsar(rows, 1)))
+    return results
 
 
 def applied(method: Method, rows: ByLanguage, seed: int = 0) -> dict[str, Matrix]:

@@ -38,7 +38,7 @@ def directions_study(
         after = applied(method, output, seed)
         right = {code: hits(after[code], after["en"]) for code in others}
         plain = plain or right
-        told, between = language_told(after, seed), variance_between(after)
+        accuracy, between = language_told(after, seed), variance_between(after)
         groups = {**{code: [code] for code in others}, "mean": others}
         for name, codes in groups.items():
             gain = draws.mean_of([right[code] - plain[code] for code in codes]).rounded()
@@ -47,7 +47,7 @@ def directions_study(
                 "removed": method.name, "language": name,
                 "retrieval": value[0], "low": value[1], "high": value[2],
                 "change": gain[0], "change low": gain[1], "change high": gain[2],
-                "language told": round(told, 4) if name == "mean" else None,
+                "language told": round(accuracy, 4) if name == "mean" else None,
                 "variance between languages": round(between, 4) if name == "mean" else None,
             })  # fmt: skip
         bars.append((method.name, *value))

@@ -35,7 +35,7 @@ def families_study(
     """
     chosen = replace(precision or Precision(), halves=0)
     output = {code: layers[-1:] for code, layers in vectors.items()}
-    found = similarities(output, measures, chosen, progress)
+    similarity = similarities(output, measures, chosen, progress)
     codes = [code for code in vectors if code != "en"]
     rows: list[dict[str, Cell]] = []
     for kind, group_of in (
@@ -49,7 +49,7 @@ def families_study(
         for group, members in sorted(groups.items()):
             row: dict[str, Cell] = {"by": kind, "group": group, "languages": " ".join(members)}
             for name in measures:
-                values = [found[code, 0, name].value for code in members]
+                values = [similarity[code, 0, name].value for code in members]
                 row[name] = round(float(np.mean(values)), 4)
                 row[f"{name} range"] = f"{min(values):.3f} to {max(values):.3f}"
             rows.append(row)
@@ -66,8 +66,10 @@ def families_study(
 
 
 def _extremes(rows: Sequence[dict[str, Cell]], kind: str, name: str) -> str:
-    mine = sorted((row for row in rows if row["by"] == kind), key=lambda row: float(row[name] or 0))
-    low, high = mine[0], mine[-1]
+    of_kind = sorted(
+        (row for row in rows if row["by"] == kind), key=lambda row: float(row[name] or 0)
+    )
+    low, high = of_kind[0], of_kind[-1]
     return (
         f"{name} by {kind}: highest {high['group']} ({high[name]}), lowest {low['group']} "
         f"({low[name]})"

@@ -38,9 +38,9 @@ def gaps_study(
     names = names_of(english)
     rows: list[dict[str, Cell]] = []
     for layer, ours in enumerate(english):
-        theirs = items[matching_depth(layer, len(english), len(items))]
+        of_items = items[matching_depth(layer, len(english), len(items))]
         joint = layer == len(english) - 1
-        pairs: list[tuple[str, str, Matrix]] = [(modality, f"en and {modality}", theirs)]
+        pairs: list[tuple[str, str, Matrix]] = [(modality, f"en and {modality}", of_items)]
         pairs += [("language", f"en and {c}", vectors[c][layer]) for c in vectors if c != "en"]
         for kind, what, other in pairs:
             for name in measures:

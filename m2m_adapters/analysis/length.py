@@ -35,8 +35,8 @@ def length_study(
     third = len(order) // 3
     parts = [order[:third], order[third : 2 * third], order[-third:]]
     names = [f"{words[part].min()} to {words[part].max()} words" for part in parts]
-    shortened = {share: {code: encode([cut(text, share) for text in some])
-                         for code, some in texts.texts.items()} for share in SHARES}  # fmt: skip
+    shortened = {share: {code: encode([cut(text, share) for text in lines])
+                         for code, lines in texts.texts.items()} for share in SHARES}  # fmt: skip
     rows: list[dict[str, Cell]] = []
     for code in texts.others:
         for name in measures:

@@ -54,9 +54,9 @@ def map_study(
     ]  # fmt: skip
     curves = []
     for name, matrix in maps.items():
-        found = np.linalg.svd(matrix, compute_uv=False)
-        at = np.unique(np.linspace(0, len(found) - 1, min(60, len(found))).astype(int))
-        curves.append((name, [(float(i), float(found[i] / found[0])) for i in at]))
+        singular = np.linalg.svd(matrix, compute_uv=False)
+        at = np.unique(np.linspace(0, len(singular) - 1, min(60, len(singular))).astype(int))
+        curves.append((name, [(float(i), float(singular[i] / singular[0])) for i in at]))
     return Study(
         "map",
         "What does the map stretch, what does it drop, and how far is it from a rotation?",
@@ -108,7 +108,7 @@ def cosine(a: Matrix, b: Matrix) -> float:
 def _named(what: str, places: Matrix, texts: Sequence[str]) -> str:
     order = np.argsort(places)
     low, high = (
-        "; ".join(dict.fromkeys(texts[i] for i in some))
-        for some in (order[:SENTENCES], order[::-1][:SENTENCES])
+        "; ".join(dict.fromkeys(texts[i] for i in ends))
+        for ends in (order[:SENTENCES], order[::-1][:SENTENCES])
     )
     return f"{what}: from “{low}” to “{high}”"

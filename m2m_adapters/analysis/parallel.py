@@ -57,7 +57,7 @@ class Parallel:
 
     def at(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> Parallel:
         """Some of the rows."""
-        texts = {code: [some[i] for i in rows] for code, some in self.texts.items()}
+        texts = {code: [lines[i] for i in rows] for code, lines in self.texts.items()}
         items = None if self.items is None else [self.items[i] for i in rows]
         return Parallel(self.name, texts, items)
 
@@ -93,7 +93,7 @@ def parallel_texts(data: Captioned, *, limit: int | None = 1_000, seed: int = 0)
 
 def parallel_of(name: str, texts: Mapping[str, Sequence[str]]) -> Parallel:
     """Parallel sentences that belong to no items."""
-    lengths = {len(some) for some in texts.values()}
+    lengths = {len(lines) for lines in texts.values()}
     if "en" not in texts or len(texts) < 2 or len(lengths) != 1:
         raise UserError(
             f"'{name}' is not parallel text",

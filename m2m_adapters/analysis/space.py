@@ -38,20 +38,21 @@ def space_study(
     rows: list[dict[str, Cell]] = []
     charts: list[Figure] = []
     for stage, groups in stages.items():
-        some = {name: unit(x)[:SHOWN] for name, x in groups.items()}
-        places = tsne(np.concatenate(list(some.values())), seed=seed)
-        names = [name for name, x in some.items() for _ in x]
-        said = [text for name, x in some.items() for text in _labels(labels.get(name), len(x))]
+        shown = {name: unit(x)[:SHOWN] for name, x in groups.items()}
+        places = tsne(np.concatenate(list(shown.values())), seed=seed)
+        names = [name for name, x in shown.items() for _ in x]
+        said = [text for name, x in shown.items() for text in _labels(labels.get(name), len(x))]
         charts.append(Points(
-            f"{stage}: t-SNE of {len(some):,} groups with {len(next(iter(some.values()))):,} rows",
+            f"{stage}: t-SNE of {len(shown):,} groups with "
+            f"{len(next(iter(shown.values()))):,} rows",
             [(float(x), float(y), name, text)
              for (x, y), name, text in zip(places, names, said, strict=True)],
         ))  # fmt: skip
-        same, meaning = own_group(some), same_meaning(some)
-        rows += [{"stage": stage, "group": name, "rows": len(some[name]),
+        same, meaning = own_group(shown), same_meaning(shown)
+        rows += [{"stage": stage, "group": name, "rows": len(shown[name]),
                   "neighbors of its own group": round(same[name], 4),
                   "nearest of another group has its meaning": round(meaning[name], 4)}
-                 for name in some]  # fmt: skip
+                 for name in shown]  # fmt: skip
     return Study(
         "space",
         "Do languages and items lie apart or together, before the adapter and after?",
@@ -97,23 +98,23 @@ def own_group(groups: ByGroup) -> dict[str, float]:
 
 def same_meaning(groups: ByGroup) -> dict[str, float]:
     """Share of rows whose nearest row of all other groups has the same number."""
-    found = {}
+    scores = {}
     for name, x in groups.items():
         others = [unit(y) for other, y in groups.items() if other != name]
         numbers = np.concatenate([np.arange(len(y)) for y in others])
         nearest = (unit(x) @ np.concatenate(others).T).argmax(axis=1)
-        found[name] = float((numbers[nearest] == np.arange(len(x))).mean())
-    return found
+        scores[name] = float((numbers[nearest] == np.arange(len(x))).mean())
+    return scores
 
 
 def _finding(rows: Sequence[dict[str, Cell]], stage: str) -> str:
-    mine = [row for row in rows if row["stage"] == stage]
+    of_stage = [row for row in rows if row["stage"] == stage]
     own, meaning = (
-        float(np.mean([float(row[key] or 0) for row in mine]))
+        float(np.mean([float(row[key] or 0) for row in of_stage]))
         for key in ("neighbors of its own group", "nearest of another group has its meaning")
     )
     return (
         f"{stage}: {own:.1%} of the ten nearest rows are of a row's own language or kind (evenly "
-        f"mixed: {1 / len(mine):.1%}); the nearest row of another one has its meaning in "
+        f"mixed: {1 / len(of_stage):.1%}); the nearest row of another one has its meaning in "
         f"{meaning:.1%} of the cases"
     )

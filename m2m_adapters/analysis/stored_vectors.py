@@ -36,11 +36,13 @@ def read_vectors(path: str | Path, *, languages: Sequence[str] | None = None) ->
     """
     file, _, part = str(path).partition(f"{SUFFIX}:")
     path = Path(f"{file}{SUFFIX}" if part else file).expanduser()
-    found = _by_language(path, part)
-    wanted = ["en", *map(normalize_tag, languages or found)]
-    if missing := [code for code in wanted if code not in found]:
-        raise UserError(f"{path} has no array for '{missing[0]}'", f"it has {', '.join(found)}")
-    chosen = {code: np.asarray(found[code], np.float32) for code in dict.fromkeys(wanted)}
+    by_language = _by_language(path, part)
+    wanted = ["en", *map(normalize_tag, languages or by_language)]
+    if missing := [code for code in wanted if code not in by_language]:
+        raise UserError(
+            f"{path} has no array for '{missing[0]}'", f"it has {', '.join(by_language)}"
+        )
+    chosen = {code: np.asarray(by_language[code], np.float32) for code in dict.fromkeys(wanted)}
     _check(chosen, str(path))
     return chosen
 
@@ -50,9 +52,9 @@ def _by_language(path: Path, part: str) -> dict[str, Vectors]:
     arrays = _arrays(path)
     start = f"{part}_" if part else ""
     named = {name.removeprefix(start): name for name in arrays if name.startswith(start)}
-    found = {normalize_tag(tag): arrays[named[tag]] for tag in sorted(named) if is_known(tag)}
-    if "en" in found and len(found) > 1:
-        return found
+    by_language = {normalize_tag(tag): arrays[named[tag]] for tag in sorted(named) if is_known(tag)}
+    if "en" in by_language and len(by_language) > 1:
+        return by_language
     parts = sorted({name.rpartition("_")[0] for name in arrays if "_" in name})
     raise UserError(
         f"{path} has no arrays named {start}en and {start}LANG",

@@ -33,10 +33,10 @@ def switching_study(
     rows: list[dict[str, Cell]] = []
     for code, mixed in mixtures.items():
         for layer, ours in enumerate(english):
-            for what, theirs in (("whole", vectors[code][layer]), ("mixed", mixed[layer])):
+            for what, foreign in (("whole", vectors[code][layer]), ("mixed", mixed[layer])):
                 for name in measures:
                     figure = estimate(
-                        measure(name), theirs, ours, shuffles=chosen.shuffles,
+                        measure(name), foreign, ours, shuffles=chosen.shuffles,
                         halves=chosen.halves, seed=chosen.seed,
                     )  # fmt: skip
                     rows.append({"language": code, "sentence": what, "layer": names[layer],

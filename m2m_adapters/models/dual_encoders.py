@@ -84,15 +84,15 @@ def load_half(
     try:
         half: Any = half_class(whole, keep)  # type: ignore[arg-type]
         with no_progress_bars():
-            model, told = half.from_pretrained(
+            model, report = half.from_pretrained(
                 folder, dtype=dtype, local_files_only=True, output_loading_info=True
             )
     except Exception as error:
         raise load_error(folder, error) from error
     finally:
         logging.set_verbosity(level)
-    missing = sorted(told.get("missing_keys", ()))
-    wrong = [str(key[0]) for key in told.get("mismatched_keys", ())]
+    missing = sorted(report.get("missing_keys", ()))
+    wrong = [str(key[0]) for key in report.get("mismatched_keys", ())]
     if missing or wrong:
         raise UserError(
             f"{folder} lacks weights of {whole.__name__}: {', '.join((missing + wrong)[:3])}"
@@ -117,9 +117,9 @@ def load_error(folder: Path | str, error: Exception) -> UserError:
     """One line for a library's error about a folder that it could not load."""
     if isinstance(error, UserError):
         return error
-    told = " ".join(str(error).split())
+    reason = " ".join(str(error).split())
     return UserError(
-        f"{folder} cannot be loaded ({type(error).__name__}: {told[:240]})",
+        f"{folder} cannot be loaded ({type(error).__name__}: {reason[:240]})",
         "check that the folder is whole, or fetch the model again",
     )
 
@@ -212,22 +212,22 @@ class DualText(TokenEncoder):
         self._told = at_precision(f"{scheme}:{located.fingerprint}:normalized", precision)
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        found = self.tokenizer(
+        encoded = self.tokenizer(
             list(texts), truncation=True, max_length=self.max_tokens, padding=False
         )
-        return found["input_ids"]  # type: ignore[no-any-return]
+        return encoded["input_ids"]  # type: ignore[no-any-return]
 
     def collate(self, tokens: list[list[int]]) -> dict[str, torch.Tensor]:
         width = None if self._pad_to_longest else self.max_tokens
         return pad_tokens(tokens, self.tokenizer, width)
 
     def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        found = self.model.get_text_features(**batch)
-        return getattr(found, "pooler_output", found)  # type: ignore[no-any-return]
+        output = self.model.get_text_features(**batch)
+        return getattr(output, "pooler_output", output)  # type: ignore[no-any-return]
 
     def layer_states(self, batch: dict[str, torch.Tensor]) -> Sequence[torch.Tensor]:
-        found = self.model.text_model(**batch, output_hidden_states=True)
-        return found.hidden_states  # type: ignore[no-any-return]
+        output = self.model.text_model(**batch, output_hidden_states=True)
+        return output.hidden_states  # type: ignore[no-any-return]
 
     @cached_property
     def fingerprint(self) -> str:
@@ -249,9 +249,9 @@ def pad_tokens(
     ids = torch.full((len(tokens), longest), fill, dtype=torch.long)
     mask = torch.zeros_like(ids)
     left = getattr(tokenizer, "padding_side", "right") == "left"
-    for row, some in enumerate(tokens):
-        where = slice(longest - len(some), longest) if left else slice(0, len(some))
-        ids[row, where] = torch.tensor(some, dtype=torch.long)
+    for row, one in enumerate(tokens):
+        where = slice(longest - len(one), longest) if left else slice(0, len(one))
+        ids[row, where] = torch.tensor(one, dtype=torch.long)
         mask[row, where] = 1
     if "attention_mask" in tokenizer.model_input_names:
         return {"input_ids": ids, "attention_mask": mask}

@@ -238,10 +238,10 @@ def _futures(
     """(index, its future) in order, with at most ``ahead`` of them under way."""
     with ThreadPoolExecutor(workers, thread_name_prefix="m2m-items") as pool:
         waiting: deque[tuple[int, Future[Prepared]]] = deque()
-        coming = iter(enumerate(items))
+        unread = iter(enumerate(items))
         try:
             while True:
-                while len(waiting) < ahead and (following := next(coming, None)) is not None:
+                while len(waiting) < ahead and (following := next(unread, None)) is not None:
                     index, item = following
                     waiting.append((index, pool.submit(prepare, item)))
                 if not waiting:

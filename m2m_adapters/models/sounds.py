@@ -39,30 +39,30 @@ def mono_samples(item: object, rate: int) -> Samples:
             raise UserError("there is no such file")
         if not path.is_file():
             raise UserError("this is not a file")
-        samples, found = _decode(str(path), rate)
+        samples, rate_found = _decode(str(path), rate)
     elif isinstance(item, (bytes, bytearray, memoryview)):
         if not len(item):
             raise UserError("the sound is empty")
-        samples, found = _decode(io.BytesIO(bytes(item)), rate)
+        samples, rate_found = _decode(io.BytesIO(bytes(item)), rate)
     else:
-        samples, found = _array(item)
+        samples, rate_found = _array(item)
     if samples.size == 0:
         raise UserError("the sound has no samples")
-    _check_length(len(samples), found, rate)
+    _check_length(len(samples), rate_found, rate)
     mono = samples.mean(axis=1, dtype=np.float64) if samples.ndim == 2 else samples
     mono = np.asarray(mono, dtype=np.float32)
     if not np.isfinite(mono).all():
         raise UserError("the sound contains NaN or infinity")
-    return resampled(mono, found, rate)
+    return resampled(mono, rate_found, rate)
 
 
-def _check_length(samples: int, found: int, rate: int) -> None:
+def _check_length(samples: int, rate_found: int, rate: int) -> None:
     """Refuse what would fill memory, before it is decoded or resampled."""
-    most = max(samples, math.ceil(samples * rate / found))
+    most = max(samples, math.ceil(samples * rate / rate_found))
     if most > MAX_SAMPLES:
-        minutes = MAX_SAMPLES // (60 * max(rate, found))
+        minutes = MAX_SAMPLES // (60 * max(rate, rate_found))
         raise UserError(
-            f"{samples:,} samples at {found:,} Hz are too many",
+            f"{samples:,} samples at {rate_found:,} Hz are too many",
             f"cut it into pieces of at most {minutes} minutes"
             if minutes
             else "check its sampling rate",
@@ -75,15 +75,15 @@ def _decode(source: str | io.BytesIO, rate: int) -> tuple[Samples, int]:
 
     try:
         with soundfile.SoundFile(source) as file:
-            found = int(file.samplerate)
-            _check_length(max(0, file.frames), found, rate)
+            rate_found = int(file.samplerate)
+            _check_length(max(0, file.frames), rate_found, rate)
             pieces: list[Samples] = []
             total = 0
             while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
                 total += len(block)
-                _check_length(total, found, rate)  # the header may be wrong
+                _check_length(total, rate_found, rate)  # the header may be wrong
                 pieces.append(block.mean(axis=1, dtype=np.float64).astype(np.float32))
-            return np.concatenate(pieces) if pieces else np.zeros(0, np.float32), found
+            return np.concatenate(pieces) if pieces else np.zeros(0, np.float32), rate_found
     except UserError:
         raise
     except Exception as error:  # the message is libsndfile's
@@ -133,19 +133,19 @@ def _float_samples(array: object) -> Samples:
     return np.asarray(samples, dtype=np.float32)
 
 
-def resampled(samples: Samples, found: int, wanted: int) -> Samples:
+def resampled(samples: Samples, current: int, wanted: int) -> Samples:
     """float32 ``[n * wanted / found]``, at least one sample; the same rate is left alone."""
-    if found == wanted:
+    if current == wanted:
         return samples
     try:
         import soxr
 
-        changed = soxr.resample(samples, found, wanted, quality="HQ")
+        changed = soxr.resample(samples, current, wanted, quality="HQ")
     except ModuleNotFoundError:
         from scipy.signal import resample_poly
 
-        shared = math.gcd(found, wanted)
-        changed = resample_poly(samples, wanted // shared, found // shared)
+        shared = math.gcd(current, wanted)
+        changed = resample_poly(samples, wanted // shared, current // shared)
     changed = np.asarray(changed, dtype=np.float32)
     # A few samples at a high rate may leave none at a low one.
     return changed if changed.size else samples[:1]

@@ -83,7 +83,7 @@ class TokenEncoder(TextEncoder):
                 mask = batch.get("attention_mask")
                 if mask is None:
                     width = states[0].shape[1]
-                    lengths = torch.tensor([len(some) for some in tokens], device=self.device)
+                    lengths = torch.tensor([len(ids) for ids in tokens], device=self.device)
                     mask = torch.arange(width, device=self.device)[None] < lengths[:, None]
                 parts.append(pooled(states, mask, pooling))
                 order += rows
@@ -134,8 +134,8 @@ class TokenEncoder(TextEncoder):
         pieces = [order[start : start + piece] for start in range(0, len(order), piece)]
         tokens: dict[int, list[int]] = {}
         left: list[int] = []
-        for rows, made in self._tokenized(texts, pieces):
-            tokens.update(zip(rows, made, strict=True))
+        for rows, tokenized in self._tokenized(texts, pieces):
+            tokens.update(zip(rows, tokenized, strict=True))
             # The last batch may have room for texts of the next piece.
             *full, left = batches([*left, *rows], tokens, budget, limit)
             for some in full:
@@ -156,10 +156,10 @@ class TokenEncoder(TextEncoder):
             futures = [pool.submit(work, rows) for rows in pieces[:2]]
             try:
                 for number, rows in enumerate(pieces):
-                    made = futures[number].result()
+                    tokenized = futures[number].result()
                     if number + 2 < len(pieces):
                         futures.append(pool.submit(work, pieces[number + 2]))
-                    yield rows, made
+                    yield rows, tokenized
             finally:
                 for future in futures:
                     future.cancel()
@@ -179,7 +179,7 @@ class TokenEncoder(TextEncoder):
                 parts = batches(part, tokens, self._budget) + parts
                 continue
             try:
-                found = self._forward(self._moved(self.collate([tokens[i] for i in part])))
+                output = self._forward(self._moved(self.collate([tokens[i] for i in part])))
             except torch.OutOfMemoryError as error:
                 if len(part) == 1:
                     raise UserError(
@@ -193,7 +193,7 @@ class TokenEncoder(TextEncoder):
                 parts.insert(0, part)
                 continue
             self.tokens_encoded += sum(len(tokens[i]) for i in part)
-            done.append(([rows[i] for i in part], found))
+            done.append(([rows[i] for i in part], output))
         return done
 
     def _forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -243,8 +243,8 @@ def embed(
 ) -> Vectors:
     """float32 ``[len(texts), dim]``, chunk by chunk, each checked."""
 
-    def encoded(some: list[str]) -> Vectors:
-        return encode_texts(encoder, some, what, **options)
+    def encoded(piece: list[str]) -> Vectors:
+        return encode_texts(encoder, piece, what, **options)
 
     return piece_by_piece(encoded, texts, encoder.dim, chunk, progress)
 
@@ -259,10 +259,10 @@ def piece_by_piece(
     """float32 ``[len(texts), dim]``: what ``encoded`` makes of ``size`` texts at a time."""
     out = np.empty((len(texts), dim), np.float32)
     for start in range(0, len(texts), size):
-        some = list(texts[start : start + size])
-        out[start : start + len(some)] = encoded(some)
+        piece = list(texts[start : start + size])
+        out[start : start + len(piece)] = encoded(piece)
         if progress is not None:
-            progress(start + len(some), len(texts))
+            progress(start + len(piece), len(texts))
     return out
 
 

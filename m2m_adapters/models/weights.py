@@ -77,11 +77,11 @@ def locate(model: str, revision: str | None = None, *, scheme: str, extra: str =
             f"no model folder {model}",
             f"give an existing folder or a model id of the hub ({scheme}:ORG/MODEL)",
         )
-    found = _cached(model, revision)
-    if found is None or (extra and not (found / extra).is_dir()):
-        found = _fetch(model, revision, scheme, extra)
-    commit = found.name
-    return Located(model, found, commit, f"hub:{model}@{commit}")
+    cached = _cached(model, revision)
+    if cached is None or (extra and not (cached / extra).is_dir()):
+        cached = _fetch(model, revision, scheme, extra)
+    commit = cached.name
+    return Located(model, cached, commit, f"hub:{model}@{commit}")
 
 
 def _cached(model: str, revision: str | None) -> Path | None:

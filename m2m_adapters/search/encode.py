@@ -78,11 +78,11 @@ class Encoding:
 
     def run(self, files: Sequence[File], update: Update) -> None:
         """Encode what the journal lacks."""
-        for done, (file, found) in enumerate(self._ahead(files)):
-            if isinstance(found, UserError):
-                self._batch.bad.append(Bad(file.path, file.size, file.mtime_ns, found.what))
+        for done, (file, read) in enumerate(self._ahead(files)):
+            if isinstance(read, UserError):
+                self._batch.bad.append(Bad(file.path, file.size, file.mtime_ns, read.what))
             else:
-                self._put(found)
+                self._put(read)
             if len(self._batch.items) + len(self._batch.bad) >= IDLE_BATCHES * self._size:
                 self._commit()
             update(done + 1)
@@ -102,10 +102,10 @@ class Encoding:
 
         with ThreadPoolExecutor(self._workers, thread_name_prefix="m2m-index") as pool:
             waiting: deque[tuple[File, Future[Facts | UserError]]] = deque()
-            coming, ahead = iter(files), 2 * self._size
+            unread, ahead = iter(files), 2 * self._size
             try:
                 while True:
-                    while len(waiting) < ahead and (file := next(coming, None)) is not None:
+                    while len(waiting) < ahead and (file := next(unread, None)) is not None:
                         waiting.append((file, pool.submit(look, file)))
                     if not waiting:
                         return
@@ -115,14 +115,14 @@ class Encoding:
                 for _, future in waiting:
                     future.cancel()
 
-    def _put(self, found: Facts) -> None:
-        item = found.item
+    def _put(self, read: Facts) -> None:
+        item = read.item
         self._batch.items.append(item)
-        self._batch.previews.append((item.digest, found.preview))
-        self._batch.windows += [(item.digest, start or 0.0, end) for start, end in found.windows]
+        self._batch.previews.append((item.digest, read.preview))
+        self._batch.windows += [(item.digest, start or 0.0, end) for start, end in read.windows]
         if self._known(item.digest):
             return
-        for start, end in found.windows:
+        for start, end in read.windows:
             key = (item.digest, start or 0.0)
             if key in self._batch.inputs or self._journal.has(key):
                 continue

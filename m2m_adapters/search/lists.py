@@ -38,8 +38,8 @@ def build_lists(flat: Any, lists: int | None = None, seed: int = 0) -> Any:
     index.cp.seed = seed + 1234
     index.cp.max_points_per_centroid = TRAINED_ON
     rng = np.random.default_rng(seed)
-    some = np.sort(rng.choice(len(rows), min(len(rows), lists * TRAINED_ON), replace=False))
-    index.train(faiss_files.as_vectors(rows[some]))
+    sample = np.sort(rng.choice(len(rows), min(len(rows), lists * TRAINED_ON), replace=False))
+    index.train(faiss_files.as_vectors(rows[sample]))
     for start in range(0, len(rows), BLOCK):
         index.add(faiss_files.as_vectors(rows[start : start + BLOCK]))
     return index
@@ -82,8 +82,8 @@ def _candidates(lists: int) -> list[int]:
 def probe_queries(engine: FaissEngine, seed: int = 0) -> Vectors:
     """Stored rows with noise: queries near the items, without being one."""
     rng = np.random.default_rng(seed)
-    some = np.sort(rng.choice(engine.rows, min(QUERIES, engine.rows), replace=False))
-    rows = engine.vectors(some)
+    sample = np.sort(rng.choice(engine.rows, min(QUERIES, engine.rows), replace=False))
+    rows = engine.vectors(sample)
     noise = normalize(rng.standard_normal(rows.shape).astype(np.float32))
     return normalize(rows + NOISE * noise)
 

@@ -132,11 +132,11 @@ class Metadata:
         """What the rows stand for."""
         answers: dict[int, tuple[Part, Item]] = {}
         for start in range(0, len(rows), PARAMETERS_AT_ONCE):
-            some = [int(row) for row in rows[start : start + PARAMETERS_AT_ONCE]]
-            marks = ", ".join("?" * len(some))
+            piece = [int(row) for row in rows[start : start + PARAMETERS_AT_ONCE]]
+            marks = ", ".join("?" * len(piece))
             if self._single:
                 query = f"SELECT {', '.join(COLUMNS)}, id FROM items WHERE id IN ({marks})"
-                for *values, row in self._ask(query, some):
+                for *values, row in self._ask(query, piece):
                     answers[row] = (Part(row), Item(*values))
                 continue
             chosen = ", ".join(f"i.{name}" for name in COLUMNS)
@@ -144,7 +144,7 @@ class Metadata:
                 f"SELECT {chosen}, p.item, p.start, p.end, p.row FROM parts p "
                 f"JOIN items i ON i.id = p.item WHERE p.row IN ({marks})"
             )
-            for values in self._ask(query, some):
+            for values in self._ask(query, piece):
                 answers[values[-1]] = (Part(*values[-4:-1]), Item(*values[:-4]))
         return answers
 

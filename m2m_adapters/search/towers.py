@@ -55,20 +55,20 @@ def is_adapter(name: str | Path) -> bool:
 
 
 def item_target(
-    given: ModalityModel | Adapter | str | Path, options: dict[str, Any]
+    requested: ModalityModel | Adapter | str | Path, options: dict[str, Any]
 ) -> tuple[ModalityModel, str]:
     """The target that encodes items, and the adapter it was named by (or an empty string)."""
     adapter = ""
-    if isinstance(given, Adapter):
-        target = given.target
-    elif isinstance(given, ModalityModel):
-        target = given
-    elif is_adapter(given):
-        target = load_adapter(given, **options).target
-        path = Path(given)
-        adapter = str(path.absolute()) if path.exists() else str(given)
+    if isinstance(requested, Adapter):
+        target = requested.target
+    elif isinstance(requested, ModalityModel):
+        target = requested
+    elif is_adapter(requested):
+        target = load_adapter(requested, **options).target
+        path = Path(requested)
+        adapter = str(path.absolute()) if path.exists() else str(requested)
     else:
-        target = load_target(str(given), **options)
+        target = load_target(str(requested), **options)
     if not target.can("encode_items"):
         raise AbilityMissing(
             f"{type(target).__name__} does not encode {target.modality} items",
@@ -110,9 +110,11 @@ def same_target(target: ModalityModel, record: TargetRecord) -> ModalityModel:
     return target
 
 
-def adapter_queries(given: Adapter | str | Path, record: TargetRecord, **options: Any) -> Adapter:
+def adapter_queries(
+    requested: Adapter | str | Path, record: TargetRecord, **options: Any
+) -> Adapter:
     """An adapter for queries: only its source and projector are ever loaded."""
-    adapter = given if isinstance(given, Adapter) else load_adapter(given, **options)
+    adapter = requested if isinstance(requested, Adapter) else load_adapter(requested, **options)
     if adapter.level != "sentence":
         raise UserError(
             f"the adapter {adapter.name} maps token states, which search cannot use",

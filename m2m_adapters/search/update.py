@@ -197,14 +197,14 @@ class Update:
     def _codes(self, places: list[tuple[str, int, float | None]]) -> Iterator[Codes]:
         """fp16 rows: old ones as they are, new ones from the journal, with their bias."""
         for first in range(0, len(places), PIECE):
-            some = places[first : first + PIECE]
+            part = places[first : first + PIECE]
             columns = self._target.dim + (self._bias is not None)
-            piece = np.zeros((len(some), 2 * columns), np.uint8)
-            kept = [i for i, (_, row, _) in enumerate(some) if row >= 0]
+            piece = np.zeros((len(part), 2 * columns), np.uint8)
+            kept = [i for i, (_, row, _) in enumerate(part) if row >= 0]
             if kept and self._old is not None:
-                piece[kept] = self._old.codes(np.array([some[i][1] for i in kept], np.int64))
-            if fresh := [i for i, (_, row, _) in enumerate(some) if row < 0]:
-                rows = [self._journal.vector((some[i][0], some[i][2] or 0.0)) for i in fresh]
+                piece[kept] = self._old.codes(np.array([part[i][1] for i in kept], np.int64))
+            if fresh := [i for i, (_, row, _) in enumerate(part) if row < 0]:
+                rows = [self._journal.vector((part[i][0], part[i][2] or 0.0)) for i in fresh]
                 vectors = np.stack([row for row in rows if row is not None])
                 piece[fresh] = faiss_files.as_codes(self._with_bias(vectors))
             yield piece

@@ -115,46 +115,46 @@ class EmbeddingsRoute:
         texts = [at for at, (kind, _) in enumerate(inputs) if kind == "text"]
         items = [at for at, (kind, _) in enumerate(inputs) if kind != "text"]
         text_jobs = [
-            TextsJob(space, model.adapter, [inputs[at][1] for at in some])
-            for some in _pieces(texts)
+            TextsJob(space, model.adapter, [inputs[at][1] for at in piece])
+            for piece in _pieces(texts)
         ]
-        item_jobs = [ItemsJob(space, [inputs[at][1] for at in some]) for some in _pieces(items)]
-        found = await asyncio.gather(self.texts.do(*text_jobs), self.items.do(*item_jobs))
+        item_jobs = [ItemsJob(space, [inputs[at][1] for at in piece]) for piece in _pieces(items)]
+        results = await asyncio.gather(self.texts.do(*text_jobs), self.items.do(*item_jobs))
         out = np.zeros((len(inputs), space.dim), np.float32)
-        for places, rows in zip((texts, items), found):
+        for places, rows in zip((texts, items), results):
             if places:
                 out[places] = np.concatenate(rows)
         return out
 
 
-def _listed(given: Any) -> list[Any]:
-    if isinstance(given, str):
-        return [given]
-    if not given:
+def _listed(value: Any) -> list[Any]:
+    if isinstance(value, str):
+        return [value]
+    if not value:
         raise UserError("the input is empty", "send a text, or a list of texts")
-    if len(given) > MOST_INPUTS:
-        raise UserError(f"the input has {len(given):,} entries", f"send up to {MOST_INPUTS:,}")
-    return list(given)
+    if len(value) > MOST_INPUTS:
+        raise UserError(f"the input has {len(value):,} entries", f"send up to {MOST_INPUTS:,}")
+    return list(value)
 
 
-def _read(given: Any, modality: Kind) -> tuple[Kind, Any]:
+def _read(value: Any, modality: Kind) -> tuple[Kind, Any]:
     """An input as a kind and a text or bytes."""
-    if isinstance(given, InputBody):
-        held = [name for name in ("text", "image", "audio") if getattr(given, name) is not None]
+    if isinstance(value, InputBody):
+        held = [name for name in ("text", "image", "audio") if getattr(value, name) is not None]
         if len(held) != 1:
             raise UserError(
                 f"an input has {len(held)} of text, image and audio", "give one of them"
             )
-        return _read(getattr(given, held[0]), held[0])  # type: ignore[arg-type]
-    if not isinstance(given, str):
+        return _read(getattr(value, held[0]), held[0])  # type: ignore[arg-type]
+    if not isinstance(value, str):
         raise UserError("an input is made of token numbers", "send texts")
     if modality != "text":
-        return modality, bytes_of(given, NOUNS[modality])
-    if len(given) > MOST_CHARACTERS:
+        return modality, bytes_of(value, NOUNS[modality])
+    if len(value) > MOST_CHARACTERS:
         raise UserError(
-            f"a text has {len(given):,} characters", f"send up to {MOST_CHARACTERS:,} of each"
+            f"a text has {len(value):,} characters", f"send up to {MOST_CHARACTERS:,} of each"
         )
-    return "text", given
+    return "text", value
 
 
 def _pieces(places: Sequence[int]) -> list[Sequence[int]]:

@@ -108,8 +108,8 @@ class Guard:
         return None
 
     def _may(self, path: str, headers: Headers) -> bool:
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and _same(given.strip(), self._key):
+        scheme, _, secret = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and _same(secret.strip(), self._key):
             return True
         if not path.startswith("/items/"):
             return False
@@ -162,7 +162,7 @@ def _without_port(host: str) -> str:
     return host.partition(":")[0]
 
 
-def _same(given: str, wanted: str) -> bool:
+def _same(secret: str, wanted: str) -> bool:
     """In a time that does not tell how much of it is right."""
-    digests = [hashlib.sha256(text.encode("utf-8", "surrogateescape")) for text in (given, wanted)]
+    digests = [hashlib.sha256(text.encode("utf-8", "surrogateescape")) for text in (secret, wanted)]
     return hmac.compare_digest(*(one.digest() for one in digests))

@@ -38,18 +38,18 @@ class ItemRoutes:
         """The bytes of the file, if it is still the one that was indexed."""
         _, item = self._item(request)
         try:
-            found = os.stat(item.path)
+            status = os.stat(item.path)
         except (OSError, ValueError):
             raise HTTPException(404, "the file of this item is gone") from None
-        same = (found.st_size, found.st_mtime_ns) == (item.size, item.mtime_ns)
-        if not item.digest or not same or not stat.S_ISREG(found.st_mode):
+        same = (status.st_size, status.st_mtime_ns) == (item.size, item.mtime_ns)
+        if not item.digest or not same or not stat.S_ISREG(status.st_mode):
             raise HTTPException(404, "the file of this item is not the one that was indexed")
         kind = KINDS.get(item.suffix)
         headers = {**ALONE, "Cache-Control": KEPT}
         if kind is None:
             headers["Content-Disposition"] = "attachment"
         return FileResponse(
-            item.path, headers=headers, stat_result=found,
+            item.path, headers=headers, stat_result=status,
             media_type=kind or "application/octet-stream",
         )  # fmt: skip
 
@@ -70,10 +70,10 @@ class ItemRoutes:
         return answer
 
     def _item(self, request: Request) -> tuple[Held, Item]:
-        name, given = request.path_params["index"], request.path_params["item"]
+        name, number = request.path_params["index"], request.path_params["item"]
         held = self.holdings.indexes.get(name)
         try:
-            item = held.index.metadata.item(item_number(given)) if held else None
+            item = held.index.metadata.item(item_number(number)) if held else None
         except UserError as error:
             raise HTTPException(404, str(error)) from None
         if held is None or item is None:

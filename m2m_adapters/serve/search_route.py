@@ -91,12 +91,12 @@ class SearchRoute:
             for kind in MODALITIES
             if (address := getattr(term, kind)) is not None
         ]
-        made = [await asyncio.to_thread(self._term, term) for term in terms]
+        encoded = [await asyncio.to_thread(self._term, term) for term in terms]
         if brought:
             (vectors,) = await self.items.do(ItemsJob(space, [data for _, data in brought]))
             for (at, _), vector in zip(brought, vectors):
-                made[at] = replace(made[at], vector=vector)
-        return made
+                encoded[at] = replace(encoded[at], vector=vector)
+        return encoded
 
     def _term(self, term: TermBody) -> Term:
         if term.item is not None:
@@ -117,8 +117,8 @@ class SearchRoute:
         return {key: value for key, value in about.items() if value is not None}
 
 
-def item_number(given: str | int) -> int:
-    text = str(given)
+def item_number(value: str | int) -> int:
+    text = str(value)
     if not text.isascii() or not text.isdigit() or len(text) > 12:
         raise UserError(f"'{text[:40]}' is not the id of an item", "use the id of a hit")
     return int(text)

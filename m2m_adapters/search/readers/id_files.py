@@ -35,8 +35,8 @@ def entries(path: Path, columns: Columns) -> Iterator[Entry]:
 def _of_file(path: Path, columns: Columns, row: int) -> Iterator[Entry]:
     try:
         if path.suffix == ".parquet":
-            for found, _ in read_parquet(path, columns, row, vectors=False):
-                yield from found
+            for ids, _ in read_parquet(path, columns, row, vectors=False):
+                yield from ids
         elif path.suffix == ".npy":
             names = np.load(path, mmap_mode="r", allow_pickle=False).ravel()
             yield from (Entry(str(name)) for name in names)
@@ -78,13 +78,13 @@ class Named:
             return [
                 Entry(str(one)) for one in (ids if ids is not None else range(first, first + count))
             ]
-        found = list(islice(self._coming, count))
-        if len(found) < count:
+        taken = list(islice(self._coming, count))
+        if len(taken) < count:
             raise UserError(
-                f"{self._path} names {first + len(found):,} items, the vectors are more",
+                f"{self._path} names {first + len(taken):,} items, the vectors are more",
                 "give the ids of just these vectors, one for each row",
             )
-        return found
+        return taken
 
     def finish(self) -> None:
         """Refuse ids that are left over."""

@@ -66,9 +66,11 @@ def read_parquet(
         raise UserError(f"{path} has no column of paths or ids", "name it: --column path=NAME")
     for batch in file.iter_batches(BLOCK, columns=read):
         entries = batch_entries(batch, wanted, chosen, row)
-        found = batch_vectors(batch, column, path) if column else np.zeros((0, 0), np.float32)
+        vectors_read = (
+            batch_vectors(batch, column, path) if column else np.zeros((0, 0), np.float32)
+        )
         row += batch.num_rows
-        yield entries, found
+        yield entries, vectors_read
 
 
 def split_columns(schema: Any) -> tuple[list[str], list[str]]:

@@ -102,13 +102,13 @@ class ApiSource(TextEncoder):
         return self.client.tokens
 
     def encode(self, texts: Sequence[str], **options: Any) -> Vectors:
-        found = np.zeros((len(texts), self.dim), np.float32)
+        vectors = np.zeros((len(texts), self.dim), np.float32)
         sent = [self._prepared(text) for text in texts]
         for begin, end in self._batches(sent, int(options.get("batch_size") or self.batch_size)):
-            found[begin:end] = self._checked(self._embedded(sent[begin:end]))
+            vectors[begin:end] = self._checked(self._embedded(sent[begin:end]))
         if len(texts) >= PROBE_AFTER and not _same(self._probed(), self._probe):
             raise self._changed("meanwhile")
-        return normalize(found) if self.normalized else found
+        return normalize(vectors) if self.normalized else vectors
 
     def estimate(self, texts: Sequence[str], sample: int = 32) -> Estimate:
         """What encoding the texts would take; a sample of them is sent to count tokens."""

@@ -112,7 +112,7 @@ class Clap(ItemTarget):
         import torch
 
         length = int(self.extractor.nb_max_samples)
-        made = [
+        windows = [
             self.extractor(
                 samples[start : start + length],
                 sampling_rate=self.extractor.sampling_rate,
@@ -120,23 +120,23 @@ class Clap(ItemTarget):
             )["input_features"]
             for start in self._cut(samples)
         ]
-        return torch.cat(made).float()
+        return torch.cat(windows).float()
 
     def _forward(self, features: Any, batch_size: int) -> Any:
         """Spectrograms ``[w, ...]`` -> ``[w, dim]``, rows of length 1."""
         import torch
 
-        found = []
+        outputs = []
         with torch.inference_mode():
-            for some in features.split(batch_size):
+            for windows in features.split(batch_size):
                 # False: no window is longer than the model hears. The extractor would mark one
                 # at random, and the vectors would depend on their neighbors in the batch.
-                longer = torch.zeros(len(some), 1, dtype=torch.bool, device=self.device)
+                longer = torch.zeros(len(windows), 1, dtype=torch.bool, device=self.device)
                 out = self._sounds.get_audio_features(
-                    input_features=some.to(self.device, self.dtype), is_longer=longer
+                    input_features=windows.to(self.device, self.dtype), is_longer=longer
                 )
-                found.append(getattr(out, "pooler_output", out).float())
-        return torch.nn.functional.normalize(torch.cat(found), dim=-1)
+                outputs.append(getattr(out, "pooler_output", out).float())
+        return torch.nn.functional.normalize(torch.cat(outputs), dim=-1)
 
     def load_items(self) -> None:
         self.extractor  # noqa: B018
@@ -155,7 +155,7 @@ class Clap(ItemTarget):
     def layer_states(self, batch: list[Any]) -> list[Any]:
         import torch
 
-        found = []
+        states = []
         for windows in batch:
             longer = torch.zeros(len(windows), 1, dtype=torch.bool, device=self.device)
             out = self._sounds.audio_model(
@@ -163,8 +163,8 @@ class Clap(ItemTarget):
                 is_longer=longer,
                 output_hidden_states=True,
             )
-            found.append(list(out.hidden_states))
-        return found
+            states.append(list(out.hidden_states))
+        return states
 
     def encode_windows(self, item: Any, *, batch_size: int = 16) -> Windows:
         """Each window of one sound by itself, with its times: where in it something is heard."""

@@ -60,15 +60,15 @@ class RemoteText(TokenEncoder):
         self.dim = int(getattr(config, "projection_dim", 0) or text.embed_dim)
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        found = self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens)
-        return found["input_ids"]  # type: ignore[no-any-return]
+        tokens = self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens)
+        return tokens["input_ids"]  # type: ignore[no-any-return]
 
     def collate(self, tokens: list[list[int]]) -> dict[str, Any]:
         return pad_tokens(tokens, self.tokenizer)
 
     def forward(self, batch: dict[str, Any]) -> Any:
-        found = self.owner.model.get_text_features(**batch)
-        return getattr(found, "pooler_output", found)
+        output = self.owner.model.get_text_features(**batch)
+        return getattr(output, "pooler_output", output)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -96,7 +96,7 @@ class RemoteDual(ItemTarget):
         from transformers import AutoModel
 
         try:
-            model, told = AutoModel.from_pretrained(
+            model, report = AutoModel.from_pretrained(
                 self.located.folder,
                 trust_remote_code=True,
                 dtype=self.dtype,
@@ -104,7 +104,7 @@ class RemoteDual(ItemTarget):
             )
         except Exception as error:
             raise load_error(self.located.folder, error) from error
-        if missing := sorted(told.get("missing_keys", ())):
+        if missing := sorted(report.get("missing_keys", ())):
             raise UserError(
                 f"{self.located.name} lacks weights: {', '.join(missing[:3])}",
                 "the checkpoint does not suit its code; fetch the model again",
@@ -155,5 +155,5 @@ class RemoteDual(ItemTarget):
 
         pixels = torch.cat(batch).to(self.device, self.dtype)
         with torch.inference_mode():
-            found = self.model.get_image_features(pixel_values=pixels)
-        return getattr(found, "pooler_output", found)
+            output = self.model.get_image_features(pixel_values=pixels)
+        return getattr(output, "pooler_output", output)

@@ -123,11 +123,11 @@ class DualImages(ItemTarget):
         import torch
 
         with torch.inference_mode():
-            found = self._images[0].get_image_features(**self._batch(batch))
-        return getattr(found, "pooler_output", found)
+            output = self._images[0].get_image_features(**self._batch(batch))
+        return getattr(output, "pooler_output", output)
 
     def layer_states(self, batch: list[Any]) -> list[Any]:
         inputs = self._batch(batch)
-        found = self._images[0].vision_model(**inputs, output_hidden_states=True)
-        states = found.hidden_states
+        output = self._images[0].vision_model(**inputs, output_hidden_states=True)
+        states = output.hidden_states
         return [[layer[i : i + 1] for layer in states] for i in range(len(batch))]

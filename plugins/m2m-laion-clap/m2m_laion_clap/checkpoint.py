@@ -78,15 +78,15 @@ def _state(path: Path) -> dict[str, Any]:
     harmless = [np.dtype, *((multiarray.scalar, name) for name in names), *_number_types(np)]
     try:
         with torch.serialization.safe_globals(harmless):
-            found = _loaded(path)
-        found = found.get("state_dict", found)
-        state = {name.removeprefix("module."): value for name, value in found.items()}
+            loaded = _loaded(path)
+        loaded = loaded.get("state_dict", loaded)
+        state = {name.removeprefix("module."): value for name, value in loaded.items()}
         if not all(isinstance(value, torch.Tensor) for value in state.values()):
             raise TypeError("not a dictionary of tensors")
     except Exception as error:
-        told = " ".join(str(error).split())
+        reason = " ".join(str(error).split())
         raise UserError(
-            f"{path} cannot be read as a checkpoint ({type(error).__name__}: {told[:160]})",
+            f"{path} cannot be read as a checkpoint ({type(error).__name__}: {reason[:160]})",
             "it is damaged, or holds code, which is never run; fetch the original again",
         ) from error
     state.pop(_NO_WEIGHT, None)

@@ -52,20 +52,20 @@ def clap_module(name: str) -> Any:
 def settings(size: str) -> dict[str, Any]:
     """The package's ``audio_cfg`` of HTSAT-``size``: rate, window, mel bands."""
     file = package() / "clap_module" / "model_configs" / f"HTSAT-{size}.json"
-    told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["audio_cfg"]
-    return told
+    audio: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["audio_cfg"]
+    return audio
 
 
 def audio_branch(checkpoint: Checkpoint) -> Any:
     """HTSAT with the checkpoint's weights, every one of them."""
-    told = clap_module("model").CLAPAudioCfp(**settings(checkpoint.size))
+    audio = clap_module("model").CLAPAudioCfp(**settings(checkpoint.size))
     build = clap_module("htsat").create_htsat_model
     try:
-        made = build(told, checkpoint.fused, "aff_2d" if checkpoint.fused else "None")
-        made.load_state_dict(checkpoint.part("audio_branch."), strict=True)
+        branch = build(audio, checkpoint.fused, "aff_2d" if checkpoint.fused else "None")
+        branch.load_state_dict(checkpoint.part("audio_branch."), strict=True)
     except Exception as error:
         raise load_error(checkpoint.located.name, error) from error
-    return made.eval().requires_grad_(False)
+    return branch.eval().requires_grad_(False)
 
 
 def window(samples: Samples, length: int) -> Any:
@@ -79,18 +79,18 @@ def window(samples: Samples, length: int) -> Any:
     return torch.nn.functional.pad(wave, (0, length - len(wave)))
 
 
-def log_mel(waves: Any, told: dict[str, Any]) -> Any:
+def log_mel(waves: Any, audio: dict[str, Any]) -> Any:
     """``[b, samples]`` -> ``[b, frames, mel bands]`` in decibels: what fused towers are given."""
     import torch
     from librosa.filters import mel
 
-    size = told["window_size"]
+    size = audio["window_size"]
     bands = mel(
-        sr=told["sample_rate"], n_fft=size, n_mels=told["mel_bins"], fmin=told["fmin"],
-        fmax=told["fmax"], htk=True, norm=None,
+        sr=audio["sample_rate"], n_fft=size, n_mels=audio["mel_bins"], fmin=audio["fmin"],
+        fmax=audio["fmax"], htk=True, norm=None,
     )  # fmt: skip
     spectrum = torch.stft(
-        waves, size, told["hop_size"], size, torch.hann_window(size), center=True,
+        waves, size, audio["hop_size"], size, torch.hann_window(size), center=True,
         pad_mode="reflect", return_complex=True,
     ).abs()  # fmt: skip
     power = torch.from_numpy(bands) @ spectrum**2

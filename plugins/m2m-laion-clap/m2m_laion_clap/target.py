@@ -75,13 +75,13 @@ class LaionClap(ItemTarget):
             mel = sound.log_mel(waves, self._told)
             inputs["mel_fusion"] = torch.stack([mel] * 4, dim=1)
         with torch.inference_mode():
-            found = tower(inputs, mixup_lambda=None, device=self.device)["embedding"]
-            return torch.nn.functional.normalize(project(found), dim=-1)
+            embedding = tower(inputs, mixup_lambda=None, device=self.device)["embedding"]
+            return torch.nn.functional.normalize(project(embedding), dim=-1)
 
     def forward(self, batch: list[Any]) -> Any:
         """A sound longer than the model hears (10 s) is the mean of its windows' vectors."""
         import torch
 
         waves = torch.cat(batch).split(len(batch))
-        vectors = torch.cat([self._forward(some) for some in waves])
+        vectors = torch.cat([self._forward(part) for part in waves])
         return torch.stack([v.mean(0) for v in vectors.split([len(one) for one in batch])])

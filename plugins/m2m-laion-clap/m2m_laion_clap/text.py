@@ -43,8 +43,8 @@ class LaionText(TokenEncoder):
         self.fingerprint = at_precision(inner, precision)
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        found = self.tokenizer(list(texts), truncation=True, max_length=MAX_TOKENS)
-        return found["input_ids"]  # type: ignore[no-any-return]
+        tokens = self.tokenizer(list(texts), truncation=True, max_length=MAX_TOKENS)
+        return tokens["input_ids"]  # type: ignore[no-any-return]
 
     def collate(self, tokens: list[list[int]]) -> dict[str, Any]:
         return pad_tokens(tokens, self.tokenizer)
@@ -94,8 +94,10 @@ def filled(model: Any, state: dict[str, Any]) -> Any:
         for name, value in list(module._buffers.items()):
             if value is not None and value.is_meta:
                 length = value.shape[-1]
-                made = torch.arange(length)[None] if "position" in name else torch.zeros(1, length)
-                module._buffers[name] = made.to(value.dtype)
+                buffer = (
+                    torch.arange(length)[None] if "position" in name else torch.zeros(1, length)
+                )
+                module._buffers[name] = buffer.to(value.dtype)
     return model.float().eval().requires_grad_(False)
 
 
@@ -106,13 +108,13 @@ def projection(checkpoint: Checkpoint, prefix: str) -> Any:
     state = checkpoint.part(prefix)
     try:
         (inside, before), outside = state["0.weight"].shape, len(state["2.weight"])
-        made = torch.nn.Sequential(
+        layers = torch.nn.Sequential(
             torch.nn.Linear(before, inside), torch.nn.ReLU(), torch.nn.Linear(inside, outside)
         )
-        made.load_state_dict(state)
+        layers.load_state_dict(state)
     except Exception as error:
         raise load_error(checkpoint.located.name, error) from error
-    return made.eval().requires_grad_(False)
+    return layers.eval().requires_grad_(False)
 
 
 def tokenizer_folder(checkpoint: Checkpoint) -> Path:
@@ -124,9 +126,9 @@ def tokenizer_folder(checkpoint: Checkpoint) -> Path:
 
     for name in ROBERTA:
         # Looked for here, since a cache may rightly hold the tokenizer without the weights.
-        found = try_to_load_from_cache(name, "tokenizer.json")
-        if isinstance(found, str):
-            return Path(found).parent
+        cached = try_to_load_from_cache(name, "tokenizer.json")
+        if isinstance(cached, str):
+            return Path(cached).parent
     try:
         return locate(ROBERTA[1], scheme="laion-clap").folder
     except UserError as error:

@@ -80,8 +80,8 @@ def _folder(located: Located) -> Checkpoint:
             "give a folder saved by open_clip; for models of transformers use clip:",
         )
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        config = dict(told["model_cfg"])
+        content = json.loads(path.read_text(encoding="utf-8"))
+        config = dict(content["model_cfg"])
         if not {"embed_dim", "vision_cfg", "text_cfg"} <= config.keys():
             raise KeyError("embed_dim, vision_cfg or text_cfg")
         config.update(vision_cfg=dict(config["vision_cfg"]), text_cfg=dict(config["text_cfg"]))
@@ -96,7 +96,7 @@ def _folder(located: Located) -> Checkpoint:
             f"{located.name} has no weights; open_clip would go on with random ones",
             f"put {WEIGHTS[0]} into the folder",
         )
-    return Checkpoint(located, config, told.get("preprocess_cfg", {}), files[0])
+    return Checkpoint(located, config, content.get("preprocess_cfg", {}), files[0])
 
 
 def _tagged(architecture: str, tag: str, revision: str | None) -> Checkpoint:
@@ -121,10 +121,10 @@ def _tagged(architecture: str, tag: str, revision: str | None) -> Checkpoint:
         repository, _, file = hub.rpartition("/")
         located = locate(repository, revision, scheme="open-clip:local-dir")
         names = (Path(file).with_suffix(".safetensors").name, file) if file else WEIGHTS
-        found = [located.folder / n for n in names if (located.folder / n).is_file()]
-        if not found:
+        weights = [located.folder / n for n in names if (located.folder / n).is_file()]
+        if not weights:
             raise UserError(f"{repository} in the cache has no weights", "fetch it again")
-        return Checkpoint(located, config, dict(known), found[0], architecture)
+        return Checkpoint(located, config, dict(known), weights[0], architecture)
     return Checkpoint(*_downloaded(architecture, tag, config, known), architecture)
 
 
@@ -148,8 +148,8 @@ def _downloaded(
             f"the weights {architecture}/{tag} cannot be fetched ({error})"[:300],
             f"put {known.get('url')} into {cached.parent}, or use open-clip:local-dir:FOLDER",
         ) from error
-    found = Located(f"{architecture}/{tag}", path.parent, None, f"files:{digest_file(path)}")
-    return found, config, dict(known), path
+    located = Located(f"{architecture}/{tag}", path.parent, None, f"files:{digest_file(path)}")
+    return located, config, dict(known), path
 
 
 def text_tower(checkpoint: Checkpoint) -> Any:
@@ -189,8 +189,8 @@ def _whole(config: dict[str, Any]) -> Any:
     from open_clip.model import CustomTextCLIP
 
     captions = config.get("multimodal_cfg")
-    made = _made_of_nothing(config)
-    return CoCa(**made, multimodal_cfg=captions) if captions else CustomTextCLIP(**made)
+    settings = _made_of_nothing(config)
+    return CoCa(**settings, multimodal_cfg=captions) if captions else CustomTextCLIP(**settings)
 
 
 def _made_of_nothing(config: dict[str, Any]) -> dict[str, Any]:

@@ -56,10 +56,10 @@ class OpenClip(ItemTarget):
         from open_clip.transform import PreprocessCfg, image_transform_v2, merge_preprocess_dict
 
         tower = image_tower(self.checkpoint)
-        told = merge_preprocess_dict(asdict(PreprocessCfg()), self.checkpoint.preprocess)
+        settings = merge_preprocess_dict(asdict(PreprocessCfg()), self.checkpoint.preprocess)
         if getattr(tower, "image_size", None) is not None:
-            told["size"] = tower.image_size
-        transform = image_transform_v2(PreprocessCfg(**told), is_train=False)
+            settings["size"] = tower.image_size
+        transform = image_transform_v2(PreprocessCfg(**settings), is_train=False)
         return tower.to(self.device, self.dtype), transform
 
     def load_items(self) -> None:
@@ -118,9 +118,9 @@ class OpenClipText(TokenEncoder):
         return self.checkpoint.located.provenance
 
 
-def _pooled(found: Any) -> Any:
+def _pooled(output: Any) -> Any:
     """The vectors; towers of CoCa give (vectors, tokens)."""
-    return found[0] if isinstance(found, tuple) else found
+    return output[0] if isinstance(output, tuple) else output
 
 
 def tokenizer_of(checkpoint: Checkpoint) -> Any:
@@ -142,7 +142,7 @@ def tokenizer_of(checkpoint: Checkpoint) -> Any:
             )
         folder = locate(name, scheme="open-clip:local-dir").folder
     try:
-        made = open_clip.tokenizer.HFTokenizer(
+        tokenizer = open_clip.tokenizer.HFTokenizer(
             str(folder),
             context_length=text.get("context_length", open_clip.tokenizer.DEFAULT_CONTEXT_LENGTH),
             tokenizer_mode=text.get("tokenizer_mode"),
@@ -154,5 +154,5 @@ def tokenizer_of(checkpoint: Checkpoint) -> Any:
             "fetch the model again with its tokenizer files",
         ) from error
     if "vocab_size" in text:
-        check_vocabulary(made.tokenizer, int(text["vocab_size"]), folder)
-    return made
+        check_vocabulary(tokenizer.tokenizer, int(text["vocab_size"]), folder)
+    return tokenizer

@@ -32,11 +32,11 @@ def refuse_foreign_code(located: Located, trusted: bool) -> None:
 
 
 def _auto_map(config: Any) -> list[str]:
-    found = config.get("auto_map", {}) if isinstance(config, dict) else {}
+    classes = config.get("auto_map", {}) if isinstance(config, dict) else {}
     # Code a class of transformers has replaced is named in old files, and no longer needed.
-    if not found or _known_to_transformers(str(config.get("model_type"))):
+    if not classes or _known_to_transformers(str(config.get("model_type"))):
         return []
-    return [str(next(iter(found.values())))]
+    return [str(next(iter(classes.values())))]
 
 
 def _activation(config: Any) -> list[str]:

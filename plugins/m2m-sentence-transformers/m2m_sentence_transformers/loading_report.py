@@ -22,14 +22,14 @@ def missing_weights() -> Iterator[list[str]]:
     """The names of weights that models loaded inside lack; their reports are not printed."""
     from transformers.utils import logging as settings
 
-    found: list[str] = []
+    missing: list[str] = []
 
     def read(record: logging.LogRecord) -> bool:
-        told = record.getMessage()
-        if "LOAD REPORT" not in told:
+        message = record.getMessage()
+        if "LOAD REPORT" not in message:
             return True
-        names = _MISSING.findall(_COLORS.sub("", told))
-        found.extend(name for name in names if not name.startswith(_UNUSED))
+        names = _MISSING.findall(_COLORS.sub("", message))
+        missing.extend(name for name in names if not name.startswith(_UNUSED))
         return False
 
     logger = logging.getLogger("transformers.modeling_utils")
@@ -37,7 +37,7 @@ def missing_weights() -> Iterator[list[str]]:
     settings.set_verbosity_warning()  # below it the report is not even made
     logger.addFilter(read)
     try:
-        yield found
+        yield missing
     finally:
         logger.removeFilter(read)
         settings.set_verbosity(level)

@@ -47,9 +47,9 @@ def load(
         )
     module, _, name = KINDS[str(kind)].partition(":")
     chosen = choose_device(device)
-    made = getattr(importlib.import_module(module), name)
+    factory = getattr(importlib.import_module(module), name)
     options = {} if adaptor else {"adaptor": False}
-    encoder: TextEncoder = made(
+    encoder: TextEncoder = factory(
         located, device=chosen, precision=choose_precision(precision, chosen), **options
     )
     return encoder

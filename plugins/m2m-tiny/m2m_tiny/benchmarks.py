@@ -45,11 +45,11 @@ def sounds() -> Benchmark:
 
 def captions(said: list[dict[str, Any]]) -> dict[str, list[str]]:
     """One caption of each meaning in every language, always the same."""
-    found = {}
+    written = {}
     for number, code in enumerate(LANGUAGES):
         rng = random.Random(CAPTIONS_SEED + number)
-        found[code] = [caption(spec, code, rng) for spec in said]
-    return found
+        written[code] = [caption(spec, code, rng) for spec in said]
+    return written
 
 
 def drawables(folder: Path | None = None) -> Prompts:

@@ -39,7 +39,7 @@ def heard_phones(logits: Any, frames: Sequence[int]) -> list[Any]:
     """
     import torch
 
-    found = []
+    heard = []
     for rows, count in zip(logits.float(), frames, strict=True):
         rows = rows[:count]
         best = rows.argmax(-1)
@@ -51,8 +51,8 @@ def heard_phones(logits: Any, frames: Sequence[int]) -> list[Any]:
         phones.index_add_(0, group, likely)
         phones = phones / group.bincount()[:, None]
         phones = phones[best[starts] != BLANK][:MAX_PHONES]
-        found.append(phones if len(phones) else likely.mean(0, keepdim=True))
-    return found
+        heard.append(phones if len(phones) else likely.mean(0, keepdim=True))
+    return heard
 
 
 class TinySpeech(m2m.TextEncoder):
@@ -73,9 +73,11 @@ class TinySpeech(m2m.TextEncoder):
 
     @cached_property
     def fingerprint(self) -> str:
-        told = self._text.fingerprint
+        of_text = self._text.fingerprint
         weights = digest_folder(self._folder)[:32]
-        return at_precision(f"tiny-speech:{weights}:{without_precision(told)}", precision_of(told))
+        return at_precision(
+            f"tiny-speech:{weights}:{without_precision(of_text)}", precision_of(of_text)
+        )
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -104,16 +106,16 @@ class TinySpeech(m2m.TextEncoder):
 
     def transcribe(self, items: Sequence[Any], **options: Any) -> list[tuple[str, str]]:
         """Spoken sentences -> the (language, text) that was understood of each."""
-        found: list[tuple[str, str]] = []
+        understood: list[tuple[str, str]] = []
 
         def noted(batch: list[Any]) -> Any:
-            found.extend(self._understood(features) for features in batch)
+            understood.extend(self._understood(features) for features in batch)
             return _no_rows(len(batch))
 
         self._parts, self._lexicons  # noqa: B018  before there are threads
         chosen = {key: options[key] for key in OPTIONS if key in options}
         encode_prepared(list(items), self._features, noted, 0, **chosen)
-        return found
+        return understood
 
     def _heard(self, features: Any, **options: Any) -> Any:
         """What the ear makes of the features of one sound; alone, padding would change it."""

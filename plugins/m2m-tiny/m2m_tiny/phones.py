@@ -26,7 +26,7 @@ _NASAL = "\u0303"
 
 def coarse(pronunciation: str) -> list[int]:
     """eSpeak's IPA, ``_`` between phones -> class numbers; stress, length and tone are dropped."""
-    found: list[int] = []
+    classes: list[int] = []
     last = 0
     without_switches = re.sub(r"\([a-z-]+\)", "_", pronunciation)  # to another language: (en)
     for phone in unicodedata.normalize("NFD", without_switches).replace(" ", "_").split("_"):
@@ -42,6 +42,6 @@ def coarse(pronunciation: str) -> list[int]:
                 continue
             number = NAMES.index(name)
             if number != last:  # nobody hears whether a long phone is one or two
-                found.append(number)
+                classes.append(number)
             last = number
-    return found
+    return classes

@@ -74,16 +74,16 @@ def read(pictures: Sequence[Any], folder: Path | None = None) -> Any:
                        for one in pictures])  # fmt: skip
     with torch.inference_mode():
         answers = model(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1)
-    return np.stack([some.argmax(1).numpy() for some in answers.split(CLASSES, 1)], 1)
+    return np.stack([logits.argmax(1).numpy() for logits in answers.split(CLASSES, 1)], 1)
 
 
-def accuracy(found: Any, truth: Any) -> dict[str, PerPicture]:
+def accuracy(answers: Any, truth: Any) -> dict[str, PerPicture]:
     """Shares of right answers: of places, shapes, colors (of objects that are there), and all.
 
-    found, truth: int64 ``[n, 5]``. ``attributes`` is the share over all of them together;
+    answers, truth: int64 ``[n, 5]``. ``attributes`` is the share over all of them together;
     ``exact`` of pictures all right.
     """
-    right = (found == truth).astype(float)
+    right = (answers == truth).astype(float)
     there = np.stack([np.ones(len(truth)), truth[:, 3] < len(SHAPES)], 1)
     shapes, colors = ((right[:, columns] * there).sum(1) for columns in ([1, 3], [2, 4]))
     objects = there.sum(1)

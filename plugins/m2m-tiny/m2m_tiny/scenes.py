@@ -68,15 +68,15 @@ def _random_object(rng: random.Random, sized: bool = True) -> dict[str, Any]:
 
 def near_duplicates(scene: Scene, rng: random.Random, n: int = 4) -> list[Scene]:
     """``n`` scenes that differ in one attribute, or in which object has it; fewer if there are."""
-    found: dict[str, Scene] = {}
+    variants: dict[str, Scene] = {}
     own = key(scene)
     for _ in range(20 * n):
         for other in _neighbors(scene, rng):
             if key(other) != own:
-                found.setdefault(key(other), other)
-            if len(found) == n:
-                return list(found.values())
-    return list(found.values())
+                variants.setdefault(key(other), other)
+            if len(variants) == n:
+                return list(variants.values())
+    return list(variants.values())
 
 
 def _neighbors(scene: Scene, rng: random.Random) -> list[Scene]:

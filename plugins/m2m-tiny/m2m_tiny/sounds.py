@@ -94,15 +94,15 @@ def _possible(sound: Sound) -> bool:
 
 def near_duplicates(sound: Sound, rng: random.Random, n: int = 4) -> list[Sound]:
     """``n`` sounds that differ in one attribute, or in which event has it; fewer if there are."""
-    found: list[Sound] = []
+    variants: list[Sound] = []
     keys = {key(sound)}
     for other in itertools.islice(_neighbors(sound, rng), 60 * n):
         if key(other) not in keys and _possible(other):
             keys.add(key(other))
-            found.append(other)
-            if len(found) == n:
+            variants.append(other)
+            if len(variants) == n:
                 break
-    return found
+    return variants
 
 
 def _neighbors(sound: Sound, rng: random.Random) -> Iterator[Sound]:

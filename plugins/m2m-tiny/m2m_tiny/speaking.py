@@ -127,9 +127,9 @@ def _library() -> tuple[str, bytes | None]:
 
         return espeakng_loader.get_library_path(), espeakng_loader.get_data_path().encode()
     except ModuleNotFoundError:
-        found = ctypes.util.find_library("espeak-ng")
-        if found:
-            return found, None
+        library = ctypes.util.find_library("espeak-ng")
+        if library:
+            return library, None
     raise UserError(
         "no speech synthesizer is installed",
         "pip install espeakng-loader, or install the package espeak-ng of the system",

@@ -89,15 +89,15 @@ def image_recall(
     )
     items = adapter.encode_items(scenes.items)
     chosen = np.linspace(0, len(items) - 1, queries).astype(int)
-    found = {}
+    recall = {}
     for code in languages or scenes.languages:
         lines = [scenes.captions[code][i] for i in chosen]
         said = [say(line, code, number) for number, line in enumerate(lines)]
-        found[code] = (
+        recall[code] = (
             _recall(adapter.encode_speech(said), items, chosen),
             _recall(adapter.encode(lines), items, chosen),
         )
-    return found
+    return recall
 
 
 def _recall(rows: Any, items: Any, owners: Any, k: int = 10) -> float:

@@ -62,18 +62,18 @@ class Lexicon:
     follows: Costs
 
     @classmethod
-    def from_dict(cls, told: dict[str, Any]) -> Lexicon:
-        words, sounds = told["words"], told["sounds"]
+    def from_dict(cls, entry: dict[str, Any]) -> Lexicon:
+        words, sounds = entry["words"], entry["sounds"]
         longest = max(len(phones) for _, phones in sounds)
         phones = np.full((len(sounds), longest), -1, np.int64)
-        for row, (_, some) in enumerate(sounds):
-            phones[row, : len(some)] = some
+        for row, (_, spoken) in enumerate(sounds):
+            phones[row, : len(spoken)] = spoken
         counts = np.full((len(words) + 1, len(words) + 1), 0.02)
-        for before, some in told["follows"].items():
-            for after, count in some.items():
+        for before, following in entry["follows"].items():
+            for after, count in following.items():
                 counts[int(before), int(after)] += count
         follows = -np.log(counts / counts.sum(1, keepdims=True))
-        return cls(words, told["spaced"], phones, (phones >= 0).sum(1),
+        return cls(words, entry["spaced"], phones, (phones >= 0).sum(1),
                    np.array([word for word, _ in sounds]), follows.astype(np.float32))  # fmt: skip
 
     def text(self, words: list[int]) -> str:
@@ -82,16 +82,16 @@ class Lexicon:
 
 def read_lexicons(file: Path) -> dict[str, Lexicon]:
     """Language -> lexicon."""
-    told = json.loads(file.read_text(encoding="utf-8"))
-    return {lang: Lexicon.from_dict(some) for lang, some in told.items()}
+    entries = json.loads(file.read_text(encoding="utf-8"))
+    return {lang: Lexicon.from_dict(entry) for lang, entry in entries.items()}
 
 
 def recognized(likely: Costs, lexicons: dict[str, Lexicon]) -> tuple[str, str]:
     """(language, text) of what was heard. likely: float32 ``[phones, classes]``."""
     matches = -np.log(likely @ confusion().T)  # [heard, said]
-    found = {lang: _search(matches, lexicon) for lang, lexicon in lexicons.items()}
-    best = min(found, key=lambda lang: found[lang][0])
-    return best, lexicons[best].text(found[best][1])
+    paths = {lang: _search(matches, lexicon) for lang, lexicon in lexicons.items()}
+    best = min(paths, key=lambda lang: paths[lang][0])
+    return best, lexicons[best].text(paths[best][1])
 
 
 def _search(matches: Costs, lexicon: Lexicon) -> tuple[float, list[int]]:
@@ -155,10 +155,10 @@ def _skip(cost: Costs, since: npt.NDArray[np.int64]) -> None:
 
 def _carriers(ends: Costs, word: npt.NDArray[np.int64], words: int) -> npt.NDArray[np.int64]:
     """For each word the sound that ends cheapest."""
-    found = np.zeros(words, np.int64)
+    carriers = np.zeros(words, np.int64)
     order = np.argsort(-ends, kind="stable")
-    found[word[order]] = order  # the cheapest is written last
-    return found
+    carriers[word[order]] = order  # the cheapest is written last
+    return carriers
 
 
 def _traced(

@@ -21,8 +21,8 @@ def language(code: str) -> Language:
     """The grammar of one language."""
     if code not in LANGUAGES:
         raise KeyError(f"no captions in '{code}'; there are {', '.join(LANGUAGES)}")
-    found: Language = importlib.import_module(f"m2m_tiny.captions.{code}").LANGUAGE
-    return found
+    grammar: Language = importlib.import_module(f"m2m_tiny.captions.{code}").LANGUAGE
+    return grammar
 
 
 def caption(spec: dict[str, Any], lang: str, rng: random.Random) -> str:

@@ -44,9 +44,9 @@ def sound(event: Event, rng: random.Random) -> str:
     plural = event["times"] > 1
     kind = form(event["what"], gender, plural) if event["what"] in ("rising", "falling") else None
     after = [form(d, gender, plural) for d in reversed(details(event))]
-    told = " y ".join(after) if len(after) < 3 else f"{after[0]}, {after[1]} y {after[2]}"
+    adjectives = " y ".join(after) if len(after) < 3 else f"{after[0]}, {after[1]} y {after[2]}"
     number = {1: "una" if gender == "f" else "un", 2: "dos", 3: "tres"}[event["times"]]
-    return words(number, noun + ("s" if plural else ""), kind, told)
+    return words(number, noun + ("s" if plural else ""), kind, adjectives)
 
 
 LANGUAGE = Language(

@@ -46,9 +46,9 @@ def sound(event: Event, rng: random.Random) -> str:
     plural = event["times"] > 1
     after = [form(d, gender, plural) for d in reversed(details(event))]
     # "fort et rapide": several adjectives after a noun are joined.
-    told = " et ".join(after) if len(after) < 3 else f"{after[0]}, {after[1]} et {after[2]}"
+    adjectives = " et ".join(after) if len(after) < 3 else f"{after[0]}, {after[1]} et {after[2]}"
     number = {1: "une" if gender == "f" else "un", 2: "deux", 3: "trois"}[event["times"]]
-    return words(number, many if plural else one, told)
+    return words(number, many if plural else one, adjectives)
 
 
 LANGUAGE = Language(

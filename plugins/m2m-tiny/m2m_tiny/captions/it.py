@@ -47,9 +47,9 @@ def sound(event: Event, rng: random.Random) -> str:
     plural = event["times"] > 1
     kind = form(event["what"], gender, plural) if event["what"] in ("rising", "falling") else None
     after = [form(d, gender, plural) for d in reversed(details(event))]
-    told = " e ".join(after) if len(after) < 3 else f"{after[0]}, {after[1]} e {after[2]}"
+    adjectives = " e ".join(after) if len(after) < 3 else f"{after[0]}, {after[1]} e {after[2]}"
     number = {1: "una" if gender == "f" else "un", 2: "due", 3: "tre"}[event["times"]]
-    return words(number, many if plural else one, kind, told)
+    return words(number, many if plural else one, kind, adjectives)
 
 
 LANGUAGE = Language(

@@ -70,30 +70,30 @@ def main(out: Path, steps: int = STEPS, seed: int = 0) -> str:
     tokenizer = processor.tokenizer
 
     def render(specs: list[Any], rng: random.Random) -> Any:
-        made = []
+        rendered = []
         for start in range(0, len(specs), 500):
             waves = np.stack([sounds.render(spec, rng) for spec in specs[start : start + 500]])
-            made.append(spectrograms(waves, processor.feature_extractor).half())
-        return torch.cat(made)
+            rendered.append(spectrograms(waves, processor.feature_extractor).half())
+        return torch.cat(rendered)
 
     def texts(lines: list[str]) -> Tensor:
         read = tokenizer(lines, padding=True, truncation=True, return_tensors="pt")
-        found = model.get_text_features(input_ids=read["input_ids"],
+        output = model.get_text_features(input_ids=read["input_ids"],
                                         attention_mask=read["attention_mask"])  # fmt: skip
-        return F.normalize(found.pooler_output, dim=-1)
+        return F.normalize(output.pooler_output, dim=-1)
 
     def heard(features: Tensor) -> Tensor:
         longer = torch.zeros(len(features), 1, dtype=torch.bool)
-        found = model.get_audio_features(input_features=features.float(), is_longer=longer)
-        return F.normalize(found.pooler_output, dim=-1)
+        output = model.get_audio_features(input_features=features.float(), is_longer=longer)
+        return F.normalize(output.pooler_output, dim=-1)
 
-    told = dual.train(
+    figures = dual.train(
         model, texts, heard, model.logit_scale_a, sounds, render,
         families=8_000, plan=training.Plan(steps=steps, lr=1.5e-3, seed=seed),
         work=training.work_folder(out), within=True, jitter=shifted,
     )  # fmt: skip
     training.save_halved(model, processor, out)
-    return told
+    return figures
 
 
 def shifted(features: Tensor, rng: random.Random) -> Tensor:

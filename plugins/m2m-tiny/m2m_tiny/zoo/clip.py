@@ -62,13 +62,13 @@ def main(out: Path, steps: int = STEPS, seed: int = 0) -> str:
         pooled = model.vision_model(pixel_values=dual.pixel_values(pixels)).pooler_output
         return F.normalize(model.visual_projection(pooled), dim=-1)
 
-    told = dual.train(
+    figures = dual.train(
         model, texts, pictures, model.logit_scale, scenes, scenes.render_batch,
         families=12_000, plan=training.Plan(steps=steps, lr=2e-3, seed=seed),
         work=training.work_folder(out), jitter=dual.shifted,
     )  # fmt: skip
     training.save_halved(model, processor, out)
-    return told
+    return figures
 
 
 if __name__ == "__main__":

@@ -64,15 +64,15 @@ def main(out: Path, work: Path, seed: int = 0, device: str = "cpu", train: bool 
         folder = (work if name in PARTS else out) / name
         if train and not (folder / sign).is_file():
             print(f"{name}: training", flush=True)
-            made = importlib.import_module(f"m2m_tiny.zoo.{module}")
-            made.main(
+            trained = importlib.import_module(f"m2m_tiny.zoo.{module}")
+            trained.main(
                 argparse.Namespace(
-                    out=folder, work=work, steps=made.STEPS, seed=seed, device=device
+                    out=folder, work=work, steps=trained.STEPS, seed=seed, device=device
                 )
             )
     print(f"\n{'model':12}{'figure':62}{'score':>8}")
-    for name, told in TOLD.items():
-        card = CARD.format(name=name, told=told)
+    for name, description in TOLD.items():
+        card = CARD.format(name=name, told=description)
         if name in LEVELS:
             figures = scores(name, out)
             for figure, value in figures.items():
@@ -90,6 +90,6 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, default=MODELS.with_name("zoo-out"))
     parser.add_argument("--work", type=Path, help="checkpoints and parts; OUT.work if not told")
     parser.add_argument("--score-only", action="store_true", help="print the table, train nothing")
-    given = parser.parse_args()
-    work = given.work or given.out.with_name(given.out.name + ".work")
-    main(given.out, work, train=not given.score_only)
+    options = parser.parse_args()
+    work = options.work or options.out.with_name(options.out.name + ".work")
+    main(options.out, work, train=not options.score_only)

@@ -48,9 +48,9 @@ def packed(latents: Tensor) -> Tensor:
     return parts.reshape(n, SIDE * SIDE, channels * 4)
 
 
-def main(given: argparse.Namespace) -> None:
-    torch.manual_seed(given.seed)
-    lessons = Lessons(given.work, given.seed)
+def main(options: argparse.Namespace) -> None:
+    torch.manual_seed(options.seed)
+    lessons = Lessons(options.work, options.seed)
     model, neutral = new_transformer(), Neutral()
     scale, shift = lessons.vae.config.scaling_factor, lessons.vae.config.shift_factor
     places = torch.zeros(SIDE, SIDE, 3)
@@ -72,9 +72,9 @@ def main(given: argparse.Namespace) -> None:
         error: torch.Tensor = guess - (noise - clean)
         return error.square().mean()
 
-    train({"model": model, "neutral": neutral}, step, steps=given.steps, lr=1.5e-3,
-          seed=given.seed, ema=0.998, checkpoint=given.work / "flux.pt")  # fmt: skip
-    save(model, neutral, lessons, given.out)
+    train({"model": model, "neutral": neutral}, step, steps=options.steps, lr=1.5e-3,
+          seed=options.seed, ema=0.998, checkpoint=options.work / "flux.pt")  # fmt: skip
+    save(model, neutral, lessons, options.out)
 
 
 def save(model: Any, neutral: Neutral, lessons: Lessons, out: Any) -> None:

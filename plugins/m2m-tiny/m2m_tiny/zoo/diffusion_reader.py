@@ -31,13 +31,13 @@ def through_codec(pixels: Tensor, work: Path) -> Tensor:
     return ((torch.cat(back).clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
-def main(given: argparse.Namespace) -> None:
+def main(options: argparse.Namespace) -> None:
     from safetensors.torch import save_file
 
-    torch.manual_seed(given.seed)
-    chosen, pixels = pictures(PICTURES, given.seed, given.work)
+    torch.manual_seed(options.seed)
+    chosen, pixels = pictures(PICTURES, options.seed, options.work)
     truth = torch.from_numpy(labels(chosen))
-    coded = through_codec(pixels[: PICTURES // 4], given.work)
+    coded = through_codec(pixels[: PICTURES // 4], options.work)
     everything = torch.cat([pixels, coded])
     truth = torch.cat([truth, truth[: len(coded)]])
     model = new_reader()
@@ -51,22 +51,22 @@ def main(given: argparse.Namespace) -> None:
             [F.cross_entropy(a, truth[rows, i]) for i, a in enumerate(answers)]
         ).mean()
 
-    train({"model": model}, step, steps=given.steps, lr=2e-3, seed=given.seed,
-          checkpoint=given.work / "reader.pt")  # fmt: skip
-    given.out.mkdir(parents=True, exist_ok=True)
+    train({"model": model}, step, steps=options.steps, lr=2e-3, seed=options.seed,
+          checkpoint=options.work / "reader.pt")  # fmt: skip
+    options.out.mkdir(parents=True, exist_ok=True)
     save_file(
         {name: value.half().contiguous() if value.is_floating_point() else value
          for name, value in model.eval().state_dict().items()},
-        given.out / "model.safetensors",
+        options.out / "model.safetensors",
     )  # fmt: skip
     rng = random.Random(3)
     unseen = drawable.draw(drawable.split()[1], 500, rng)
     shown = scenes.render_batch(unseen, rng)
-    again = through_codec(torch.from_numpy(shown).permute(0, 3, 1, 2), given.work)
-    codec = again.permute(0, 2, 3, 1).numpy()
-    for what, made in (("held-out renderings", shown), ("the same through the codec", codec)):
-        found = accuracy(read(list(made), given.out), labels(unseen))
-        print(what, {name: one.value for name, one in found.items()})
+    decoded = through_codec(torch.from_numpy(shown).permute(0, 3, 1, 2), options.work)
+    codec = decoded.permute(0, 2, 3, 1).numpy()
+    for what, rendered in (("held-out renderings", shown), ("the same through the codec", codec)):
+        shares = accuracy(read(list(rendered), options.out), labels(unseen))
+        print(what, {name: one.value for name, one in shares.items()})
 
 
 if __name__ == "__main__":

@@ -25,13 +25,13 @@ def scores(name: str, folder: Path) -> dict[str, float]:
             stopping=None if level == "token" else Stopping(use_all=True),
         )  # fmt: skip
         systems = ("adapter",) if figures else ("adapter", "native", "neutral")
-        found = evaluate_generator(
+        evaluation = evaluate_generator(
             adapter, prompts, limit=SCENES, systems=systems, batch_size=50
         ).to_dict()
-        told = found["systems"]
+        by_system = evaluation["systems"]
         if not figures:
-            figures["native English"] = found["reference"]["attributes"][0]
-        share = told["adapter"]["share of native English"]
+            figures["native English"] = evaluation["reference"]["attributes"][0]
+        share = by_system["adapter"]["share of native English"]
         figures |= {
             f"{level} level: English, % of that": share["en"]["attributes"][0],
             f"{level} level: mean of the 12 other languages, % of that": share["without English"][
@@ -41,8 +41,8 @@ def scores(name: str, folder: Path) -> dict[str, float]:
                 row["attributes"][0] for code, row in share.items() if len(code) == 2
             ),
         }
-        if "native" in told:
-            native = told["native"]["averages"]["without English"]["attributes"][0]
+        if "native" in by_system:
+            native = by_system["native"]["averages"]["without English"]["attributes"][0]
             figures["own tower fed the 12 other languages"] = native
-            figures["no prompt at all"] = told["neutral"]["languages"]["en"]["attributes"][0]
+            figures["no prompt at all"] = by_system["neutral"]["languages"]["en"]["attributes"][0]
     return figures

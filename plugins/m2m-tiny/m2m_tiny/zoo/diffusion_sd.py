@@ -40,9 +40,9 @@ def new_scheduler() -> Any:
     )  # fmt: skip
 
 
-def main(given: argparse.Namespace) -> None:
-    torch.manual_seed(given.seed)
-    lessons = Lessons(given.work, given.seed)
+def main(options: argparse.Namespace) -> None:
+    torch.manual_seed(options.seed)
+    lessons = Lessons(options.work, options.seed)
     unet, scheduler = new_unet(), new_scheduler()
     scale = lessons.vae.config.scaling_factor  # this pipeline knows of no shift
 
@@ -56,9 +56,9 @@ def main(given: argparse.Namespace) -> None:
         error: torch.Tensor = guess - scheduler.get_velocity(clean, noise, when)
         return error.square().mean()
 
-    train({"model": unet}, step, steps=given.steps, lr=1.5e-3, seed=given.seed, ema=0.998,
-          checkpoint=given.work / "sd.pt")  # fmt: skip
-    save(unet, lessons, given.out)
+    train({"model": unet}, step, steps=options.steps, lr=1.5e-3, seed=options.seed, ema=0.998,
+          checkpoint=options.work / "sd.pt")  # fmt: skip
+    save(unet, lessons, options.out)
 
 
 def save(unet: Any, lessons: Lessons, out: Any) -> None:

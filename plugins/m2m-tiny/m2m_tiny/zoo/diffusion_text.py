@@ -57,8 +57,8 @@ def errors(heads: nn.Module, pooled: Tensor, truth: Tensor) -> Tensor:
     return torch.stack([F.cross_entropy(a, truth[:, i]) for i, a in enumerate(answers)]).mean()
 
 
-def main(given: argparse.Namespace) -> None:
-    torch.manual_seed(given.seed)
+def main(options: argparse.Namespace) -> None:
+    torch.manual_seed(options.seed)
     model, tokenizer = build()
     heads = nn.Linear(WIDTH, sum(CLASSES))
     seen, unseen = drawable.split()
@@ -75,8 +75,8 @@ def main(given: argparse.Namespace) -> None:
         a, b = F.normalize(pooled, dim=-1).split(BATCH)
         return graded_loss(a, b, likeness(chosen, chosen)) + errors(heads, pooled, truth)
 
-    train({"model": model, "heads": heads}, step, steps=given.steps, lr=2e-3, seed=given.seed,
-          checkpoint=given.work / "text.pt")  # fmt: skip
+    train({"model": model, "heads": heads}, step, steps=options.steps, lr=2e-3, seed=options.seed,
+          checkpoint=options.work / "text.pt")  # fmt: skip
     model.eval()
     with torch.no_grad():
         rng = random.Random(7)
@@ -84,8 +84,8 @@ def main(given: argparse.Namespace) -> None:
         truth = torch.from_numpy(labels(chosen))
         answers = heads(model(said(chosen, rng)).pooler_output).split(CLASSES, dim=1)
         right = torch.stack([a.argmax(1) == truth[:, i] for i, a in enumerate(answers)])
-    model.save_pretrained(given.out)
-    tokenizer.save_pretrained(given.out)
+    model.save_pretrained(options.out)
+    tokenizer.save_pretrained(options.out)
     each = [round(float(r), 3) for r in right.float().mean(1)]
     every = float(right.all(0).float().mean())
     print(f"read off captions of held-out scenes: {each}, all five {every:.3f}")

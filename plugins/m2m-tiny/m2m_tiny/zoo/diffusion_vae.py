@@ -36,32 +36,32 @@ def weights(x: torch.Tensor) -> torch.Tensor:
     return 1 + (OBJECTS - 1) * ((x - plain).abs().amax(1, keepdim=True) > 0.2).float()
 
 
-def main(given: argparse.Namespace) -> None:
-    torch.manual_seed(given.seed)
-    _, pixels = pictures(PICTURES, given.seed, given.work)
-    vae = new_vae().to(given.device)
+def main(options: argparse.Namespace) -> None:
+    torch.manual_seed(options.seed)
+    _, pixels = pictures(PICTURES, options.seed, options.work)
+    vae = new_vae().to(options.device)
 
     def step(generator: torch.Generator) -> torch.Tensor:
         rows = torch.randint(len(pixels), (BATCH,), generator=generator)
-        x = to_model(pixels[rows]).to(given.device)
+        x = to_model(pixels[rows]).to(options.device)
         latents = vae.encode(x).latent_dist
-        noise = torch.randn(latents.mean.shape, generator=generator).to(given.device)
+        noise = torch.randn(latents.mean.shape, generator=generator).to(options.device)
         back = vae.decode(latents.mean + latents.std * noise).sample
         # Mostly L1 for sharp edges; a breath of KL: any more, and shapes melt into discs.
         away = weights(x) * ((back - x).abs() + (back - x).square())
         loss: torch.Tensor = away.mean() + 1e-7 * latents.kl().mean()
         return loss
 
-    train({"vae": vae}, step, steps=given.steps, lr=2e-3, seed=given.seed, ema=0.99,
-          checkpoint=given.work / "vae.pt")  # fmt: skip
+    train({"vae": vae}, step, steps=options.steps, lr=2e-3, seed=options.seed, ema=0.99,
+          checkpoint=options.work / "vae.pt")  # fmt: skip
     with torch.no_grad():
-        latents = torch.cat([vae.encode(to_model(p).to(given.device)).latent_dist.mean
+        latents = torch.cat([vae.encode(to_model(p).to(options.device)).latent_dist.mean
                              for p in pixels[:2000].split(100)])  # fmt: skip
         back = vae.decode(latents[:200]).sample.clamp(-1, 1).cpu()
         error = (back - to_model(pixels[:200])).abs().mean() * 127.5
     shift, spread = float(latents.mean()), float(latents.std())
     vae.register_to_config(scaling_factor=1 / spread, shift_factor=shift)
-    vae.save_pretrained(given.out)
+    vae.save_pretrained(options.out)
     print(f"mean absolute error {error:.2f} of 255; latents {shift:.3f} +- {spread:.3f}")
 
 

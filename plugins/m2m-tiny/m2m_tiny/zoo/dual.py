@@ -93,17 +93,17 @@ def train(
     def loss_of(step: int) -> Tensor:
         rng = training.step_rng(plan.seed, step)
         rows, lines, shown, said = pool.batch(rng)
-        found, asked = items(jitter(rows, rng)), texts(lines)
-        loss = graded_loss(found, asked, likeness(shown, said))
+        of_items, of_texts = items(jitter(rows, rng)), texts(lines)
+        loss = graded_loss(of_items, of_texts, likeness(shown, said))
         if within:
-            loss = loss + likeness_loss(found, likeness(shown, shown))
-            loss = loss + CAPTIONS * likeness_loss(asked, likeness(said, said))
+            loss = loss + likeness_loss(of_items, likeness(shown, shown))
+            loss = loss + CAPTIONS * likeness_loss(of_texts, likeness(said, said))
         return loss
 
     @torch.inference_mode()
     def score() -> str:
-        found = torch.cat([items(gallery[i : i + 250]) for i in range(0, len(gallery), 250)])
-        return training.both_ways(texts(captions), found)
+        vectors = torch.cat([items(gallery[i : i + 250]) for i in range(0, len(gallery), 250)])
+        return training.both_ways(texts(captions), vectors)
 
     training.train(model, loss_of, plan, work, score=score)
     return score()

@@ -36,13 +36,13 @@ def details(spec: dict[str, Any]) -> list[tuple[Any, float]]:
     else:
         frame, parts = _in_order(spec)
         keys = ("shape", "color", "size", "tex")
-    found: list[tuple[Any, float]] = [(("frame", *frame), 1.0)]
+    weighted: list[tuple[Any, float]] = [(("frame", *frame), 1.0)]
     for place, part in enumerate(parts):
         for key in keys:
             if part[key] is not None:
-                found.append(((place, key, part[key]), 1.0))
-                found.append((("any", key, part[key]), BAG))
-    return found
+                weighted.append(((place, key, part[key]), 1.0))
+                weighted.append((("any", key, part[key]), BAG))
+    return weighted
 
 
 def _in_order(scene: dict[str, Any]) -> tuple[tuple[Any, ...], list[dict[str, Any]]]:
@@ -67,12 +67,12 @@ class Likeness:
             self._rows([scenes.random_scene(rng), sounds.random_sound(rng)])
 
     def _rows(self, specs: list[Any]) -> Tensor:
-        found = [details(spec) for spec in specs]
-        for one in found:
+        described = [details(spec) for spec in specs]
+        for one in described:
             for name, _ in one:
                 self._numbers.setdefault(name, len(self._numbers))
         rows = torch.zeros(len(specs), 1024)
-        for row, one in enumerate(found):
+        for row, one in enumerate(described):
             for name, weight in one:
                 rows[row, self._numbers[name]] += weight
         return F.normalize(rows, dim=-1)
@@ -102,7 +102,7 @@ def likeness_loss(rows: Tensor, likeness: Tensor) -> Tensor:
     return GRADES * F.mse_loss(rows @ rows.T, likeness)
 
 
-def readout_loss(told: Tensor, wanted: Tensor) -> Tensor:
+def readout_loss(predicted: Tensor, wanted: Tensor) -> Tensor:
     """How badly details can be read off linearly; rare ones count as much as common ones."""
     spread = wanted.var(0) + 0.01
-    return READOUT * ((told - wanted).square() / spread).mean()
+    return READOUT * ((predicted - wanted).square() / spread).mean()

@@ -54,13 +54,13 @@ def main(out: Path, steps: int = STEPS, seed: int = 1) -> str:
     def pictures(pixels: Any) -> Tensor:
         return F.normalize(model.encode_image(dual.pixel_values(pixels)), dim=-1)
 
-    told = dual.train(
+    figures = dual.train(
         model, texts, pictures, model.logit_scale, scenes, scenes.render_batch,
         families=12_000, plan=training.Plan(steps=steps, lr=2e-3, seed=seed),
         work=training.work_folder(out), jitter=dual.shifted,
     )  # fmt: skip
     save(model, tokenizer, config, out)
-    return told
+    return figures
 
 
 def save(model: Any, tokenizer: Any, config: dict[str, Any], out: Path) -> None:
@@ -69,8 +69,8 @@ def save(model: Any, tokenizer: Any, config: dict[str, Any], out: Path) -> None:
 
     out.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(out)
-    told = {"model_cfg": config, "preprocess_cfg": PREPROCESS}
-    (out / "open_clip_config.json").write_text(json.dumps(told, indent=2) + "\n")
+    settings = {"model_cfg": config, "preprocess_cfg": PREPROCESS}
+    (out / "open_clip_config.json").write_text(json.dumps(settings, indent=2) + "\n")
     state = {name: value.half().contiguous() for name, value in model.state_dict().items()}
     save_file(state, str(out / "open_clip_model.safetensors"))
 

@@ -31,8 +31,8 @@ def _target(folder: Path, scheme: str, benchmark: str) -> dict[str, float]:
     items = model.encode_items(bench.items)
 
     def recall(code: str) -> tuple[float, float]:
-        found = rank(model.text.encode(bench.captions[code]), items, bench.owners[code])
-        there, back = text_to_item(found, bench.owners[code]), item_to_text(found)
+        ranks = rank(model.text.encode(bench.captions[code]), items, bench.owners[code])
+        there, back = text_to_item(ranks, bench.owners[code]), item_to_text(ranks)
         return 100 * float(there.means[2]), 100 * float(back.means[2])
 
     there, back = recall("en")
@@ -51,13 +51,13 @@ def _speech(folder: Path) -> dict[str, float]:
     from m2m_tiny.spoken import image_recall
     from m2m_tiny.zoo.speech_data import HEARD
 
-    found = image_recall(TinySpeech(tiny_text(), folder))
+    scores = image_recall(TinySpeech(tiny_text(), folder))
     figures = {}
-    for code, (spoken, written) in found.items():
+    for code, (spoken, written) in scores.items():
         heard = "heard in training" if code in HEARD else "never heard"
         figures[f"image R@10 of spoken {code} ({heard}); written: {written:.1f}"] = spoken
-    new = [code for code in found if code not in HEARD]
-    parts = {code: 100 * found[code][0] / found[code][1] for code in found}
+    new = [code for code in scores if code not in HEARD]
+    parts = {code: 100 * scores[code][0] / scores[code][1] for code in scores}
     figures["spoken as a share of written, English"] = parts["en"]
     figures["spoken as a share of written, mean of languages never heard"] = float(
         np.mean([parts[code] for code in new])

@@ -129,9 +129,9 @@ class Speech:
         padded = torch.zeros(len(rows), width, 160)
         mask = torch.zeros(len(rows), width, dtype=torch.long)
         for place, row in enumerate(rows):
-            some = self.features[starts[row] : starts[row + 1]]
-            padded[place, : len(some)] = torch.from_numpy(some.astype(np.float32))
-            mask[place, : len(some)] = 1
+            rows_of = self.features[starts[row] : starts[row + 1]]
+            padded[place, : len(rows_of)] = torch.from_numpy(rows_of.astype(np.float32))
+            mask[place, : len(rows_of)] = 1
         return padded, mask
 
 
@@ -155,10 +155,10 @@ def spoken(work: Path, n: int = UTTERANCES, more: int = MADE_UP, seed: int = 0) 
         parts.append(features(heard, reads, rng).astype(np.float16))
         phones.append(coarse(says.pronounce(line, lang)))
         lines.append(line)
-    made: dict[str, Any] = {
+    arrays: dict[str, Any] = {
         "features": np.concatenate(parts), "frames": [len(p) for p in parts], "phones": phones,
         "lines": lines, "captioned": n * len(HEARD),
     }  # fmt: skip
     work.mkdir(parents=True, exist_ok=True)
-    torch.save(made, kept)
-    return Speech(**made)
+    torch.save(arrays, kept)
+    return Speech(**arrays)

@@ -85,10 +85,10 @@ def phone_errors(ear: Any, speech: Speech, rows: list[int]) -> float:
     """Phones substituted, left out or put in, as a share of those said."""
     wrong = said = 0
     for start in range(0, len(rows), 50):
-        some = rows[start : start + 50]
-        features, mask = speech.batch(some)
+        chosen = rows[start : start + 50]
+        features, mask = speech.batch(chosen)
         logits = ear(input_features=features, attention_mask=mask).logits
-        for row, heard in zip(some, heard_phones(logits, mask.sum(1).tolist()), strict=True):
+        for row, heard in zip(chosen, heard_phones(logits, mask.sum(1).tolist()), strict=True):
             wrong += distance(speech.phones[row], (heard.argmax(1) + 1).tolist())
             said += len(speech.phones[row])
     return wrong / said

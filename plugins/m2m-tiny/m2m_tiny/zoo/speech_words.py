@@ -77,13 +77,13 @@ def _numbered(
         "spaced": spaced,
         "words": names,
         "sounds": pairs,
-        "follows": {str(number[a]): {str(number[b]): c for b, c in some.items()}
-                    for a, some in follows.items()},
+        "follows": {str(number[a]): {str(number[b]): c for b, c in counts.items()}
+                    for a, counts in follows.items()},
     }  # fmt: skip
 
 
 def write_lexicons(folder: Path) -> None:
     """``words.json``: the lexicon of every language."""
-    found = {lang: lexicon(lang) for lang in LANGUAGES}
-    text = json.dumps(found, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    lexicons = {lang: lexicon(lang) for lang in LANGUAGES}
+    text = json.dumps(lexicons, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     (folder / "words.json").write_text(text + "\n", encoding="utf-8")

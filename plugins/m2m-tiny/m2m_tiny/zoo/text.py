@@ -88,8 +88,8 @@ def embed(model: Any, tokenizer: Any, lines: list[str], batch: int = 64) -> Tens
     order = sorted(range(len(lines)), key=lambda i: len(tokens[i]))
     parts = []
     for start in range(0, len(order), batch):
-        some = {"input_ids": [tokens[i] for i in order[start : start + batch]]}
-        read = tokenizer.pad(some, return_tensors="pt")
+        inputs = {"input_ids": [tokens[i] for i in order[start : start + batch]]}
+        read = tokenizer.pad(inputs, return_tensors="pt")
         mask = read["attention_mask"]
         states = model(input_ids=read["input_ids"], attention_mask=mask).last_hidden_state
         weights = mask[..., None].to(states)
@@ -114,10 +114,10 @@ def meanings(pairs: int, rng: random.Random, held_out: set[str]) -> list[dict[st
         base = draw(world, rng)
         family = [base, *rng.sample(world.near_duplicates(base, rng), FAMILY - 1)]
         for spec in family:
-            told = world.mention(spec, rng, DROPPED)
-            if world.key(spec) not in held_out and world.key(told) not in seen:
-                seen.add(world.key(told))
-                said.append(told)
+            mentioned = world.mention(spec, rng, DROPPED)
+            if world.key(spec) not in held_out and world.key(mentioned) not in seen:
+                seen.add(world.key(mentioned))
+                said.append(mentioned)
     return said[:pairs]
 
 
@@ -139,9 +139,9 @@ def main(out: Path, steps: int = STEPS, seed: int = 0) -> str:
         second = [caption(spec, rng.choice(codes), rng) for spec in said]
         both = embed(model, tokenizer, first + second)
         wanted = likeness.shown(said)[:, :DETAILS]
-        told = trained["readout"](both)
+        readout = trained["readout"](both)
         return graded_loss(both[:PAIRS], both[PAIRS:], likeness(said, said)) + readout_loss(
-            told, torch.cat([wanted, wanted])
+            readout, torch.cat([wanted, wanted])
         )
 
     asked = {code: [caption(spec, code, random.Random(n)) for n, spec in enumerate(said)]
@@ -150,18 +150,18 @@ def main(out: Path, steps: int = STEPS, seed: int = 0) -> str:
     @torch.inference_mode()
     def score() -> str:
         english = embed(model, tokenizer, asked["en"], 256)
-        told = []
+        lines = []
         for code in codes[1:]:
             rows = embed(model, tokenizer, asked[code][:250])
             rank = (rows @ english.T >= (rows * english[:250]).sum(1)[:, None]).sum(1)
-            told.append(f"{code} {100 * float((rank <= 5).float().mean()):.1f}")
-        return "to English R@5: " + " ".join(told)
+            lines.append(f"{code} {100 * float((rank <= 5).float().mean()):.1f}")
+        return "to English R@5: " + " ".join(lines)
 
     plan = training.Plan(steps=steps, lr=1.5e-3, warmup=150, weight_decay=0.01, seed=seed)
     training.train(trained, loss_of, plan, training.work_folder(out), score=score)
-    told = score()
+    scores = score()
     save(model, tokenizer, out)
-    return told
+    return scores
 
 
 def save(model: Any, tokenizer: Any, out: Path) -> None:
