@@ -16,5 +16,5 @@ def m2m_register(register: Register) -> None:
         "diffusion",
         "m2m_diffusion.target:load",
         modality="image",
-        description="FLUX.1, Stable Diffusion 3, XL, 2, 1.5, PixArt; AudioLDM, MusicLDM",
+        description="FLUX.1, Stable Diffusion, PixArt, Sana, Qwen-Image; audio and video pipelines",
     )

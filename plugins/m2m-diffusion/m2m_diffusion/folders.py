@@ -48,16 +48,19 @@ class Place:
             )
         return folder
 
-    def setting(self, part: str, name: str) -> int:
-        """A number of a part's configuration; the weights of a part on the hub are not fetched."""
+    def setting(self, part: str, *names: str, file: str = "config.json") -> int:
+        """The first of these numbers in a part's configuration; its weights are not fetched."""
         if self.commit is not None:
-            _snapshot(self.name, self.commit, [f"{part}/config.json"])
-        file = self.folder / part / "config.json"
+            _snapshot(self.name, self.commit, [f"{part}/{file}"])
+        path = self.folder / part / file
         try:
-            return int(json.loads(file.read_text(encoding="utf-8"))[name])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            config = json.loads(path.read_text(encoding="utf-8"))
+            # A model of several modalities has its text model's configuration inside.
+            holders = (config, config.get("text_config") or {})
+            return next(int(h[name]) for h in holders for name in names if name in h)
+        except (OSError, ValueError, AttributeError, TypeError, StopIteration) as error:
             raise UserError(
-                f"{file} does not say its {name}", "fetch or save the pipeline again"
+                f"{path} does not say its {' or '.join(names)}", "fetch or save the pipeline again"
             ) from error
 
     def whole(self, without: set[str]) -> Path:

@@ -8,7 +8,9 @@ pipeline                    vector                 what stands where the rest wo
 ==========================  =====================  ==========================================
 FluxPipeline                pooled                 a neutral prompt for T5
 StableDiffusion3Pipeline    both pooled, joined    the towers' states of "", zeros for T5
-PixArt*Pipeline             sequence and mask      nothing is missing
+PixArt, Sana, Qwen-Image    sequence and mask      nothing is missing
+Wan, LTX, Stable Audio      sequence and mask      nothing is missing
+CogVideoXPipeline           sequence               nothing is missing
 StableDiffusionXLPipeline   pooled and sequence    nothing is missing
 StableDiffusionPipeline     sequence               nothing is missing
 AnimateDiffPipeline         sequence               nothing is missing
@@ -26,9 +28,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from m2m_adapters.errors import UserError
+from m2m_diffusion import readings
 from m2m_diffusion.neutral import flux_sequence, sd3_sequence
 from m2m_diffusion.prompts import Prompts
-from m2m_diffusion.readings import FLUX, PIXART, SD3
 from m2m_diffusion.videos import videos
 
 if TYPE_CHECKING:
@@ -71,6 +73,12 @@ def sounds(pipeline: Any, made: Any) -> list[Any]:
     return [(samples, int(pipeline.vocoder.config.sampling_rate)) for samples in made.audios]
 
 
+def waves(pipeline: Any, made: Any) -> list[Any]:
+    """(float32 samples ``[channels, n]``, rate)."""
+    rate = int(pipeline.vae.sampling_rate)
+    return [(samples.float().cpu().numpy(), rate) for samples in made.audios]
+
+
 def guide(pipeline: Any, call: dict[str, Any], guidance: Any, has_negative: bool) -> bool:
     """Puts the guidance into ``call``; whether negatives are then needed."""
     import inspect
@@ -91,6 +99,15 @@ def guide_flux(pipeline: Any, call: dict[str, Any], guidance: Any, has_negative:
     elif guidance is not None:
         call["true_cfg_scale"] = float(guidance)
     return float(call.get("true_cfg_scale", 1.0)) > 1
+
+
+def guide_qwen(pipeline: Any, call: dict[str, Any], guidance: Any, has_negative: bool) -> bool:
+    """Qwen-Image is guided by a negative, if there is one or the guidance is set."""
+    if guidance is not None:
+        call["true_cfg_scale"] = float(guidance)
+    elif not has_negative:
+        call.setdefault("true_cfg_scale", 1.0)
+    return float(call.get("true_cfg_scale", 4.0)) > 1
 
 
 def _where(model: Loaded) -> dict[str, Any]:
@@ -125,6 +142,8 @@ class Kind:
     module: where the class is imported from.
     prompts: how the class reads a prompt token by token, for adapters of token level. Where
     nothing is pooled, it is so read at sentence level too.
+    unguided_by_itself: the class has a conditioning of its own for no prompt at all, which it is
+    guided by where no negative is named.
     """
 
     towers: tuple[str, ...]
@@ -143,6 +162,7 @@ class Kind:
     results: Callable[[Any, Any], list[Any]] = images
     module: str = "diffusers"
     prompts: Prompts | None = None
+    unguided_by_itself: bool = False
 
     @property
     def unneeded(self) -> tuple[str, ...]:
@@ -156,7 +176,15 @@ _SOUND = Kind(
     "audio", normalized=True, keeps_towers=True, arguments=pooled_alone, results=sounds,
 )  # fmt: skip
 
-_PIXART = Kind(("text_encoder",), (), True, 0, (), "transformer", prompts=PIXART)
+
+def _by_prompts(prompts: Prompts, **more: Any) -> Kind:
+    """A transformer that reads the token states of one T5 or LLM."""
+    return Kind(("text_encoder",), (), True, 0, (), "transformer", prompts=prompts, **more)
+
+
+def _video(prompts: Prompts, rate: float) -> Kind:
+    return _by_prompts(prompts, modality="video", results=videos(rate))
+
 
 KINDS = {
     "FluxPipeline": Kind(
@@ -168,7 +196,7 @@ KINDS = {
         "transformer",
         neutral=_neutral_flux,
         guide=guide_flux,
-        prompts=FLUX,
+        prompts=readings.FLUX,
     ),
     "StableDiffusion3Pipeline": Kind(
         ("text_encoder", "text_encoder_2"),
@@ -178,14 +206,12 @@ KINDS = {
         ("text_encoder_3",),
         "transformer",
         neutral=_neutral_sd3,
-        prompts=SD3,
+        prompts=readings.SD3,
     ),
     "StableDiffusionXLPipeline": Kind(
         ("text_encoder", "text_encoder_2"), ("text_encoder_2",), True, -2, (), "unet"
     ),
     "StableDiffusionPipeline": Kind(("text_encoder",), (), True, 0, (), "unet"),
-    "PixArtAlphaPipeline": _PIXART,
-    "PixArtSigmaPipeline": _PIXART,
     "AnimateDiffPipeline": Kind(
         ("text_encoder",),
         (),
@@ -196,6 +222,16 @@ KINDS = {
         ("vae", "scheduler", "motion_adapter"),
         "video",
         results=videos(8),
+    ),
+    "PixArtAlphaPipeline": _by_prompts(readings.PIXART),
+    "PixArtSigmaPipeline": _by_prompts(readings.PIXART),
+    "SanaPipeline": _by_prompts(readings.SANA),
+    "QwenImagePipeline": _by_prompts(readings.QWEN, guide=guide_qwen),
+    "LTXPipeline": _video(readings.LTX, 24),
+    "WanPipeline": _video(readings.WAN, 16),
+    "CogVideoXPipeline": _video(readings.COGVIDEOX, 8),
+    "StableAudioPipeline": _by_prompts(
+        readings.STABLE_AUDIO, modality="audio", results=waves, unguided_by_itself=True
     ),
     "AudioLDMPipeline": _SOUND,
     "MusicLDMPipeline": _SOUND,

@@ -52,7 +52,9 @@ def arguments_for(pipe: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
     _check_width(pipe, kept)
     device, dtype = pipe._execution_device, _backbone(pipe).dtype
     return {
-        name: value.to(device, dtype if value.is_floating_point() else value.dtype)
+        name: value
+        if value is None
+        else value.to(device, dtype if value.is_floating_point() else value.dtype)
         for name, value in kept.items()
     }
 
@@ -69,7 +71,8 @@ def _backbone(pipe: Any) -> Any:
 def _check_width(pipe: Any, arguments: Mapping[str, Any]) -> None:
     """Compare the token states with what the denoiser's configuration expects."""
     config, states = _backbone(pipe).config, arguments.get("prompt_embeds")
-    wanted = config.get("joint_attention_dim") or config.get("cross_attention_dim")
+    widths = ("joint_attention_dim", "caption_channels", "text_dim", "cross_attention_dim")
+    wanted = next((config[name] for name in widths if config.get(name)), None)
     if states is None or states.ndim != 3 or not isinstance(wanted, int):
         return
     if states.shape[-1] != wanted:

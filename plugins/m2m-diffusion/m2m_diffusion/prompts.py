@@ -9,17 +9,23 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import TextEncoder, Vectors
-from m2m_adapters.models import at_precision, load_error, no_progress_bars
+from m2m_adapters.models import (
+    at_precision,
+    load_error,
+    load_model,
+    load_tokenizer,
+    no_progress_bars,
+)
 from m2m_diffusion.folders import Place
 
 if TYPE_CHECKING:
@@ -38,6 +44,7 @@ class Prompts:
     """How one class of pipelines reads prompts, and takes what it has read.
 
     needs: parts without which there is no reading; uses: those used where they are there.
+    alone: the class cannot be built around its text models, nor need it be.
     width: the part whose hidden size is the sequence's width. read: (pipeline, texts, tokens,
     whether they are negatives) -> :data:`Parts`. arguments: (this text encoder, parts) -> keywords
     of the pipeline's call; those of a negative get ``negative_`` before their names.
@@ -51,6 +58,7 @@ class Prompts:
     arguments: Callable[[PromptText, Any, Any, Any], dict[str, Any]]
     masked: bool = False
     uses: tuple[str, ...] = ()
+    alone: bool = False
     pooled: Callable[[Place], int] = lambda place: 0
     lead: Callable[[Place], tuple[int, int]] = lambda place: (0, 0)
     tokens: int = TOKENS
@@ -60,7 +68,8 @@ class PromptText(TextEncoder):
     """English (or whatever the pipeline's text models know) -> ``[pooled | sequence | mask]``.
 
     pooled_dim: columns of the pooled part; shape: ``(tokens, width)`` of the sequence; masked:
-    whether a mask follows. The text models are loaded with the first text.
+    whether a mask follows. tokens: positions of the T5 or LLM. The text
+    models are loaded with the first text.
     """
 
     normalized = False
@@ -86,15 +95,18 @@ class PromptText(TextEncoder):
             )
         self.lead = prompts.lead(place)
         has_own = prompts.width in self.parts
-        self.max_tokens = prompts.tokens if has_own else self.lead[0]
+        self.tokens = min(prompts.tokens, text_length(place, prompts.width)) if has_own else 0
+        self.max_tokens = self.tokens or self.lead[0]
         width = text_width(place, prompts.width) if has_own else self.lead[1]
-        self.shape = (self.lead[0] + (prompts.tokens if has_own else 0), width)
+        self.shape = (self.lead[0] + self.tokens, width)
         self.pooled_dim, self.masked = prompts.pooled(place), prompts.masked
         self.dim = self.pooled_dim + self.shape[0] * (width + self.masked)
 
     @cached_property
     def pipeline(self) -> Any:
         """The pipeline with its text models and nothing else."""
+        if self.prompts.alone:
+            return self._without_pipeline()
         made_of = self._pipeline_class()
         kept = {*self.parts, *(part.replace("text_encoder", "tokenizer") for part in self.parts)}
         names = [n for n in inspect.signature(made_of.__init__).parameters if n != "self"]
@@ -103,7 +115,6 @@ class PromptText(TextEncoder):
             for name in names
             if name not in kept and isinstance(self.place.index.get(name), list)
         )
-        absent |= dict.fromkeys(n for n in names if "safety" in n or n == "feature_extractor")
         left_out = {key for key in self.place.index if key not in kept}
         folder = self.place.whole(without=left_out | set(absent))
         try:
@@ -114,6 +125,21 @@ class PromptText(TextEncoder):
         except Exception as error:
             raise load_error(folder, error) from error
         return made.to(self.device)
+
+    def _without_pipeline(self) -> Any:
+        """The text models and tokenizers under the names the pipeline has for them."""
+        import transformers
+
+        components: dict[str, Any] = {}
+        for part in self.parts:
+            made_of = getattr(transformers, str(self.place.index[part][1]))
+            model = load_model(made_of, self.place.part(part), self.dtype)
+            components[part] = model.to(self.device).eval()
+            tokenizer = part.replace("text_encoder", "tokenizer")
+            components[tokenizer] = load_tokenizer(
+                self.place.part(tokenizer), int(model.config.vocab_size)
+            )
+        return SimpleNamespace(components=components, **components)
 
     def encode(self, texts: Sequence[str], **options: Any) -> Vectors:
         return self._encoded(list(texts), int(options.get("batch_size") or BATCH), False)
@@ -136,14 +162,16 @@ class PromptText(TextEncoder):
 
     def _parts(self, texts: list[str], against: bool) -> list[Any]:
         pooled, sequence, mask = self.prompts.read(
-            self.pipeline, texts, self.prompts.tokens, against
+            self.pipeline, texts, self.tokens or self.prompts.tokens, against
         )
         tokens, width = self.shape
+        if mask is None:  # all are there
+            mask = sequence.new_ones(sequence.shape[:2])
         sequence = fitted(sequence, tokens)[..., :width]
         rows = [sequence] if pooled is None else [pooled, sequence]
         if not self.masked:
             return rows
-        mask = sequence.new_ones(sequence.shape[:2]) if mask is None else fitted(mask, tokens)
+        mask = fitted(mask, tokens)
         rows[-1] = sequence * (mask > 0).unsqueeze(-1)
         return [*rows, (mask > 0).to(sequence.dtype)]
 
@@ -194,24 +222,15 @@ def fitted(rows: Any, tokens: int) -> Any:
     return torch.nn.functional.pad(rows, (*beside, 0, tokens - rows.shape[1]))
 
 
-def setting(place: Place, part: str, *names: str) -> int:
-    """The first of the names that a part's configuration holds."""
-    folder = place.part(part)
-    for file in ("config.json", "tokenizer_config.json"):
-        if (folder / file).is_file():
-            config = json.loads((folder / file).read_text(encoding="utf-8"))
-            for holder in (config, config.get("text_config") or {}):
-                for name in names:
-                    if isinstance(holder.get(name), int):
-                        return int(holder[name])
-    raise UserError(
-        f"{folder} does not say its {' or '.join(names)}", "save the pipeline again"
-    )  # fmt: skip
-
-
 def text_width(place: Place, part: str) -> int:
     """Columns of a text model's token states."""
-    return setting(place, part, "d_model", "hidden_size")
+    return place.setting(part, "d_model", "hidden_size")
+
+
+def text_length(place: Place, part: str) -> int:
+    """Most tokens that the tokenizer of a text model gives."""
+    tokenizer = part.replace("text_encoder", "tokenizer")
+    return place.setting(tokenizer, "model_max_length", file="tokenizer_config.json")
 
 
 def pipeline_class(module: str, name: str) -> Any:

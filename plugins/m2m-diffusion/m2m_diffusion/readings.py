@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from m2m_diffusion.folders import Place
 from m2m_diffusion.neutral import TOKENS_WITHOUT_T5
-from m2m_diffusion.prompts import Parts, Prompts, PromptText, setting
+from m2m_diffusion.prompts import Parts, Prompts, PromptText, fitted, text_length
+
+WAN_TOKENS = 512
 
 
 def _device(pipe: Any) -> Any:
@@ -53,6 +56,46 @@ def read_masked(pipe: Any, texts: list[str], tokens: int, against: bool) -> Part
     return None, states, mask
 
 
+def read_sana(pipe: Any, texts: list[str], tokens: int, against: bool) -> Parts:
+    """As the pipeline's call does it: its instruction goes before a prompt, not a negative one."""
+    call = inspect.signature(type(pipe).__call__).parameters
+    instruction = None if against else call["complex_human_instruction"].default
+    states, mask, _, _ = pipe.encode_prompt(
+        texts, do_classifier_free_guidance=False, device=_device(pipe),
+        max_sequence_length=tokens, complex_human_instruction=instruction,
+    )  # fmt: skip
+    return None, states, mask
+
+
+def read_plain(pipe: Any, texts: list[str], tokens: int, against: bool) -> Parts:
+    """CogVideoX and Wan, whose states of tokens that are not there are zero."""
+    states, _ = pipe.encode_prompt(
+        texts, do_classifier_free_guidance=False, device=_device(pipe), max_sequence_length=tokens
+    )
+    return None, states, (states != 0).any(-1)
+
+
+def read_ltx(pipe: Any, texts: list[str], tokens: int, against: bool) -> Parts:
+    states, mask, _, _ = pipe.encode_prompt(
+        texts, do_classifier_free_guidance=False, device=_device(pipe), max_sequence_length=tokens
+    )
+    return None, states, mask
+
+
+def read_qwen(pipe: Any, texts: list[str], tokens: int, against: bool) -> Parts:
+    states, mask = pipe.encode_prompt(texts, device=_device(pipe), max_sequence_length=tokens)
+    return None, states, mask
+
+
+def read_stable_audio(pipe: Any, texts: list[str], tokens: int, against: bool) -> Parts:
+    """The states before the pipeline's projection, which the call applies to what it is given."""
+    inputs = pipe.tokenizer(
+        texts, padding="max_length", max_length=tokens, truncation=True, return_tensors="pt"
+    ).to(pipe.text_encoder.device)
+    mask = inputs["attention_mask"]
+    return None, pipe.text_encoder(inputs["input_ids"], attention_mask=mask)[0], mask
+
+
 def give_both(text: PromptText, pooled: Any, sequence: Any, mask: Any) -> dict[str, Any]:
     return {"prompt_embeds": sequence, "pooled_prompt_embeds": pooled}
 
@@ -65,7 +108,7 @@ def give_sd3(text: PromptText, pooled: Any, sequence: Any, mask: Any) -> dict[st
     sequence = sequence.clone()
     sequence[:, :positions, width:] = 0
     if sequence.shape[1] == positions:
-        full = setting(text.place, "transformer", "joint_attention_dim")
+        full = text.place.setting("transformer", "joint_attention_dim")
         sequence = torch.nn.functional.pad(sequence, (0, full - width, 0, TOKENS_WITHOUT_T5))
     return give_both(text, pooled, sequence, mask)
 
@@ -76,20 +119,46 @@ def give_masked(text: PromptText, pooled: Any, sequence: Any, mask: Any) -> dict
     return {**given, "prompt_attention_mask": mask.to(sequence.dtype)}
 
 
+def give_states(text: PromptText, pooled: Any, sequence: Any, mask: Any) -> dict[str, Any]:
+    return {"prompt_embeds": sequence}
+
+
+def give_wan(text: PromptText, pooled: Any, sequence: Any, mask: Any) -> dict[str, Any]:
+    """Filled up with zeros to the length of the pipeline's own call."""
+    return {"prompt_embeds": fitted(sequence, WAN_TOKENS)}
+
+
+def give_qwen(text: PromptText, pooled: Any, sequence: Any, mask: Any) -> dict[str, Any]:
+    """As long as the longest prompt, and no mask where all are as long: the pipeline's own way."""
+    longest = int(mask.sum(1).max())
+    whole = bool(mask[:, :longest].all())
+    return {
+        "prompt_embeds": sequence[:, :longest],
+        "prompt_embeds_mask": None if whole else mask[:, :longest].long(),
+    }
+
+
+def give_stable_audio(text: PromptText, pooled: Any, sequence: Any, mask: Any) -> dict[str, Any]:
+    """As long as the pipeline's tokenizer makes every prompt."""
+    length = text_length(text.place, "text_encoder")
+    return {
+        "prompt_embeds": fitted(sequence, length),
+        "attention_mask": fitted(mask.long(), length),
+    }
+
+
 def _pooled_flux(place: Place) -> int:
-    return setting(place, "text_encoder", "hidden_size")
+    return place.setting("text_encoder", "hidden_size")
 
 
 def _pooled_sd3(place: Place) -> int:
-    return sum(
-        setting(place, part, "projection_dim") for part in ("text_encoder", "text_encoder_2")
-    )
+    return sum(place.setting(part, "projection_dim") for part in ("text_encoder", "text_encoder_2"))
 
 
 def _lead_sd3(place: Place) -> tuple[int, int]:
     parts = ("text_encoder", "text_encoder_2")
-    width = sum(setting(place, part, "hidden_size") for part in parts)
-    return setting(place, "tokenizer", "model_max_length"), width
+    width = sum(place.setting(part, "hidden_size") for part in parts)
+    return text_length(place, "text_encoder"), width
 
 
 FLUX = Prompts(
@@ -99,4 +168,11 @@ SD3 = Prompts(
     ("text_encoder", "text_encoder_2"), "text_encoder_3", read_sd3, give_sd3,
     uses=("text_encoder_3",), pooled=_pooled_sd3, lead=_lead_sd3,
 )  # fmt: skip
-PIXART = Prompts(("text_encoder",), "text_encoder", read_masked, give_masked, masked=True)
+T5_OR_LLM = (("text_encoder",), "text_encoder")
+PIXART = Prompts(*T5_OR_LLM, read_masked, give_masked, masked=True)
+SANA = Prompts(*T5_OR_LLM, read_sana, give_masked, masked=True)
+LTX = Prompts(*T5_OR_LLM, read_ltx, give_masked, masked=True)
+QWEN = Prompts(*T5_OR_LLM, read_qwen, give_qwen, masked=True)
+WAN = Prompts(*T5_OR_LLM, read_plain, give_wan, masked=True)
+STABLE_AUDIO = Prompts(*T5_OR_LLM, read_stable_audio, give_stable_audio, masked=True, alone=True)
+COGVIDEOX = Prompts(*T5_OR_LLM, read_plain, give_states, tokens=226)  # its positions are fixed

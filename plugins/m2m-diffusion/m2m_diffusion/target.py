@@ -181,7 +181,7 @@ class DiffusionModel(ModalityModel):
             raise UserError("these vectors hold NaN or infinity", "encode the prompts again")
         rows = torch.from_numpy(np.ascontiguousarray(found)).to(self.device, self.dtype)
         made = self._arguments(rows.repeat_interleave(num_images, 0), "")
-        if guided:
+        if guided and not (negative is None and self.kind.unguided_by_itself):
             against = self._negative(negative).to(self.device, self.dtype)
             made |= self._arguments(against.expand(len(rows) * num_images, -1), "negative_")
         return made

@@ -1,0 +1,98 @@
+"""Pictures, sounds and videos of pipelines that read a T5 or LLM: native output, and adapters."""
+
+import diffusers as df
+import numpy as np
+import pytest
+import torch
+from m2m_diffusion.prompts import TOKENS
+from m2m_diffusion.target import load
+from sequence_folders import MAKERS, folder
+from test_token_level import OPTIONS, SENTENCES, WordSource
+
+import m2m_adapters as m2m
+
+ENGLISH = ["two red squares above a small blue circle"]
+NAMES = tuple(MAKERS)
+SIZES = {"ltx": 32, "sana": 32}
+BOTH = {
+    "sana": {"use_resolution_binning": False},
+    "ltx": {"num_frames": 9}, "wan": {"num_frames": 9}, "cogvideox": {"num_frames": 9},
+    "stable-audio": {"audio_end_in_s": 0.01},
+}  # fmt: skip
+DEFAULT_LENGTH = ("wan", "cogvideox", "stable-audio")
+
+
+def settings(name):
+    size = {} if name == "stable-audio" else {"size": SIZES.get(name, 16)}
+    return {"steps": 2, **size, **BOTH.get(name, {})}
+
+
+def values(items):
+    return np.stack([frames_of(item) for item in items])
+
+
+def frames_of(item):
+    """The numbers of a picture, a (sound, rate) or (frames, rate)."""
+    item = item[0] if isinstance(item, tuple) else item
+    return (
+        np.stack([np.asarray(one) for one in item]) if isinstance(item, list) else np.asarray(item)
+    )
+
+
+def native(name, guidance, negative):
+    pipe = df.DiffusionPipeline.from_pretrained(folder(name))
+    pipe.set_progress_bar_config(disable=True)
+    call = {"num_inference_steps": 2, **BOTH.get(name, {})}
+    if name != "stable-audio":
+        call |= dict.fromkeys(("width", "height"), SIZES.get(name, 16))
+    call["true_cfg_scale" if name == "qwen" else "guidance_scale"] = guidance
+    if negative is not None or name not in ("stable-audio", "sana"):
+        call["negative_prompt"] = negative or ("" if guidance > 1 else None)
+    if name not in DEFAULT_LENGTH:
+        call["max_sequence_length"] = TOKENS
+    with torch.inference_mode():
+        made = pipe(prompt=ENGLISH[0], generator=torch.Generator().manual_seed(3), **call)
+    if name == "stable-audio":
+        return made.audios.numpy()
+    return values(getattr(made, "images", None) or list(made.frames))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("guidance", "negative"), [(1.0, None), (3.0, None), (3.0, "a dog")])
+def test_english_through_our_path_is_the_native_output(name, guidance, negative):
+    target = load(str(folder(name)), device="cpu")
+    ours = target.generate(
+        target.text.encode(ENGLISH), seed=3, guidance=guidance, negative=negative, **settings(name)
+    )
+    assert np.array_equal(values(ours), native(name, guidance, negative))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_adapter_steers_it_in_any_language(name):
+    target = load(str(folder(name)), device="cpu")
+    adapter = m2m.align(WordSource(), target, SENTENCES[:200], epochs=2, **OPTIONS)
+    assert adapter.level == "token" and adapter.dim == target.text.dim
+    prompts = ["a dog above a cat", "ein Hund über einer Katze"]
+    given = adapter.conditioning(prompts)
+    assert not torch.equal(given["prompt_embeds"][0], given["prompt_embeds"][1])
+    made = adapter.generate(prompts, guidance=2.0, **settings(name))
+    assert len(made) == 2 and np.isfinite(values(made)).all()
+    # Random weights barely listen; a loud sequence must be heard.
+    vectors = adapter.encode(prompts[:1])
+    tokens, width = target.text.shape
+    loud = vectors.copy()
+    loud[:, : tokens * width] *= -100
+    quiet, heard = (values(target.generate(v, **settings(name))) for v in (vectors, loud))
+    assert not np.array_equal(quiet, heard)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_prompts_of_different_lengths_together_are_as_alone(name):
+    target = load(str(folder(name)), device="cpu")
+    prompts = ["a dog", "two red squares above a small blue circle"]
+    vectors = target.text.encode(prompts)
+    both = values(target.generate(vectors, seed=3, batch_size=2, **settings(name)))
+    alone = values(target.generate(vectors[:1], seed=3, **settings(name)))
+    assert np.abs(both[:1].astype(np.float32) - alone).max() <= (
+        1e-4 if both.dtype != np.uint8 else 1
+    )
