@@ -27,7 +27,7 @@ def analyze(
     study: str = typer.Option(
         "layers",
         "--study",
-        help="layers, gaps, length, families, codeswitch, map, directions or space.",
+        help="layers, gaps, length, families, codeswitch, map, directions, space or bias.",
     ),
     benchmark: str | None = typer.Option(
         None, "--benchmark", "-b", help="Benchmark whose captions are used as translations."
@@ -40,6 +40,11 @@ def analyze(
     ),
     langs: str | None = typer.Option(
         None, "--langs", help="Languages, e.g. de,ja; by default all."
+    ),
+    labels: Path | None = typer.Option(
+        None,
+        "--labels",
+        help="For bias: a .tsv or .csv of labeled pictures, first column file, for skew at 10.",
     ),
     limit: int = typer.Option(1_000, "--limit", help="Use at most this many items or sentences."),
     measures: str = typer.Option(
@@ -73,6 +78,8 @@ def analyze(
 
     [dim]m2m analyze mpnet-clip --study map --parallel sentences.tsv[/dim]
     """
+    from m2m_adapters._internal.progress import progress_for
+    from m2m_adapters.analysis.analyze import analyze as run
     from m2m_adapters.analysis.analyze import check
     from m2m_adapters.analysis.cross_lingual import Precision
     from m2m_adapters.analysis.stored_vectors import are_vectors
@@ -89,10 +96,14 @@ def analyze(
     else:
         named = encoder_of(model, device, precision, trust_remote_code)
         check(named, study, chosen, pooling)
-        texts = parallel_texts_of(
-            benchmark, data, parallel, languages, limit, seed, study == "gaps"
-        )
-        result = _of_model(named, study, texts, chosen, pooling, samples)
+        texts = None
+        if study != "bias":
+            items = study == "gaps"
+            texts = parallel_texts_of(benchmark, data, parallel, languages, limit, seed, items)
+        result = run(
+            named, study, texts, languages=languages, labels=labels, measures=chosen,
+            pooling=pooling, precision=samples, progress=progress_for(),
+        )  # fmt: skip
     present(result, report or (), json)
 
 
@@ -117,23 +128,6 @@ def encoder_of(name: str, device: str, precision: str, trust: bool) -> NamedEnco
     return resolve_encoder(
         name, device=device, precision=precision, trust_remote_code=trust or None
     )
-
-
-def _of_model(
-    named: NamedEncoder,
-    study: str,
-    texts: Parallel,
-    measures: list[str],
-    pooling: str,
-    precision: Precision,
-) -> Study:
-    from m2m_adapters._internal.progress import progress_for
-    from m2m_adapters.analysis.analyze import analyze as run
-
-    return run(
-        named, study, texts, measures=measures, pooling=pooling, precision=precision,
-        progress=progress_for(),
-    )  # fmt: skip
 
 
 def _of_vectors(

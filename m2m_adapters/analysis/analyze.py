@@ -31,6 +31,7 @@ STUDIES = {
     "codeswitch": "sentences half in English, layer by layer",
     "map": "an adapter's map: rank, rotation, what it stretches and drops",
     "directions": "what tells languages apart, and retrieval after its removal (LIR, LSAR)",
+    "bias": "phrases about people on the target's own lines of gender, age and origin",
     "space": "a map in two dimensions of languages, items and English, before and after",
 }
 
@@ -38,8 +39,10 @@ STUDIES = {
 def analyze(
     model: NamedEncoder | str,
     study: str,
-    texts: Parallel,
+    texts: Parallel | None = None,
     *,
+    languages: Sequence[str] | None = None,
+    labels: str | Path | None = None,
     measures: Sequence[str] = MEASURES,
     pooling: str = "mean",
     precision: Precision | None = None,
@@ -48,12 +51,18 @@ def analyze(
 ) -> Study:
     """Run ``study`` on ``model`` with parallel texts (see :data:`STUDIES`).
 
-    model: a source, a target or an adapter by name. texts: from :func:`parallel_texts`.
+    model: a source, a target or an adapter by name. texts: from :func:`parallel_texts`; the study
+    'bias' has its own, of which ``languages`` chooses, and reads ``labels`` of pictures (a table).
     precision: how much is spent on chance levels and intervals.
     """
     if isinstance(model, str):
         model = resolve_encoder(model)
     check(model, study, measures, pooling)
+    if study == "bias":
+        seed = (precision or Precision()).seed
+        return _bias(model, languages, labels, store or Store(), seed)
+    if texts is None:
+        raise UserError("no texts are named", "give one of --benchmark and --parallel")
     reading = _Reading(model, texts, pooling, store or Store(), progress or Progress())
     common: dict[str, Any] = {
         "model": model.name, "measures": tuple(measures), "precision": precision or Precision(),
@@ -166,6 +175,32 @@ def _switching(reading: _Reading, common: dict[str, Any]) -> Study:
     return switching_study(
         reading.all_layers(), reading.mixtures(), data=reading.texts.name, **common
     )
+
+
+def _bias(
+    named: NamedEncoder,
+    languages: Sequence[str] | None,
+    labels: str | Path | None,
+    store: Store,
+    seed: int,
+) -> Study:
+    from m2m_adapters.analysis.bias import bias_study
+    from m2m_adapters.analysis.people import chosen
+    from m2m_adapters.analysis.skew import read_labels, with_skew
+
+    codes = chosen(languages)
+    pictures = None if labels is None else read_labels(labels)
+    if pictures is not None:
+        named.need_items()
+    aligned = StoredEncoder(named.text, store, named.kind).embed
+    own = aligned
+    if named.kind == "adapter":
+        own = StoredEncoder(named.adapter.target.text, store, "target").embed
+    study = bias_study(aligned, own, codes, model=named.name, seed=seed)
+    if pictures is None:
+        return study
+    files, values = pictures
+    return with_skew(study, aligned, named.encode_items(list(files)), values, codes, seed=seed)
 
 
 def _directions(reading: _Reading, common: dict[str, Any]) -> Study:
