@@ -65,7 +65,7 @@ def test_the_bank_corrects_texts_of_its_adapter_only(world: Path) -> None:
     assert biases[0] is not None and biases[1:] == [None, None]
     assert index.biases([text], "native") == [None]
     stored = index.engine.vectors(np.arange(60))
-    assert np.allclose(biases[0], adapter.item_bias(stored), atol=1e-6)
+    assert np.allclose(biases[0].values, adapter.item_bias(stored), atol=1e-6)
     plain = index.search([item, both], 3, bank=False)
     assert [list(hits) for hits in index.search([item, both], 3)] == [list(hits) for hits in plain]
     loaded = m2m.load_adapter(world / "adapter")
@@ -92,10 +92,11 @@ def test_a_bias_is_kept_for_each_generation(world: Path, tmp_path: Path) -> None
     kept.write_bytes(b"damaged")
     bank = m2m.load_adapter(world / "adapter").bank
     assert bank is not None
-    again = Biases(tmp_path / "index", "000002", index.engine, index.dim).of(bank)
+    again = Biases(tmp_path / "index", "000002", index.engine, index.dim).of(bank).values
     assert len(again) == 59 and np.array_equal(again, np.load(kept))
     (tmp_path / "file").write_bytes(b"")  # nothing can be kept inside a file
-    assert np.array_equal(Biases(tmp_path / "file", "1", index.engine, index.dim).of(bank), again)
+    unkept = Biases(tmp_path / "file", "1", index.engine, index.dim).of(bank)
+    assert np.array_equal(unkept.values, again)
 
 
 def test_a_query_does_not_digest_the_bank_again(
@@ -119,7 +120,7 @@ def test_a_bias_gives_the_best_of_all_rows(kept: int | None) -> None:
     import numpy as np
 
     from m2m_adapters.search import faiss_files
-    from m2m_adapters.search.bias import search_with
+    from m2m_adapters.search.bias import RowBias, search_with
     from m2m_adapters.search.engine import FaissEngine
 
     random = np.random.default_rng(0)
@@ -130,7 +131,7 @@ def test_a_bias_gives_the_best_of_all_rows(kept: int | None) -> None:
     flat.add(rows)
     engine = FaissEngine(flat)
     chosen = None if kept is None else np.sort(random.choice(3000, kept, replace=False))
-    scores, found = search_with(engine, rows[:20], 10, chosen, bias)
+    scores, found = search_with(engine, rows[:20], 10, chosen, RowBias(bias))
     every = engine.vectors(np.arange(3000))
     wanted = rows[:20] @ every.T + bias
     if chosen is not None:

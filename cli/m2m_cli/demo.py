@@ -60,13 +60,15 @@ def serve_demo(sentences: int, port: int) -> None:
     require_extra()
     from m2m_adapters._internal.progress import progress_for
     from m2m_adapters.report.demo_index import EXAMPLES, prepare_demo
+    from m2m_adapters.search.index import load_index
     from m2m_adapters.serve.holdings import open_holdings
     from m2m_adapters.serve.run import serve
 
     prepared = prepare_demo(sentences=sentences, progress=progress_for())
     holdings = open_holdings(
-        [one.index for one in prepared],
-        [one.adapter for one in prepared],
+        [load_index(one.index, target=one.loaded.target) for one in prepared],
+        [one.loaded for one in prepared],
+        adapter_names=[one.adapter.name for one in prepared],
         names=[one.name for one in prepared],
         examples=EXAMPLES,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from m2m_adapters._internal.folders import whole_folder
 from m2m_adapters._internal.progress import Progress
 from m2m_adapters._internal.version import __version__
 from m2m_adapters.alignment.align import align
+from m2m_adapters.artifact.adapter import Adapter
 from m2m_adapters.artifact.load import load_adapter
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation.find import load_benchmark
@@ -38,11 +39,15 @@ EXAMPLES = (
 
 @dataclass(frozen=True)
 class Prepared:
-    """An index of the demonstration, and the adapter that asks it."""
+    """An index of the demonstration, and the adapter that asks it.
+
+    loaded: the adapter with its models, so that nobody loads them again.
+    """
 
     name: str
     index: Path
     adapter: Path
+    loaded: Adapter = field(repr=False, compare=False)
 
 
 def prepare_demo(
@@ -56,7 +61,8 @@ def prepare_demo(
     """Write the items of each pairing as files, align, and index them as ``m2m index`` does.
 
     folder: where all of it is kept, by default in the cache. items: how many of each benchmark;
-    all by default. What an earlier call has finished is used again.
+    all by default. What an earlier call has finished is used again. Other models, sentences,
+    items or versions get a folder of their own.
     """
     place = folder if folder is not None else cache_folder() / "demo"
     return [_prepared(place, one, sentences, items, progress or Progress()) for one in pairings]
@@ -65,17 +71,21 @@ def prepare_demo(
 def _prepared(
     place: Path, pairing: Pairing, sentences: int, items: int | None, progress: Progress
 ) -> Prepared:
-    inside = place / f"{pairing.benchmark}-{_key(pairing, sentences, items)}"
+    source, target = load_source(pairing.source), load_target(pairing.target)
+    about = f"{source.fingerprint} {target.space.fingerprint} {pairing.corpus} {sentences} {items}"
+    key = hashlib.sha256(f"{__version__} {about}".encode()).hexdigest()[:12]
+    inside = place / f"{pairing.benchmark}-{key}"
     adapter, files = inside / f"{pairing.source}-{pairing.target}", inside / pairing.title.lower()
     if not _can_be_read(adapter):
         align(
-            pairing.source, pairing.target, pairing.corpus, max_sentences=sentences,
+            source, target, pairing.corpus, max_sentences=sentences,
             progress=progress,
         ).save(adapter)  # fmt: skip
     if not files.is_dir():
         _write_items(pairing, files, items, progress)
-    build_index(adapter, files, inside / "index", progress=progress)
-    return Prepared(pairing.title.lower(), inside / "index", adapter)
+    loaded = load_adapter(adapter, source=source, target=target)
+    build_index(target, files, inside / "index", adapter=adapter, progress=progress)
+    return Prepared(pairing.title.lower(), inside / "index", adapter, loaded)
 
 
 def _can_be_read(adapter: Path) -> bool:
@@ -85,14 +95,6 @@ def _can_be_read(adapter: Path) -> bool:
     except UserError:
         return False
     return True
-
-
-def _key(pairing: Pairing, sentences: int, items: int | None) -> str:
-    """Other models, sentences, items or versions get a folder of their own."""
-    target = load_target(pairing.target).space.fingerprint
-    source = load_source(pairing.source).fingerprint
-    text = f"{__version__} {source} {target} {pairing.corpus} {sentences} {items}"
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _write_items(pairing: Pairing, out: Path, items: int | None, progress: Progress) -> None:

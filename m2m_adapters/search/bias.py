@@ -8,6 +8,8 @@ this adapter encoded: not to those of the target's own tower, of items, or of ve
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,7 @@ import numpy as np
 from m2m_adapters._internal.files import whole_file
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import Vectors
-from m2m_adapters.search.engine import Engine, Rows, best
+from m2m_adapters.search.engine import Engine, Rows, best, padded
 from m2m_adapters.search.format import BIASES
 
 if TYPE_CHECKING:
@@ -31,6 +33,21 @@ VERSION = "1"
 """Of the formula: a bias that was kept is only used under the same."""
 
 
+@dataclass(frozen=True, eq=False)
+class RowBias:
+    """What is added to the score of each row. values: float32 ``[rows]``."""
+
+    values: Vectors
+
+    @cached_property
+    def largest(self) -> float:
+        return float(self.values.max(initial=-np.inf))
+
+    def largest_of(self, kept: Rows | None) -> float:
+        """Of the rows that a filter keeps; of all without a filter."""
+        return self.largest if kept is None else float(self.values[kept].max())
+
+
 def name_of(bank: Bank) -> str:
     """Identifies a bank, and how it is used."""
     digest = hashlib.sha256(f"{VERSION} {bank.weight!r} {bank.near!r}".encode())
@@ -43,21 +60,21 @@ class Biases:
 
     def __init__(self, folder: Path, generation: str, engine: Engine, dim: int) -> None:
         self._folder, self._generation, self._engine, self._dim = folder, generation, engine, dim
-        self._held: dict[str, Vectors] = {}
+        self._held: dict[str, RowBias] = {}
         # Banks by identity, so that no query waits for a digest; each is held, so no id is reused.
-        self._known: dict[int, tuple[Bank, Vectors]] = {}
+        self._known: dict[int, tuple[Bank, RowBias]] = {}
 
-    def of(self, bank: Bank) -> Vectors:
-        """float32 ``[rows]``, memory-mapped where it could be kept."""
+    def of(self, bank: Bank) -> RowBias:
+        """The bias of each row, memory-mapped where it could be kept."""
         if id(bank) not in self._known:
             self._known[id(bank)] = bank, self._of_name(name_of(bank), bank)
         return self._known[id(bank)][1]
 
-    def _of_name(self, name: str, bank: Bank) -> Vectors:
+    def _of_name(self, name: str, bank: Bank) -> RowBias:
         if name not in self._held:
             path = self._folder / BIASES / f"{self._generation}-{name}.npy"
             kept = self._read(path)
-            self._held[name] = kept if kept is not None else self._written(path, bank)
+            self._held[name] = RowBias(kept if kept is not None else self._written(path, bank))
         return self._held[name]
 
     def _read(self, path: Path) -> Vectors | None:
@@ -95,7 +112,7 @@ def sweep(folder: Path, generation: str) -> None:
 
 
 def search_with(
-    engine: Engine, queries: Vectors, k: int, kept: Rows | None, bias: Vectors
+    engine: Engine, queries: Vectors, k: int, kept: Rows | None, bias: RowBias
 ) -> tuple[Vectors, Rows]:
     """The ``k`` best rows by score plus bias, as :meth:`Engine.search` gives them.
 
@@ -105,20 +122,14 @@ def search_with(
     there = engine.rows if kept is None else len(kept)
     if there == 0 or not len(queries):
         return engine.search(queries, k, kept)
-    largest = float(bias.max() if kept is None else bias[kept].max())
+    largest = bias.largest_of(kept)
     wanted = min(there, max(CANDIDATES, 4 * k))
     while True:
         scores, rows = engine.search(queries, wanted, kept)
         last = scores[:, -1] + largest
-        corrected = np.where(rows < 0, -np.inf, scores + bias[rows])
+        corrected = np.where(rows < 0, -np.inf, scores + bias.values[rows])
         found, chosen = best([(corrected, rows)], min(k, wanted))
         if wanted >= min(there, max(MOST, k)) or (found[:, -1] >= last).all():
             break
         wanted = min(there, 4 * wanted)
-    if wanted >= k:
-        return found, chosen
-    short = ((0, 0), (0, k - wanted))
-    return (
-        np.pad(found, short, constant_values=-np.inf).astype(np.float32),
-        np.pad(chosen, short, constant_values=-1),
-    )
+    return padded(found, chosen, k)

@@ -30,6 +30,7 @@ def build_index(
     folders: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
+    adapter: str | Path = "",
     window: float = WINDOW,
     bias: ItemBias | None = None,
     lists_from: int = lists.THRESHOLD,
@@ -45,9 +46,11 @@ def build_index(
     and moved ones keep their vectors, and a run that was killed goes on at its last batch. Items
     of folders that are not mentioned stay in the index. ``Index.changes`` counts what was done.
 
-    window: seconds of a part of a long sound; each part has a vector of its own. lists_from: rows
-    from which the index is approximate (IVF, 8 bits), with its recall measured. batch_size: items
-    encoded and committed together. retry_bad: look again at unchanged files that could not be
+    adapter: one to the target, to be recorded as what queries are encoded with by default; needed
+    only if ``target`` is an object. window: seconds of a part of a long sound; each part has a
+    vector of its own. lists_from: rows from which the index is approximate (IVF, 8 bits), with its
+    recall measured. batch_size: items encoded and committed together. retry_bad: look again at
+    unchanged files that could not be
     used. options: ``device``, ``precision``, ... of the target.
     """
     began = time.perf_counter()
@@ -60,13 +63,14 @@ def build_index(
         wanted = scan.roots(named or (old.record.roots if old else []))
         if not wanted:
             raise UserError("there is nothing to index", "name a folder")
-        model, adapter = item_target(target, options)
+        model, named_by = item_target(target, options)
+        default = str(adapter or named_by or (old.record.adapter if old else ""))
         about = target_record(model)
         if old is not None:
             _check_same(old, about, window, bias)
         update = Update(place, old, about, wanted, window, bias, retry_bad)
         encoded = update.encode(model, batch_size, workers, progress or progress_for())
-        changes = update.write(adapter or (old.record.adapter if old else ""), lists_from)
+        changes = update.write(default, lists_from)
         if old is not None:
             old.close()
     index = load_index(place, target=model)

@@ -74,12 +74,8 @@ class FaissEngine:
             kept = None
         wanted = min(k, self.rows if kept is None else len(kept))
         if wanted == 0 or not len(queries):
-            return _padded(queries, k)
-        scores, rows = self._search(queries, wanted, kept)
-        if wanted < k:
-            more_scores, more_rows = _padded(queries, k - wanted)
-            return np.hstack([scores, more_scores]), np.hstack([rows, more_rows])
-        return scores, rows
+            return empty(len(queries), k)
+        return padded(*self._search(queries, wanted, kept), k)
 
     def _search(self, queries: Vectors, k: int, kept: Rows | None) -> tuple[Vectors, Rows]:
         if kept is None:
@@ -173,6 +169,16 @@ def best(parts: list[tuple[Vectors, Rows]], k: int) -> tuple[Vectors, Rows]:
     return np.take_along_axis(scores, order, 1), np.take_along_axis(rows, order, 1)
 
 
-def _padded(queries: Vectors, k: int) -> tuple[Vectors, Rows]:
-    shape = (len(queries), k)
+def empty(queries: int, k: int) -> tuple[Vectors, Rows]:
+    """Answers without any row: scores -inf, rows -1."""
+    shape = (queries, k)
     return np.full(shape, -np.inf, np.float32), np.full(shape, -1, np.int64)
+
+
+def padded(scores: Vectors, rows: Rows, k: int) -> tuple[Vectors, Rows]:
+    """Answers of ``k`` columns, filled up by those of :func:`empty`."""
+    missing = k - scores.shape[1]
+    if missing <= 0:
+        return scores, rows
+    more_scores, more_rows = empty(len(scores), missing)
+    return np.hstack([scores, more_scores]), np.hstack([rows, more_rows])

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, Protocol, overload
 
 from msgspec import Struct
 
+from m2m_adapters.search.media import Preview
 from m2m_adapters.search.metadata import Item
 
-if TYPE_CHECKING:
-    from m2m_adapters.search.index import Index
+
+class Previews(Protocol):
+    """What a list of hits needs of an index: thumbnails and peaks of its items."""
+
+    def preview(self, item: Item) -> Preview:
+        """Thumbnail or peaks of an item."""
 
 
 class Hit(Struct, frozen=True):
@@ -39,13 +44,13 @@ class Hit(Struct, frozen=True):
     def as_dict(self) -> dict[str, Any]:
         """For JSON: what is known, without what is not."""
         item = self.item
-        told = {
+        fields = {
             "score": round(self.score, 6), "path": item.path, "modality": item.modality,
             "start": self.start, "end": self.end, "width": item.width, "height": item.height,
             "duration": item.duration, "date": item.date, "size": item.size or None,
             "text": item.text, "row": self.row, "index": self.index,
         }  # fmt: skip
-        return {key: value for key, value in told.items() if value is not None}
+        return {key: value for key, value in fields.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class Hits(Sequence[Hit]):
 
     query: str
     hits: list[Hit]
-    indexes: dict[str, Index] = field(repr=False, compare=False)
+    indexes: Mapping[str, Previews] = field(repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.hits)

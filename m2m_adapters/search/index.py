@@ -15,7 +15,7 @@ from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import ModalityModel, Vectors
 from m2m_adapters.models.items import encode_items
 from m2m_adapters.search import towers
-from m2m_adapters.search.bias import Biases
+from m2m_adapters.search.bias import Biases, RowBias
 from m2m_adapters.search.engine import Engine, FaissEngine, Rows
 from m2m_adapters.search.faiss_files import Codes, as_codes
 from m2m_adapters.search.format import (
@@ -100,6 +100,11 @@ class Index:
         if self._target is None:
             self._target = towers.load_recorded(self.record.target)
         return self._target
+
+    @property
+    def has_target(self) -> bool:
+        """Whether the target is loaded."""
+        return self._target is not None
 
     def close(self) -> None:
         self.metadata.close()
@@ -220,8 +225,8 @@ class Index:
         queries: Sequence[Query],
         adapter: Adapter | str | Path | None = None,
         **options: Any,
-    ) -> list[Vectors | None]:
-        """For each query what is added to the rows' scores: float32 ``[rows]``, or None.
+    ) -> list[RowBias | None]:
+        """For each query what is added to the rows' scores, or None.
 
         Queries of texts alone that an adapter with an English bank encodes have a bias. An index
         that was built with an ``ItemBias`` has its correction already.
@@ -246,7 +251,7 @@ class Index:
         k: int,
         kept: Rows | None,
         names: Sequence[str],
-        biases: Sequence[Vectors | None] | None = None,
+        biases: Sequence[RowBias | None] | None = None,
     ) -> list[Hits]:
         """Answers to vectors. biases: as :meth:`biases` gives them; none without."""
         rows = self._checked(vectors)

@@ -13,7 +13,7 @@ import numpy as np
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import Vectors
-from m2m_adapters.search.engine import Rows
+from m2m_adapters.search.engine import Rows, empty
 from m2m_adapters.search.format import EngineRecord
 from m2m_adapters.search.readers import databases
 
@@ -43,8 +43,7 @@ class QdrantEngine:
         self._client, self._failures = databases.qdrant_client(record.place)
 
     def search(self, queries: Vectors, k: int, kept: Rows | None = None) -> tuple[Vectors, Rows]:
-        scores = np.full((len(queries), k), -np.inf, np.float32)
-        rows = np.full((len(queries), k), -1, np.int64)
+        scores, rows = empty(len(queries), k)
         there = self.rows if kept is None else len(kept)
         if min(k, there) and len(queries):
             for at, hits in enumerate(self._best(queries, min(k, there), kept)):

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from m2m_adapters.interfaces import Vectors
 from m2m_adapters.search import bias as item_bias
-from m2m_adapters.search.engine import Rows
-from m2m_adapters.search.hits import Hit, Hits
+from m2m_adapters.search.engine import Engine, Rows
+from m2m_adapters.search.format import IndexRecord
+from m2m_adapters.search.hits import Hit, Hits, Previews
+from m2m_adapters.search.metadata import Metadata
 
-if TYPE_CHECKING:
-    from m2m_adapters.search.index import Index
+
+class Ranked(Previews, Protocol):
+    """What ranking needs of an index."""
+
+    folder: Path
+    record: IndexRecord
+    engine: Engine
+    metadata: Metadata
 
 
 def ranked(
-    index: Index,
+    index: Ranked,
     vectors: Vectors,
     k: int,
     kept: Rows | None,
     names: Sequence[str],
-    biases: Sequence[Vectors | None],
+    biases: Sequence[item_bias.RowBias | None],
 ) -> list[Hits]:
     """Answers to vectors of the engine's width; queries of the same bias are asked together."""
     groups: dict[int, list[int]] = {}
@@ -35,12 +44,12 @@ def ranked(
 
 
 def _of_one_bias(
-    index: Index,
+    index: Ranked,
     vectors: Vectors,
     k: int,
     kept: Rows | None,
     names: Sequence[str],
-    bias: Vectors | None,
+    bias: item_bias.RowBias | None,
 ) -> list[Hits]:
     """Of a sound with several windows only the best counts, so more rows may be needed."""
     wanted = k if index.record.rows == index.record.items else 4 * k
@@ -57,7 +66,7 @@ def _of_one_bias(
         wanted = min(4 * wanted, index.engine.rows)
 
 
-def _hits(index: Index, name: str, scores: Any, rows: Any, about: Any, k: int) -> Hits:
+def _hits(index: Ranked, name: str, scores: Any, rows: Any, about: Any, k: int) -> Hits:
     folder = str(index.folder)
     hits: dict[int, Hit] = {}
     for score, row in zip(scores.tolist(), rows.tolist()):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import Vectors, without_precision
+from m2m_adapters.search.bias import RowBias
 from m2m_adapters.search.hits import Hit, Hits
 from m2m_adapters.search.index import Index
 from m2m_adapters.search.query import Query
@@ -36,7 +37,7 @@ def search_several(
     Scores of one target can be compared, so its indexes are merged by score; answers of
     different targets take turns.
     """
-    chosen = _served(indexes, adapters, options)
+    chosen = _adapters_of(indexes, adapters, options)
     vectors = [
         index.encode(queries, adapter, language, **options)
         for index, adapter in zip(indexes, chosen)
@@ -56,7 +57,7 @@ def nearest_in(
     names: Sequence[str],
     *,
     where: str | None = None,
-    biases: Sequence[Sequence[Vectors | None] | None] | None = None,
+    biases: Sequence[Sequence[RowBias | None] | None] | None = None,
 ) -> list[Hits]:
     """The ``k`` best items over all indexes for queries that are vectors already.
 
@@ -82,7 +83,7 @@ def _in_turns(ranked: Sequence[Sequence[Hit]]) -> list[Hit]:
     return [hit for row in zip_longest(*ranked) for hit in row if hit is not None]
 
 
-def _served(
+def _adapters_of(
     indexes: Sequence[Index], adapters: Sequence[Adapter | str], options: dict[str, Any]
 ) -> list[Adapter | str | None]:
     """The adapter of each index; None for the recorded one or the target's own tower."""
@@ -91,13 +92,21 @@ def _served(
         if adapter == NATIVE:
             chosen = [NATIVE if one is None else one for one in chosen]
             continue
-        refusals: list[UserError] = []
-        for place, index in enumerate(indexes):
-            try:
-                index.queries(adapter, **options)
-                chosen[place] = adapter
-            except UserError as error:
-                refusals.append(error)
-        if len(refusals) == len(indexes):
-            raise refusals[0]
+        for place in served_by(adapter, indexes, **options):
+            chosen[place] = adapter
     return chosen
+
+
+def served_by(adapter: Adapter | str, indexes: Sequence[Index], **options: Any) -> list[int]:
+    """Places of the indexes whose target an adapter leads to; it is refused if there is none."""
+    places: list[int] = []
+    refusals: list[UserError] = []
+    for place, index in enumerate(indexes):
+        try:
+            index.queries(adapter, **options)
+            places.append(place)
+        except UserError as error:
+            refusals.append(error)
+    if refusals and not places:
+        raise refusals[0]
+    return places

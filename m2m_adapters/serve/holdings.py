@@ -18,6 +18,7 @@ from m2m_adapters.models.items import encode_items
 from m2m_adapters.models.text_encoder import embed
 from m2m_adapters.search.index import Index, load_index
 from m2m_adapters.search.query import Query
+from m2m_adapters.search.several import served_by
 from m2m_adapters.search.towers import NATIVE, load_recorded
 
 FOLDERS = 500
@@ -64,7 +65,7 @@ class Space:
         with self._loading:
             if self._loaded is None:
                 index = self.first
-                if index.record.target.name:
+                if index.record.target.name and not index.has_target:
                     self._loaded = load_recorded(index.record.target, **self.options)
                 else:
                     self._loaded = index.target
@@ -177,6 +178,7 @@ def open_holdings(
     adapters: Sequence[str | Path | Adapter] = (),
     *,
     names: Sequence[str] | None = None,
+    adapter_names: Sequence[str] | None = None,
     examples: Iterable[str] = (),
     **options: Any,
 ) -> Holdings:
@@ -184,7 +186,8 @@ def open_holdings(
 
     adapters: each serves the indexes whose target it leads to; the first of several is what an
     index is asked with. Without any, the one that an index was built with, else its target's own
-    text tower. names: of the indexes, by default those of their folders. options: ``device``,
+    text tower. names, adapter_names: of the indexes and adapters, by default those of their
+    folders. options: ``device``,
     ... for the models.
     """
     opened = [one if isinstance(one, Index) else load_index(one) for one in folders]
@@ -204,25 +207,21 @@ def open_holdings(
         space = spaces.setdefault(index.record.target.fingerprint, Space(index, options))
         space.indexes.append(name)
         indexes[name] = Held(name, index, space)
-    _add_adapters(list(spaces.values()), adapters, options)
+    by = adapter_names if adapter_names is not None else [_name_of(a) for a in adapters]
+    _add_adapters(list(spaces.values()), adapters, by, options)
     return Holdings(indexes, list(spaces.values()), list(examples))
 
 
 def _add_adapters(
-    spaces: Sequence[Space], adapters: Sequence[str | Path | Adapter], options: dict[str, Any]
+    spaces: Sequence[Space],
+    adapters: Sequence[str | Path | Adapter],
+    names: Sequence[str],
+    options: dict[str, Any],
 ) -> None:
     loaded = [a if isinstance(a, Adapter) else load_adapter(a, **options) for a in adapters]
-    called = [_name_of(a) for a in adapters]
-    for name, adapter in zip(_distinct(called, {NATIVE}), loaded):
-        refusals: list[UserError] = []
-        for space in spaces:
-            try:
-                space.first.queries(adapter)  # refuses one to another target
-                space.adapters[name] = adapter
-            except UserError as error:
-                refusals.append(error)
-        if len(refusals) == len(spaces):
-            raise refusals[0]
+    for name, adapter in zip(_distinct(names, {NATIVE}), loaded):
+        for place in served_by(adapter, [space.first for space in spaces]):
+            spaces[place].adapters[name] = adapter
     for space in spaces:
         recorded = space.first.record.adapter
         if not space.adapters and recorded:

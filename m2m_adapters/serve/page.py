@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -18,12 +19,20 @@ KINDS = {
 }
 
 
+class Page(NamedTuple):
+    """A file of the page. tag: the ETag of its content."""
+
+    content: bytes
+    tag: str
+    kind: str
+
+
 class Pages:
     """Every file of the page, in memory: what is not among them does not exist."""
 
     def __init__(self) -> None:
         self._files = {
-            path.name: path.read_bytes()
+            path.name: _read(path)
             for path in sorted(STATIC.iterdir())
             if path.suffix in KINDS and path.is_file()
         }
@@ -38,11 +47,16 @@ class Pages:
         return self._answer(request, request.path_params["name"])
 
     def _answer(self, request: Request, name: str) -> Response:
-        content = self._files.get(name)
-        if content is None:
+        page = self._files.get(name)
+        if page is None:
             raise HTTPException(404, "there is no such page")
-        tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-        headers = {"ETag": tag, "Cache-Control": "no-cache"}
-        if request.headers.get("if-none-match") == tag:
+        headers = {"ETag": page.tag, "Cache-Control": "no-cache"}
+        if request.headers.get("if-none-match") == page.tag:
             return Response(status_code=304, headers=headers)
-        return Response(content, headers=headers, media_type=KINDS[Path(name).suffix])
+        return Response(page.content, headers=headers, media_type=page.kind)
+
+
+def _read(path: Path) -> Page:
+    content = path.read_bytes()
+    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    return Page(content, tag, KINDS[path.suffix])

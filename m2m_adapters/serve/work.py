@@ -12,6 +12,7 @@ import numpy as np
 
 from m2m_adapters.errors import M2MError
 from m2m_adapters.interfaces import Vectors
+from m2m_adapters.search.bias import RowBias
 from m2m_adapters.search.hits import Hits
 from m2m_adapters.search.query import Query, combined
 from m2m_adapters.search.several import nearest_in
@@ -145,10 +146,11 @@ def _searched(jobs: Sequence[Any], encoded: _Encoded) -> list[Hits | M2MError]:
     return answers
 
 
-def _query_vectors(job: SearchJob, encoded: _Encoded) -> tuple[list[Vectors], list[Vectors | None]]:
+def _query_vectors(job: SearchJob, encoded: _Encoded) -> tuple[list[Vectors], list[RowBias | None]]:
     """For each index of a query its vector, and the bias of the rows."""
     known: dict[Side, Vectors] = {}
-    vectors, biases = [], []
+    vectors: list[Vectors] = []
+    biases: list[RowBias | None] = []
     for held, adapter, query in zip(job.indexes, job.sides, job.queries):
         side = (id(held.space), adapter)
         if side not in known:

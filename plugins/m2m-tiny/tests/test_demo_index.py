@@ -40,6 +40,31 @@ def test_a_second_start_does_nothing_again(prepared: list[Prepared]) -> None:
     assert (prepared[0].adapter / "adapter.json").stat().st_mtime_ns == adapter
 
 
+def test_a_start_loads_each_model_once(
+    prepared: list[Prepared], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from m2m_tiny import family
+
+    from m2m_adapters.report.demo import TINY
+    from m2m_adapters.search.index import load_index
+    from m2m_adapters.serve.holdings import open_holdings
+
+    loads: list[str] = []
+    for name in ("tiny_text", "tiny_clip"):
+        load = getattr(family, name)
+        monkeypatch.setattr(
+            family, name, lambda load=load, name=name, **o: (loads.append(name), load(**o))[1]
+        )
+    (one,) = prepare_demo(prepared[0].index.parent.parent, TINY[:1], sentences=600, items=30)
+    index = load_index(one.index, target=one.loaded.target)
+    holdings = open_holdings([index], [one.loaded], adapter_names=[one.adapter.name])
+    holdings.warm_up()
+    (space,) = holdings.spaces
+    assert list(space.adapters) == ["tiny-text-tiny-clip"]
+    assert space.encode_texts("native", ["a red square"]).shape == (1, index.dim)
+    assert sorted(loads) == ["tiny_clip", "tiny_text"]
+
+
 def test_other_sentences_get_a_folder_of_their_own(prepared: list[Prepared]) -> None:
     place = prepared[0].index.parent.parent
     from m2m_adapters.report.demo import TINY
