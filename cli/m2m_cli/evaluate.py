@@ -9,14 +9,21 @@ from typing import TYPE_CHECKING
 import typer
 
 from m2m_cli import evaluate_options as asks
-from m2m_cli.evaluate_generator import Painting, named, paint, paintings_table
+from m2m_cli.evaluate_generator import (
+    Painting,
+    distance_lines,
+    judged,
+    named,
+    paint,
+    paintings_table,
+)
 from m2m_cli.evaluate_items import Retrieval, results_table, retrieve, titled
 from m2m_cli.options import DEVICE, JSON, TRUST
 from m2m_cli.output import print_json, table
 
 if TYPE_CHECKING:
     from m2m_adapters.artifact.adapter import Adapter
-    from m2m_adapters.evaluation import Evaluation, GeneratorEvaluation
+    from m2m_adapters.evaluation import Evaluation, GeneratorEvaluation, Prompts
 
 
 def evaluate(
@@ -43,6 +50,7 @@ def evaluate(
     keep: bool = asks.KEEP,
     scorer: str | None = asks.SCORER,
     reference_items: str | None = asks.REFERENCE_ITEMS,
+    judge: str | None = asks.JUDGE,
     limit: int | None = asks.LIMIT,
     steps: int | None = asks.STEPS,
     batch_size: int | None = asks.BATCH_SIZE,
@@ -73,7 +81,7 @@ def evaluate(
         data, items, split, allow_missing, skip_bad, baselines, baseline, against, correct,
         no_bank, protocol, texts,
     )  # fmt: skip
-    painting = Painting(scorer, reference_items, limit, steps, batch_size)
+    painting = Painting(scorer, reference_items, limit, steps, batch_size, judge)
     loaded = load_adapter(adapter, device=device, trust_remote_code=trust_remote_code)
     if benchmark is None:
         what = "a suite" if suite else "the probe of false friends"
@@ -88,6 +96,9 @@ def evaluate(
     result: Evaluation | GeneratorEvaluation
     if isinstance(known, Prompts):
         retrieval.refuse(f"'{known.name}' holds prompts")
+        if judge is not None:
+            _judge(loaded, known, painting, report or (), keep, seed, json)
+            return
         result = paint(loaded, known, painting, langs=chosen, seed=seed, device=device)
     else:
         painting.refuse(f"'{benchmark}'")
@@ -96,6 +107,26 @@ def evaluate(
             device=device, trust_remote_code=trust_remote_code,
         )  # fmt: skip
     _hand_over(loaded, result, adapter, report or (), keep, json)
+
+
+def _judge(
+    adapter: Adapter,
+    prompts: Prompts,
+    painting: Painting,
+    reports: Sequence[Path],
+    keep: bool,
+    seed: int,
+    json: bool,
+) -> None:
+    from m2m_adapters.errors import UserError
+
+    if reports or keep:
+        raise UserError("--judge fills no report and no card", "use --json, or leave it out")
+    found = judged(adapter, prompts, painting, seed=seed)
+    if json:
+        print_json(found.to_dict())
+    else:
+        typer.echo(distance_lines(found))
 
 
 def _check(

@@ -10,7 +10,12 @@ from m2m_cli.output import table
 
 if TYPE_CHECKING:
     from m2m_adapters.artifact.adapter import Adapter
-    from m2m_adapters.evaluation import Benchmark, GeneratorEvaluation, Prompts
+    from m2m_adapters.evaluation import (
+        Benchmark,
+        DenoiserDistance,
+        GeneratorEvaluation,
+        Prompts,
+    )
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,7 @@ class Painting:
     limit: int | None
     steps: int | None
     batch_size: int | None
+    judge: str | None = None
 
     def refuse(self, what: str) -> None:
         """For a benchmark of items."""
@@ -84,6 +90,35 @@ def paint(
         seed=seed,
         progress=progress_for(),
         **options,
+    )
+
+
+def judged(
+    adapter: Adapter, prompts: Prompts, painting: Painting, *, seed: int
+) -> DenoiserDistance:
+    """``--judge denoiser``: nothing is painted, and English prompts alone are read."""
+    from m2m_adapters.errors import UserError
+    from m2m_adapters.evaluation import denoiser_distance
+
+    if painting.judge != "denoiser":
+        raise UserError(f"unknown judge '{painting.judge}'", "the only one is denoiser")
+    if painting.scorer is not None or painting.reference_items is not None:
+        raise UserError(
+            "--judge denoiser makes no items that --scorer or --reference-items could look at",
+            "leave them out, or leave out --judge",
+        )
+    chosen = {"levels": painting.steps, "limit": painting.limit, "batch_size": painting.batch_size}
+    options: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
+    return denoiser_distance(adapter, prompts.captions["en"], seed=seed, **options)
+
+
+def distance_lines(found: DenoiserDistance) -> str:
+    levels = ", ".join(f"{level:.3f}" for level in found.by_level)
+    return (
+        f"denoiser distance {found.distance:.3f} [{found.low:.3f}, {found.high:.3f}] over "
+        f"{found.prompts} English prompts\n"
+        f"from the most noise to the least: {levels}\n"
+        "0: it answers as to native English; 1: as far from that as without any prompt"
     )
 
 

@@ -66,9 +66,16 @@ SCORER = typer.Option(
 REFERENCE_ITEMS = typer.Option(
     None, "--reference-items", help="For a generator: folder of real items, for FID and KID."
 )
+JUDGE = typer.Option(
+    None,
+    "--judge",
+    help="For a generator: 'denoiser' scores its denoiser's answers to English; paints nothing.",
+)
 LIMIT = typer.Option(
     None, "--limit", help="For a generator: use only this many prompts from the start."
 )
-STEPS = typer.Option(None, "--steps", help="For a generator: denoising steps.")
+STEPS = typer.Option(
+    None, "--steps", help="For a generator: denoising steps, or noise levels of --judge."
+)
 BATCH_SIZE = typer.Option(None, "--batch-size", help="For a generator: prompts per batch.")
 SEED = typer.Option(0, "--seed", help="Seed of the bootstrap and of a generator's noise.", min=0)

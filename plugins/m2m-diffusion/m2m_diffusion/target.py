@@ -23,6 +23,7 @@ from m2m_diffusion.call import call_arguments, generators
 from m2m_diffusion.folders import Place, find
 from m2m_diffusion.kinds import Kind, kind_of
 from m2m_diffusion.prompts import PromptText, pipeline_class
+from m2m_diffusion.response import changes
 from m2m_diffusion.text import ConditionerText
 
 OFFLOADS = ("none", "model", "sequential")
@@ -255,6 +256,25 @@ class DiffusionModel(ModalityModel):
             if progress is not None:
                 progress(min(start + batch_size, len(vectors)), len(vectors))
         return made
+
+    def denoiser_changes(
+        self,
+        native: Vectors,
+        others: Sequence[Vectors],
+        *,
+        levels: int = 4,
+        seed: int = 0,
+        batch_size: int = 16,
+        **options: Any,
+    ) -> list[Any]:
+        """How much the denoiser's predictions change where a conditioning takes another's place.
+
+        native: float32 ``[n, dim]``; others: the same texts, conditioned otherwise. The pipeline
+        makes each text's item in ``levels`` steps from noise of its own, conditioned natively and
+        not guided; at each step the denoiser is asked again with the other conditioning, on the
+        same latents. Mean squared differences, float64 ``[n, levels]`` for each of the others.
+        """
+        return changes(self, native, others, levels, seed, batch_size, options)
 
     def _run(self, call: dict[str, Any], noise: Sequence[Any]) -> list[Any]:
         import torch

@@ -1,0 +1,113 @@
+"""What the frozen denoiser answers to a conditioning: its predictions on latents given to it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from m2m_adapters.errors import UserError
+from m2m_adapters.interfaces import Vectors
+from m2m_diffusion.call import call_arguments, generators
+
+if TYPE_CHECKING:
+    from m2m_diffusion.target import DiffusionModel
+
+LATENTS = ("hidden_states", "sample", "x")
+"""What denoisers call their first input."""
+OURS = ("steps", "guidance", "size")
+
+
+class Recorder:
+    """Hooks on a denoiser: keeps its inputs and predictions, or gives it recorded inputs."""
+
+    def __init__(self, latents: Sequence[Any] | None = None) -> None:
+        self.replayed = latents
+        self.latents: list[Any] = []
+        self.predictions: list[Any] = []
+
+    def before(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        name = None if args else next((name for name in LATENTS if name in kwargs), None)
+        if not args and name is None:
+            raise UserError(
+                f"{type(module).__name__} takes no latents that this judge knows",
+                f"its first input must be one of {', '.join(LATENTS)}",
+            )
+        latents = kwargs[name] if name is not None else args[0]
+        if self.replayed is not None:
+            latents = self.replayed[len(self.latents)].to(latents)
+        self.latents.append(latents.detach().clone())
+        if name is None:
+            return (latents, *args[1:]), kwargs
+        return args, {**kwargs, name: latents}
+
+    def after(self, module: Any, args: tuple[Any, ...], output: Any) -> None:
+        first = output[0] if isinstance(output, tuple) else output.sample
+        if isinstance(first, (list, tuple)):
+            first = first[0]
+        self.predictions.append(first.detach().float().cpu())
+
+
+def responses(
+    model: DiffusionModel,
+    conditioning: dict[str, Any],
+    noise: list[Any],
+    call: dict[str, Any],
+    latents: Sequence[Any] | None = None,
+) -> Recorder:
+    """One run of the pipeline without guidance; with ``latents`` the denoiser sees those."""
+    import torch
+
+    recorder = Recorder(latents)
+    backbone = getattr(model.pipeline, model.kind.backbone)
+    hooks = [
+        backbone.register_forward_pre_hook(recorder.before, with_kwargs=True),
+        backbone.register_forward_hook(recorder.after),
+    ]
+    try:
+        with torch.inference_mode():
+            model.pipeline(**call, **conditioning, generator=noise)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return recorder
+
+
+def changes(
+    model: DiffusionModel,
+    native: Vectors,
+    others: Sequence[Vectors],
+    levels: int,
+    seed: int,
+    batch_size: int,
+    options: dict[str, Any],
+) -> list[Any]:
+    """``DiffusionModel.denoiser_changes``."""
+    settings = {**model.defaults, **options, "steps": levels, "guidance": 1.0}
+    ours: dict[str, Any] = {key: value for key, value in settings.items() if key in OURS}
+    rest = {key: value for key, value in settings.items() if key not in OURS}
+    call, _ = call_arguments(model.pipeline, model.kind, ours, rest, has_negative=False)
+    if "output_type" in inspect.signature(type(model.pipeline).__call__).parameters:
+        call["output_type"] = "np" if model.modality == "audio" else "latent"
+    parts: list[list[Any]] = [[] for _ in others]
+    for start in range(0, len(native), batch_size):
+        rows = range(start, min(start + batch_size, len(native)))
+
+        def ask(vectors: Vectors, rows: range = rows, latents: Any = None) -> Recorder:
+            noise = [generators(seed + row, 1, 1)[0] for row in rows]
+            given = model.conditioning(vectors[rows.start : rows.stop], guided=False)
+            return responses(model, given, noise, call, latents)
+
+        own = ask(native)
+        for part, other in zip(parts, others, strict=True):
+            part.append(differences(own.predictions, ask(other, latents=own.latents).predictions))
+    return [np.concatenate(part) for part in parts]
+
+
+def differences(a: Sequence[Any], b: Sequence[Any]) -> Any:
+    """Mean squared difference of predictions, float64 ``[n, calls]``."""
+    pairs = zip(a, b, strict=True)
+    each = [(x.double() - y.double()).square().flatten(1).mean(1).numpy() for x, y in pairs]
+    return np.stack(each, 1)

@@ -1,0 +1,100 @@
+"""Adapters for generators judged by the frozen denoiser: nothing is painted."""
+
+import json
+
+import numpy as np
+import pipeline_folders
+import pytest
+import sequence_folders
+from m2m_cli.main import run as m2m_run
+from m2m_diffusion.target import load
+from test_token_level import OPTIONS, SENTENCES, WordSource
+
+import m2m_adapters as m2m
+from m2m_adapters.errors import UserError
+from m2m_adapters.evaluation import denoiser_distance
+
+ENGLISH = ["two red squares above a small blue circle", "a dog", "a cat beside a house"]
+CALLS = {
+    "flux": {"size": 16}, "sd3-t5": {"size": 16}, "sdxl": {"size": 16}, "sd": {"size": 16},
+    "pixart": {"size": 16, "use_resolution_binning": False},
+    "sana": {"size": 32, "use_resolution_binning": False}, "qwen": {"size": 16},
+    "ltx": {"size": 32, "num_frames": 9}, "wan": {"size": 16, "num_frames": 9},
+    "cogvideox": {"size": 16, "num_frames": 9}, "stable-audio": {"audio_end_in_s": 0.01},
+    "audioldm": {"audio_length_in_s": 0.2},
+}  # fmt: skip
+
+
+def target_of(name):
+    home = sequence_folders if name in sequence_folders.MAKERS else pipeline_folders
+    return load(str(home.folder(name)), device="cpu").at_level("token")
+
+
+@pytest.mark.parametrize("name", list(CALLS))
+def test_its_answers_change_with_the_conditioning_alone(name):
+    target = target_of(name)
+    native = target.text.encode(ENGLISH)
+    loud = native.copy()
+    loud[1] = loud[1] * -30
+    same, changed = target.denoiser_changes(native, [native, loud], levels=2, **CALLS[name])
+    assert same.shape == (3, 2) and not same.any()
+    assert changed[1].all() and not changed[0].any() and not changed[2].any()
+    one, _ = target.denoiser_changes(native, [loud, native], levels=2, batch_size=1, **CALLS[name])
+    np.testing.assert_allclose(one, changed, rtol=1e-2, atol=1e-9)
+
+
+def test_the_distance_is_0_for_native_english_and_1_for_nothing():
+    target = target_of("sd")
+
+    class Stand:
+        def __init__(self, encode):
+            self.target, self.encode = target, encode
+
+    options = {"levels": 2, "size": 16}
+    own = denoiser_distance(Stand(target.text.encode), ENGLISH, **options)
+    assert own.distance == own.low == own.high == 0 and own.by_level == [0, 0]
+    none = denoiser_distance(Stand(lambda t: target.text.encode([""] * len(t))), ENGLISH, **options)
+    assert none.distance == pytest.approx(1) and none.low < 1 < none.high
+
+
+def test_training_brings_it_down():
+    target = target_of("sd")
+    adapter, later = (
+        m2m.align(WordSource(), target, SENTENCES, level="token", epochs=epochs, **OPTIONS)
+        for epochs in (1, 20)
+    )
+    fresh = SENTENCES[:24]
+    near, far = (denoiser_distance(one, fresh, levels=2, size=16) for one in (later, adapter))
+    assert near.distance < far.distance
+    assert near == denoiser_distance(later, fresh, levels=2, size=16)
+
+
+def test_the_command_judges_and_refuses_what_it_cannot(tmp_path, capsys):
+    name = f"diffusion:{pipeline_folders.folder('sd')}"
+    m2m.align("tiny-text", name, SENTENCES[:100], epochs=1, **OPTIONS).save(tmp_path / "a")
+    prompts = tmp_path / "prompts.csv"
+    rows = "".join(f"{n},{text}\n" for n, text in enumerate(ENGLISH))
+    prompts.write_text("id,en\n" + rows, encoding="utf-8")
+
+    def run(*more):
+        call = ["evaluate", str(tmp_path / "a"), "--benchmark", str(prompts), "--steps", "2"]
+        try:
+            m2m_run([*call, *more])
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+        return code, capsys.readouterr().out
+
+    code, out = run("--judge", "denoiser", "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert found["prompts"] == 3 and len(found["by_level"]) == 2 and found["distance"] > 0
+    assert "denoiser distance" in run("--judge", "denoiser")[1]
+    for wrong in (
+        ("--judge", "critic"),
+        ("--judge", "denoiser", "--keep"),
+        ("--judge", "denoiser", "--scorer", "clip"),
+    ):
+        assert run(*wrong)[0] == 2
+    with pytest.raises(UserError, match="judge nothing"):
+        denoiser_distance(m2m.load_adapter(tmp_path / "a"), [])
