@@ -51,6 +51,9 @@ def generate(
     offload: str = typer.Option(
         "none", "--offload", help="Offload weights to the CPU: none, model or sequential."
     ),
+    quantize: str = typer.Option(
+        "none", "--quantize", help="Keep the denoiser's weights in eight bits: none, fp8 or int8."
+    ),
     device: str = DEVICE,
     precision: str | None = typer.Option(None, "--precision", help=PRECISION.help),
     verbose: bool = typer.Option(
@@ -77,7 +80,7 @@ def generate(
     )
     asked = _prompts(prompts, file)
     check_prompts(asked)
-    model = _load(adapter, device, precision, offload)
+    model = _load(adapter, device, precision, offload=offload, quantize=quantize)
     if grid is not None and model.modality not in ("image", "video"):
         raise UserError(f"--grid is for pictures; this makes {model.modality}", "leave it out")
     suffix = f".{video.removeprefix('.')}" if model.modality == "video" else None
@@ -106,7 +109,7 @@ def _report(items: list[Made], what: str, out: Path, grid: Path | None, json: bo
     typer.echo(f"{new:,} {what} generated, {there:,} existed already; {out}/", err=True)
 
 
-def _load(name: str, device: str, precision: str | None, offload: str) -> Adapter:
+def _load(name: str, device: str, precision: str | None, **memory: str) -> Adapter:
     from m2m_adapters.artifact.load import load_adapter
     from m2m_adapters.errors import UserError
     from m2m_adapters.registry.names import load_target
@@ -120,9 +123,10 @@ def _load(name: str, device: str, precision: str | None, offload: str) -> Adapte
         raise UserError(
             f"{target.name} does not generate", "give an adapter of a diffusion pipeline"
         )
-    if offload != "none":
+    saving = {option: value for option, value in memory.items() if value != "none"}
+    if saving:
         recorded = {**target.options.to_dict(), **options}
-        lean = load_target(target.title, offload=offload, **recorded)
+        lean = load_target(target.title, **saving, **recorded)
         model = load_adapter(name, target=lean, **options)
     return model
 

@@ -83,6 +83,8 @@ def records(adapter: Adapter, prompt: str, wanted: Wanted) -> list[dict[str, Any
             "adapter": adapter.digest,
             "source": adapter.record.source.fingerprint,
             "target": adapter.record.target.fingerprint,
+            "precision": getattr(adapter.target, "precision", None),
+            "quantize": getattr(adapter.target, "quantize", None),
         }
         for image in range(wanted.num_images)
     ]

@@ -22,11 +22,10 @@ from m2m_adapters.models import (
 from m2m_diffusion.call import call_arguments, generators
 from m2m_diffusion.folders import Place, find
 from m2m_diffusion.kinds import Kind, kind_of
+from m2m_diffusion.memory import check_memory, fit_into_memory, loading_options
 from m2m_diffusion.prompts import PromptText, pipeline_class
 from m2m_diffusion.response import changes
 from m2m_diffusion.text import ConditionerText
-
-OFFLOADS = ("none", "model", "sequential")
 
 
 def load(
@@ -36,21 +35,23 @@ def load(
     device: str = "auto",
     precision: str = "fp32",
     offload: str = "none",
+    quantize: str = "none",
     defaults: dict[str, Any] | None = None,
     trust_remote_code: bool = False,
 ) -> DiffusionModel:
     """The pipeline ``model``: an id of the hub or a folder.
 
     offload: ``model`` or ``sequential`` keeps weights in main memory until they are needed.
+    quantize: ``fp8`` or ``int8`` (needs torchao) keeps the denoiser's weights in eight bits.
     defaults: of ``generate``, for a model that wants others than its class (size, steps, ...).
     """
-    if offload not in OFFLOADS:
-        raise UserError(f"'{offload}' is not a way to offload", f"use {', '.join(OFFLOADS)}")
+    check_memory(offload, quantize)
     place = find(model, revision)
     kind = kind_of(place.pipeline_class, model)
     return DiffusionModel(
-        place, kind, device=device, precision=precision, offload=offload, defaults=defaults or {}
-    )
+        place, kind, device=device, precision=precision, offload=offload, quantize=quantize,
+        defaults=defaults or {},
+    )  # fmt: skip
 
 
 class DiffusionModel(ModalityModel):
@@ -64,6 +65,7 @@ class DiffusionModel(ModalityModel):
         device: str,
         precision: str,
         offload: str,
+        quantize: str,
         defaults: dict[str, Any],
     ) -> None:
         self.place, self.kind = place, kind
@@ -72,7 +74,7 @@ class DiffusionModel(ModalityModel):
         self.precision = choose_precision(precision, self.device)
         self.dtype = choose_dtype(self.precision)
         self.defaults = defaults
-        self._offload = offload
+        self._offload, self.quantize = offload, quantize
         self._by_token = kind.prompts is not None and not kind.pooled
 
     def at_level(self, level: str) -> DiffusionModel:
@@ -135,17 +137,19 @@ class DiffusionModel(ModalityModel):
         try:
             with no_progress_bars("diffusers"):
                 made = made_of.from_pretrained(
-                    folder, dtype=self.dtype, local_files_only=True, **given
+                    folder,
+                    dtype=self.dtype,
+                    local_files_only=True,
+                    **loading_options(self.quantize, self.kind.backbone),
+                    **given,
                 )
         except Exception as error:
             raise load_error(folder, error) from error
         made.set_progress_bar_config(disable=True)
-        if self._offload == "model":
-            made.enable_model_cpu_offload(device=self.device)
-        elif self._offload == "sequential":
-            made.enable_sequential_cpu_offload(device=self.device)
-        else:
-            made.to(self.device)
+        fit_into_memory(
+            made, self.kind.backbone, device=self.device, dtype=self.dtype,
+            offload=self._offload, quantize=self.quantize,
+        )  # fmt: skip
         return made
 
     def _pipeline_class(self) -> Any:
@@ -285,7 +289,7 @@ class DiffusionModel(ModalityModel):
         except torch.OutOfMemoryError as error:
             raise UserError(
                 f"{self.device} has not enough memory for this",
-                "use a smaller --size, precision fp16 or bf16, or load with offload='model'",
+                "use a smaller --size, --precision bf16, --quantize fp8 or --offload model",
             ) from error
         except (ValueError, TypeError) as error:
             raise UserError(
