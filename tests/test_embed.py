@@ -333,6 +333,35 @@ def test_ray_with_a_worker_killed_mid_run(noted: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
+def test_a_machine_that_joins_while_ray_encodes(
+    noted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ray.cluster_utils import Cluster
+
+    texts = [f"a dog number {number} barks" for number in range(24 * BLOCK)]
+    (noted / "corpus.txt").write_text("\n".join(texts))
+    monkeypatch.setenv("M2M_TEST_SLEEP", "1")
+    node = {"num_cpus": 2, "object_store_memory": 1 << 28}
+    cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+    try:
+        command = [sys.executable, "-m", "m2m_cli.main", "embed", "noted",
+                   str(noted / "corpus.txt"), "-o", str(noted / "out"), "--engine", "ray",
+                   "--ray-address", cluster.address]  # fmt: skip
+        running = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        while not list(noted.glob("out/part-*")) and running.poll() is None:
+            time.sleep(0.1)
+        before = len(list(noted.glob("log.*")))
+        cluster.add_node(**node)
+        assert running.wait(timeout=300) == 0
+    finally:
+        cluster.shutdown()
+    assert before >= 1 and len(list(noted.glob("log.*"))) > before
+    assert contents(noted / "out")[0] == texts
+    counts = encoded(noted)
+    assert sum(counts.values()) == len(set(texts))
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
 def test_mistakes_that_ray_workers_notice(tmp_path: Path) -> None:
     import ray
 

@@ -98,7 +98,10 @@ def embed_with_ray(
             .map(
                 Encoder,
                 fn_constructor_kwargs={"work": work},
-                compute=ray.data.ActorPoolStrategy(size=pool),
+                # Machines that join later get encoders too, unless a number was asked for.
+                compute=ray.data.ActorPoolStrategy(
+                    min_size=1, initial_size=pool, max_size=workers
+                ),
                 **each,
             )
         )
