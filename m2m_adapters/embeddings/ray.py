@@ -99,9 +99,7 @@ def embed_with_ray(
                 Encoder,
                 fn_constructor_kwargs={"work": work},
                 # Machines that join later get encoders too, unless a number was asked for.
-                compute=ray.data.ActorPoolStrategy(
-                    min_size=1, initial_size=pool, max_size=workers
-                ),
+                compute=ray.data.ActorPoolStrategy(min_size=1, initial_size=pool, max_size=workers),
                 **each,
             )
         )
