@@ -220,7 +220,7 @@ def test_stored_vectors_are_studied(tmp_path: Path, world: dict[str, np.ndarray]
     assert json.loads(done.stdout)["study"] == "directions"
     for study in ("layers", "families"):
         found = analyze_vectors(read_vectors(f"{path}:mine"), study)
-        assert found.rows and found.findings
+        assert found.rows and found.findings and "embeddings" not in found.findings[0]
 
 
 @pytest.mark.parametrize(("arrays", "arguments", "message"), [

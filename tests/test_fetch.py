@@ -171,7 +171,8 @@ def test_names_that_lead_out_are_refused(
 
 
 def test_every_benchmark_can_be_fetched() -> None:
-    assert set(READERS) - set(SOURCES) == {"table"}
+    # FLEURS is hundreds of gigabytes of speech; its users have the folders they need.
+    assert set(READERS) - set(SOURCES) == {"table", "fleurs"}
     assert published._coco(NAMES[1]) == "http://images.cocodataset.org/val2014/COCO_val2014_2.jpg"
 
 

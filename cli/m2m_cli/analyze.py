@@ -27,7 +27,7 @@ def analyze(
     study: str = typer.Option(
         "layers",
         "--study",
-        help="layers, gaps, length, families, codeswitch, map, directions, space or bias.",
+        help="layers, gaps, adaptor, length, families, codeswitch, map, directions, space or bias.",
     ),
     benchmark: str | None = typer.Option(
         None, "--benchmark", "-b", help="Benchmark whose captions are used as translations."
@@ -98,7 +98,7 @@ def analyze(
         check(named, study, chosen, pooling)
         texts = None
         if study != "bias":
-            items = study == "gaps"
+            items = study in ("gaps", "adaptor")
             texts = parallel_texts_of(benchmark, data, parallel, languages, limit, seed, items)
         result = run(
             named, study, texts, languages=languages, labels=labels, measures=chosen,

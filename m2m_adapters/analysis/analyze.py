@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 STUDIES = {
     "layers": "similarity of translations at each layer",
     "gaps": "the gap between modalities beside the gap between languages",
+    "adaptor": "speech before and after its length adaptor, against text",
     "length": "similarity of long, short and cut sentences",
     "families": "similarity by language family, script and resources",
     "codeswitch": "sentences half in English, layer by layer",
@@ -79,6 +80,10 @@ def check(model: NamedEncoder, study: str, measures: Sequence[str], pooling: str
     check_pooling(pooling)
     if study == "map" and model.kind != "adapter":
         raise UserError(f"'{model.name}' is not an adapter", "the study 'map' needs one")
+    if study == "adaptor" and not (hears(model) and getattr(model.text, "adaptor", False)):
+        raise UserError(
+            f"'{model.name}' has no length adaptor", "give a source such as speech:ORG/MODEL"
+        )
     if study == "gaps" and not hears(model):
         if model.kind != "target":
             raise UserError(
@@ -155,6 +160,14 @@ def _gaps(reading: _Reading, common: dict[str, Any]) -> Study:
         modality="speech" if hears(model) else model.modality or "item",
         **common,
     )
+
+
+def _adaptor(reading: _Reading, common: dict[str, Any]) -> Study:
+    from m2m_adapters.analysis.adaptor import adaptor_study
+
+    speech = item_layers(reading.model.text, reading.texts.items or [], pooling=reading.pooling)
+    text = reading.layers(reading.texts.texts["en"], "en")
+    return adaptor_study(text, speech, data=reading.texts.name, **common)
 
 
 def _length(reading: _Reading, common: dict[str, Any]) -> Study:
@@ -252,6 +265,7 @@ def _space(reading: _Reading, common: dict[str, Any]) -> Study:
 ASK: dict[str, Callable[[_Reading, dict[str, Any]], Study]] = {
     "layers": _layers,
     "gaps": _gaps,
+    "adaptor": _adaptor,
     "length": _length,
     "families": _families,
     "codeswitch": _switching,

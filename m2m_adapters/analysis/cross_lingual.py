@@ -130,6 +130,8 @@ def _peak(similarity: Found, vectors: Mapping[str, Layers], names: Sequence[str]
     codes = [code for code in vectors if code != "en"]
     means = [_mean(similarity, codes, layer, name) for layer in range(len(names))]
     best, last = int(np.argmax(means)), means[-1]
+    if len(means) == 1:
+        return f"{name}: {last:.3f}, mean of the languages"
     return (
         f"{name}: {means[0]:.3f} at the embeddings, highest at {_layer(names[best])} "
         f"({means[best]:.3f}), {last:.3f} at the output"

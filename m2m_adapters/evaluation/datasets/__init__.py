@@ -52,6 +52,10 @@ READERS = {
         "clotho", "audio", "non-commercial", "Clotho evaluation, English or multilingual",
         ("evaluation", "validation"),
     ),
+    "fleurs": DatasetReader(
+        "fleurs", "audio", "cc-by-4.0", "FLEURS: read-aloud sentences, up to 102 languages; --data",
+        ("test", "dev", "train"),
+    ),
     "table": DatasetReader(
         "table", "any", "", "your own: a folder or table of items with a `captions` file"
     ),

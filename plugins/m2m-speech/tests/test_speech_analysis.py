@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import speech_folders
 from speech_folders import RATE, sound
 
 import m2m_adapters as m2m
 from m2m_adapters.analysis.cross_lingual import Precision
+from m2m_adapters.analysis.layers import item_layers, text_layers
+from m2m_adapters.analysis.measures import linear_cka, unit
 from m2m_adapters.analysis.parallel import Parallel
+from m2m_adapters.artifact.resolve import resolve_encoder
 from m2m_adapters.errors import UserError
 from m2m_adapters.testing import toy_sentences
 
@@ -35,6 +39,27 @@ def test_the_gap_between_speech_and_text(spoken: Parallel, scheme: str, tmp_path
     assert ("speech", "output") in kinds and ("language", "embeddings") in kinds
     assert any("speech gap" in finding for finding in study.findings)
     assert "speech gap" in [name for chart in study.charts for name, _ in chart.series]
+
+
+def test_the_length_adaptor_before_and_after(spoken: Parallel, tmp_path: Path) -> None:
+    name = f"speech:{speech_folders.folder('seamless-v2')}"
+    named = resolve_encoder(name, precision="fp32")
+    study = m2m.analyze(named, "adaptor", spoken, measures=["cka", "retrieval"], precision=QUICK,
+                        store=m2m.Store(tmp_path))  # fmt: skip
+    sides = [row["speech"] for row in study.rows if row["measure"] == "cka"]
+    assert sides.count("before the adaptor") == sides.count("after the adaptor") > 2
+    speech = item_layers(named.text, spoken.items or [])
+    text = text_layers(named.text, spoken.texts["en"], store=m2m.Store(tmp_path))
+    # What leaves the adaptor is what the source returns.
+    returned = named.text.encode_items(spoken.items)
+    np.testing.assert_allclose(unit(speech[-2]), unit(returned), atol=1e-5)
+    expected = linear_cka(text[-1], speech[-2])
+    last = next(row for row in reversed(study.rows)
+                if row["measure"] == "cka" and row["speech"] == "after the adaptor")  # fmt: skip
+    assert last["value"] == pytest.approx(expected, abs=1e-4)
+    assert "after it" in study.findings[0] and len(study.charts) == 2
+    with pytest.raises(UserError, match="has no length adaptor"):
+        m2m.analyze(name.replace("speech:", "speech-frames:"), "adaptor", spoken)
 
 
 def test_a_source_of_texts_alone_is_refused(spoken: Parallel) -> None:
