@@ -30,6 +30,8 @@ from m2m_adapters.analysis.study import Cell, Study
 
 Encode = Callable[[list[str]], Matrix]
 Values = npt.NDArray[np.float64]
+LEAST_CHECK = 0.5
+"""A language whose check is lower is left out of what is said in words."""
 NAMED = 3
 """Phrases that findings name at each end."""
 
@@ -69,7 +71,7 @@ def bias_study(
     said = {code: phrases(code) for code in codes}
     vectors = {code: aligned([one.text for one in found]) for code, found in said.items()}
     rows: list[dict[str, Cell]] = []
-    findings: list[str] = []
+    extremes: list[str] = []
     for direction in directions():
         line = Line(*(unit(own(list(texts))).mean(axis=0)
                       for texts in (direction.low, direction.high)))  # fmt: skip
@@ -77,7 +79,7 @@ def bias_study(
         english = {one.key: place for one, place in zip(said["en"], places["en"], strict=True)}
         for code in codes:
             rows += _rows(direction, code, said[code], places[code], english, seed)
-        findings += _findings(direction, said["en"], places["en"], rows)
+        extremes.append(_extremes(said["en"], places["en"]))
     notes = "; ".join(f"{code}: {GENDER_NOTES[code]}" for code in codes if code in GENDER_NOTES)
     return Study(
         "bias",
@@ -85,7 +87,7 @@ def bias_study(
         model,
         "phrases about people in 13 languages",
         rows,
-        findings=findings,
+        findings=_findings(extremes, rows),
         warnings=[*LIMITS, f"grammatical gender: {notes}"],
     )
 
@@ -135,9 +137,8 @@ def correlation(a: Values, b: Values) -> float | None:
     return round(float(np.corrcoef(a, b)[0, 1]), 4)
 
 
-def _findings(
-    direction: Direction, said: Sequence[Phrase], places: Values, rows: Sequence[dict[str, Cell]]
-) -> list[str]:
+def _extremes(said: Sequence[Phrase], places: Values) -> str:
+    """The phrases at both ends of a line, in words."""
     keys = [one.key for one in said if one.kind != CHECK]
     values = np.array([p for one, p in zip(said, places, strict=True) if one.kind != CHECK])
     order = np.argsort(values)
@@ -145,17 +146,41 @@ def _findings(
         ", ".join(f"{keys[i]} ({values[i]:+.2f})" for i in some)
         for some in (order[:NAMED], order[::-1][:NAMED])
     )
-    return [
-        f"{direction.name}, in English: lowest {low}; highest {high}",
-        f"{direction.name}, against English phrase by phrase: {_against_english(direction, rows)}",
-    ]
+    return f"lowest {low}; highest {high}"
+
+
+def _findings(extremes: Sequence[str], rows: Sequence[dict[str, Cell]]) -> list[str]:
+    found = []
+    for direction, ends in zip(directions(), extremes, strict=True):
+        found += [
+            f"{direction.name}, in English: {ends}",
+            f"{direction.name}, against English phrase by phrase: "
+            f"{_against_english(direction, rows)}",
+        ]
+    return found
 
 
 def _against_english(direction: Direction, rows: Sequence[dict[str, Cell]]) -> str:
     mine = [row for row in rows if row["direction"] == direction.name and row["language"] != "en"]
-    up = [_name(row) for row in mine if float(row["minus low"] or 0) > 0]
-    down = [_name(row) for row in mine if float(row["minus high"] or 0) < 0]
-    return f"higher in {', '.join(up) or 'none'}; lower in {', '.join(down) or 'none'}"
+    unread = _unread(direction, rows)
+    read = [row for row in mine if str(row["language"]) not in unread]
+    up = [_name(row) for row in read if float(row["minus low"] or 0) > 0]
+    down = [_name(row) for row in read if float(row["minus high"] or 0) < 0]
+    left = f" (check below {LEAST_CHECK}, not read: {', '.join(sorted(unread))})"
+    found = f"higher in {', '.join(up) or 'none'}; lower in {', '.join(down) or 'none'}"
+    return found + (left if unread else "")
+
+
+def _unread(direction: Direction, rows: Sequence[dict[str, Cell]]) -> set[str]:
+    """Languages whose own words for both ends lie too close together.
+
+    A line without such words counts as checked where the others are.
+    """
+    mine = rows if direction.checks is None else [
+        row for row in rows if row["direction"] == direction.name
+    ]  # fmt: skip
+    return {str(row["language"]) for row in mine
+            if row["check"] is not None and float(row["check"]) < LEAST_CHECK}  # fmt: skip
 
 
 def _name(row: Mapping[str, Cell]) -> str:
