@@ -36,6 +36,7 @@ from m2m_diffusion.videos import videos
 if TYPE_CHECKING:
     import torch
 
+    from m2m_diffusion.detected import Interface
     from m2m_diffusion.folders import Place
 
 
@@ -238,6 +239,10 @@ KINDS = {
 }
 
 
+WITHOUT_TOWERS = ("AuraFlowPipeline", "Flux2KleinPipeline")
+"""Classes that are not listed above, and whose call was seen to need no text encoder."""
+
+
 def register_kind(pipeline_class: str, kind: Kind) -> None:
     """Teach this process another class of pipelines; a class that is known cannot be changed."""
     if KINDS.get(pipeline_class, kind) != kind:
@@ -245,10 +250,67 @@ def register_kind(pipeline_class: str, kind: Kind) -> None:
     KINDS[pipeline_class] = kind
 
 
-def kind_of(pipeline_class: str, name: str) -> Kind:
-    if pipeline_class not in KINDS:
+def kind_of(place: Place) -> Kind:
+    """The kind that was registered for a pipeline's class, else what can be seen of it."""
+    name = place.pipeline_class
+    if name in KINDS:
+        return KINDS[name]
+    import diffusers
+
+    from m2m_diffusion.detected import interface_of
+
+    made_of = getattr(diffusers, name, None) if name else None
+    interface = None if made_of is None else interface_of(made_of)
+    if interface is None:
         raise UserError(
-            f"{name} is a '{pipeline_class or 'nameless'}', which m2m-diffusion does not know",
+            f"{place.name} is a '{name or 'nameless'}', which m2m-diffusion does not know",
             f"give a {', '.join(KINDS)}, or add yours with m2m_diffusion.kinds.register_kind",
         )
-    return KINDS[pipeline_class]
+    return _detected(place, interface)
+
+
+def _detected(place: Place, interface: Interface) -> Kind:
+    from m2m_diffusion.detected import BACKBONES, detected_prompts
+
+    held = [key for key in place.index if place.holds(key)]
+    backbone = next((part for part in BACKBONES if part in held), BACKBONES[0])
+    outputs = {"image": images, "audio": any_sounds}
+    texts = tuple(part for part in held if part.startswith(("text_encoder", "tokenizer")))
+    leaves_out = place.pipeline_class in WITHOUT_TOWERS
+    return Kind(
+        tuple(part for part in texts if part.startswith("text_encoder")),
+        (),
+        True,
+        0,
+        (),
+        backbone,
+        tuple(part for part in ("vae", "scheduler", "vocoder") if part in held),
+        interface.modality,
+        keeps_towers=not leaves_out,
+        guide=guide_any,
+        results=outputs.get(interface.modality) or videos(_rate(interface)),
+        prompts=detected_prompts(place, interface),
+    )
+
+
+def _rate(interface: Interface) -> float:
+    rate = interface.call.get("frame_rate")
+    return float(rate) if isinstance(rate, int | float) else 16.0
+
+
+def any_sounds(pipeline: Any, output: Any) -> list[Any]:
+    """Of a pipeline with a vocoder, or whose VAE knows the rate."""
+    return sounds(pipeline, output) if hasattr(pipeline, "vocoder") else waves(pipeline, output)
+
+
+def guide_any(pipeline: Any, call: dict[str, Any], guidance: Any, has_negative: bool) -> bool:
+    """By a negative, if the call has an argument for one; else the scale is the model's own."""
+    import inspect
+
+    known = inspect.signature(type(pipeline).__call__).parameters
+    name = "true_cfg_scale" if "true_cfg_scale" in known else "guidance_scale"
+    if guidance is not None and name in known:
+        call[name] = float(guidance)
+    if "negative_prompt_embeds" not in known or name not in known:
+        return False
+    return float(call.get(name, known[name].default) or 1) > 1

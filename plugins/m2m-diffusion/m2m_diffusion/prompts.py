@@ -40,6 +40,33 @@ Parts = tuple[Any, Any, Any]
 
 
 @dataclass(frozen=True)
+class Layout:
+    """Names and sizes of what a pipeline reads, where they had to be measured.
+
+    sequence: (name, tokens, width). beside: (name, shape) of what has a fixed size and is laid
+    into the pooled part. mask: (name, its torch type) or None.
+    """
+
+    sequence: tuple[str, int, int]
+    beside: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    mask: tuple[str, str] | None = None
+
+    @property
+    def pooled(self) -> int:
+        return sum(int(np.prod(shape)) for _, shape in self.beside)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"sequence": self.sequence, "beside": self.beside, "mask": self.mask}
+
+    @classmethod
+    def of(cls, value: dict[str, Any]) -> Layout:
+        name, tokens, width = value["sequence"]
+        beside = tuple((part, tuple(shape)) for part, shape in value["beside"])
+        mask = value["mask"] and (str(value["mask"][0]), str(value["mask"][1]))
+        return cls((name, tokens, width), beside, mask)
+
+
+@dataclass(frozen=True)
 class Prompts:
     """How one class of pipelines reads prompts, and takes what it has read.
 
@@ -50,6 +77,7 @@ class Prompts:
     of the pipeline's call; those of a negative get ``negative_`` before their names.
     masked: whether the pipeline is told which tokens are there. pooled: columns of the pooled part.
     lead: positions before those of the T5 or LLM, and their width. tokens: positions of the latter.
+    probe: measures the sizes, in place of pooled, lead, width and masked.
     """
 
     needs: tuple[str, ...]
@@ -62,6 +90,7 @@ class Prompts:
     pooled: Callable[[Place], int] = lambda place: 0
     lead: Callable[[Place], tuple[int, int]] = lambda place: (0, 0)
     tokens: int = TOKENS
+    probe: Callable[[PromptText], Layout] | None = None
 
 
 class PromptText(TextEncoder):
@@ -93,6 +122,14 @@ class PromptText(TextEncoder):
                 f"{place.name} was saved without its {missing[0]}",
                 "save it with its text encoders: they are the space that sources are aligned to",
             )
+        self.layout = prompts.probe(self) if prompts.probe is not None else None
+        if self.layout is not None:
+            self.lead = (0, 0)
+            _, self.tokens, width = self.layout.sequence
+            self.max_tokens, self.shape = self.tokens, (self.tokens, width)
+            self.pooled_dim, self.masked = self.layout.pooled, self.layout.mask is not None
+            self.dim = self.pooled_dim + self.tokens * (width + self.masked)
+            return
         self.lead = prompts.lead(place)
         has_own = prompts.width in self.parts
         self.tokens = min(prompts.tokens, text_length(place, prompts.width)) if has_own else 0

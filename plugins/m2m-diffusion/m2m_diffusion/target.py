@@ -47,7 +47,7 @@ def load(
     """
     check_memory(offload, quantize)
     place = find(model, revision)
-    kind = kind_of(place.pipeline_class, model)
+    kind = kind_of(place)
     return DiffusionModel(
         place, kind, device=device, precision=precision, offload=offload, quantize=quantize,
         defaults=defaults or {},
@@ -289,7 +289,7 @@ class DiffusionModel(ModalityModel):
         except torch.OutOfMemoryError as error:
             raise UserError(
                 f"{self.device} has not enough memory for this",
-                "use a smaller --size, --precision bf16, --quantize fp8 or --offload model",
+                "use a smaller --size, precision fp16 or bf16, --quantize fp8, or --offload model",
             ) from error
         except (ValueError, TypeError) as error:
             raise UserError(

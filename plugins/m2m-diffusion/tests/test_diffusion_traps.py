@@ -79,8 +79,8 @@ def test_no_pipeline_at_all(tmp_path):
         load(str(tmp_path))
     with pytest.raises(UserError, match="no pipeline folder"):
         load("nowhere")
-    (tmp_path / "model_index.json").write_text('{"_class_name": "KolorsPipeline"}')
-    with pytest.raises(UserError, match="'KolorsPipeline', which m2m-diffusion does not know"):
+    (tmp_path / "model_index.json").write_text('{"_class_name": "NobodysPipeline"}')
+    with pytest.raises(UserError, match="'NobodysPipeline', which m2m-diffusion does not know"):
         load(str(tmp_path))
     (tmp_path / "model_index.json").write_text("{")
     with pytest.raises(UserError, match="cannot be read"):
