@@ -12,7 +12,7 @@ import typer
 from m2m_adapters._internal.spelling import counted
 from m2m_cli.align_pairs import FILES, PAIRS, SOURCE_NAME, TARGET_NAME, align_pairs, require
 from m2m_cli.failures import StoppedEarly
-from m2m_cli.options import COMPILE, DEVICE, FETCH, JSON, PRECISION, TRUST
+from m2m_cli.options import BACKEND, COMPILE, DEVICE, FETCH, JSON, PRECISION, TRUST
 from m2m_cli.output import print_json, table
 
 if TYPE_CHECKING:
@@ -116,6 +116,7 @@ def align(
     seed: int = SEED,
     device: str = DEVICE,
     precision: str = PRECISION,
+    backend: str | None = BACKEND,
     compile: bool = COMPILE,
     trust_remote_code: bool = TRUST,
     json: bool = JSON,
@@ -153,7 +154,7 @@ def align(
         "stopping": Stopping(tolerance, patience, use_all), "store": not no_cache, "track": track,
         "model_options": {
             "device": device, "precision": precision, "compile": compile,
-            "trust_remote_code": trust_remote_code,
+            "trust_remote_code": trust_remote_code, **({"backend": backend} if backend else {}),
         },
     }  # fmt: skip
     source = _with_languages(source, target)

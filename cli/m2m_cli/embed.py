@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from m2m_adapters._internal.spelling import counted
-from m2m_cli.options import COMPILE, DEVICE, JSON, PRECISION, SKIP_BAD, TRUST
+from m2m_cli.options import BACKEND, COMPILE, DEVICE, JSON, PRECISION, SKIP_BAD, TRUST
 from m2m_cli.output import print_json
 
 
@@ -42,6 +42,7 @@ def embed(
     no_cache: bool = typer.Option(False, "--no-cache", help="Do not keep vectors in the store."),
     device: str = DEVICE,
     precision: str = PRECISION,
+    backend: str | None = BACKEND,
     compile: bool = COMPILE,
     trust_remote_code: bool = TRUST,
     json: bool = JSON,
@@ -58,6 +59,8 @@ def embed(
         "compile": compile,
         "trust_remote_code": trust_remote_code,
     }
+    if backend:
+        options["backend"] = backend
     result = embed_dataset(
         encoder,
         corpus,

@@ -11,6 +11,11 @@ PRECISION = typer.Option(
     "--precision",
     help="Precision of the models: auto (bf16 where it is fast), fp32, bf16 or fp16.",
 )
+BACKEND = typer.Option(
+    None,
+    "--backend",
+    help="Library that computes the source: torch, or onnx-int8 for 8 bits on a CPU.",
+)
 COMPILE = typer.Option(
     False,
     "--compile",

@@ -60,7 +60,8 @@ def describe_target(
         "normalized": bool(space.normalized),
         "fingerprint": space.fingerprint,
         "provenance": model.text.provenance,
-        "options": _kept_options(model.origin, options),
+        # The backend is chosen for the source; targets have none.
+        "options": _kept_options(model.origin, {**options, "backend": None}),
     }
     return _checked(values, TargetRecord, "target")
 

@@ -32,7 +32,7 @@ from m2m_adapters.interfaces import ModalityModel, TextEncoder
 
 ATTEMPTS = 20
 LOAD_OPTIONS = ("device", "precision", "compile", "trust_remote_code", "revision", "offload",
-                "prompt", "source", "target", "digest")  # fmt: skip
+                "prompt", "source", "target", "digest", "backend")  # fmt: skip
 
 
 def load_adapter(

@@ -22,7 +22,7 @@ WEIGHTS_LIMIT = 4 << 30
 VECTORS = "vectors"
 """Class of source and target of an adapter that was learned from vectors alone."""
 
-MODEL_OPTIONS = ("precision", "revision", "prompt", "normalize")
+MODEL_OPTIONS = ("precision", "backend", "revision", "prompt", "normalize")
 ORIGINS_LIMIT = 24
 """Origins of a corpus that are listed one by one; ``origins_total`` counts all of them."""
 
@@ -89,6 +89,7 @@ class ModelOptions(
     """Options needed to load the same model again. No option that could run code is among them."""
 
     precision: Name | None = None
+    backend: Name | None = None
     revision: Name | None = None
     prompt: str | None = None
     normalize: bool | None = None

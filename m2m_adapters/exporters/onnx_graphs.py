@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,12 +16,13 @@ from m2m_adapters.exporters.source import (
     unit_source,
 )
 from m2m_adapters.exporters.verify import PROBES
+from m2m_adapters.models.onnx_tracing import OPSET, traced
 
 if TYPE_CHECKING:
     from m2m_adapters.artifact.adapter import Adapter
 
-OPSET = 20
 TINY = 1e-12
+ALONE = "export the projector alone: --to onnx-projector"
 
 
 def projector_graph(adapter: Adapter) -> Any:
@@ -123,9 +122,8 @@ def token_graph(adapter: Adapter, model: Any, tokenizer: Any) -> Any:
         # Fused attention kernels have no counterpart in ONNX.
         graph.encoder.set_attn_implementation("eager")
     tokens = tokenizer(list(PROBES[:3]), padding=True, return_tensors="pt")
-    return traced(
-        graph, {name: tokens[name] for name in ("input_ids", "attention_mask")}, "vectors"
-    )
+    example = {name: tokens[name] for name in ("input_ids", "attention_mask")}
+    return traced(graph, example, "vectors", remedy=ALONE)
 
 
 def states_graph(adapter: Adapter) -> Any:
@@ -134,43 +132,4 @@ def states_graph(adapter: Adapter) -> Any:
 
     width = adapter.projector.shape.d_in
     example = {"states": torch.zeros(2, 5, width), "mask": torch.ones(2, 5, dtype=torch.bool)}
-    return traced(copy.deepcopy(adapter.projector).eval(), example, "projected")
-
-
-def traced(module: Any, example: dict[str, Any], output: str) -> Any:
-    """The module as torch's exporter sees it; the first two dimensions of its inputs are free."""
-    import logging
-
-    import torch
-
-    free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), torch.inference_mode():
-            warnings.simplefilter("ignore")
-            program = torch.onnx.export(
-                module,
-                tuple(example.values()),
-                dynamo=True,
-                dynamic_shapes=dict.fromkeys(example, free),
-                input_names=list(example),
-                output_names=[output],
-                opset_version=OPSET,
-                verbose=False,
-            )
-    except ImportError as error:
-        raise UserError(
-            f"this export needs {error.name}", 'pip install "m2m-adapters[export]"'
-        ) from error
-    except Exception as error:
-        reason = re.sub(r"\x1b\[\d*m", "", " ".join(str(error).split()))[:200]
-        raise UserError(
-            f"torch cannot export the graph of this source ({reason})",
-            "export the projector alone: --to onnx-projector",
-        ) from error
-    finally:
-        logger.setLevel(level)
-    assert program is not None
-    return program.model_proto
+    return traced(copy.deepcopy(adapter.projector).eval(), example, "projected", remedy=ALONE)

@@ -45,6 +45,8 @@ _MODULES = {
         "prepare_ahead",
     ),
     "m2m_adapters.models.layers": ("POOLINGS", "as_layers", "check_pooling", "pooled"),
+    "m2m_adapters.models.onnx_int8": ("int8_session",),
+    "m2m_adapters.models.onnx_tracing": ("traced",),
     "m2m_adapters.models.sounds": ("Samples", "mono_samples", "resampled", "window_starts"),
     "m2m_adapters.models.text_encoder": (
         "TOKENS_PER_BATCH",
@@ -97,6 +99,8 @@ if TYPE_CHECKING:
         prepare_ahead,
     )
     from m2m_adapters.models.layers import POOLINGS, as_layers, check_pooling, pooled
+    from m2m_adapters.models.onnx_int8 import int8_session
+    from m2m_adapters.models.onnx_tracing import traced
     from m2m_adapters.models.sounds import Samples, mono_samples, resampled, window_starts
     from m2m_adapters.models.text_encoder import (
         TOKENS_PER_BATCH,
@@ -134,6 +138,7 @@ __all__ = [
     "encode_prepared",
     "encode_texts",
     "generate_items",
+    "int8_session",
     "load_error",
     "load_half",
     "load_model",
@@ -149,6 +154,7 @@ __all__ = [
     "read_config",
     "resampled",
     "rgb_image",
+    "traced",
     "whole_file",
     "window_starts",
 ]

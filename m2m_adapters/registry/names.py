@@ -46,6 +46,14 @@ class Resolved:
     arguments: tuple[str, ...]
     options: dict[str, Any]
 
+    def takes(self, option: str) -> bool:
+        """Whether the factory has a parameter of that name."""
+        with plugin_code(Offer.load, "", self.offer.distribution):
+            factory = self.offer.load()
+        with contextlib.suppress(TypeError, ValueError):  # builtins have no signature
+            return option in inspect.signature(factory).parameters
+        return False
+
     def call(self) -> Any:
         """The factory's result; options it has no parameter for are left out."""
         with plugin_code(Offer.load, "", self.offer.distribution):
@@ -124,7 +132,8 @@ def load_source(name: str, **options: Any) -> TextEncoder:
     """The source called ``name``; ``a+b`` is the fusion of several,
     ``route(a|b[sw])`` reads each text with one of them.
 
-    options: ``device``, ``precision``, ... of its factory; ``compile=True`` for torch.compile.
+    options: ``device``, ``precision``, ``backend``, ... of its factory; ``compile=True`` for
+    torch.compile.
     """
     from m2m_adapters.interfaces import Origin, TextEncoder
     from m2m_adapters.registry.fusion import fuse, terms
@@ -140,6 +149,11 @@ def load_source(name: str, **options: Any) -> TextEncoder:
         return fusion
     compiled = options.pop("compile", False)
     resolved = find("source", name, **options)
+    if options.get("backend") not in (None, "torch") and not resolved.takes("backend"):
+        raise UserError(
+            f"the source '{name}' cannot compute with {options['backend']}",
+            "leave the backend out; sources of sentence-transformers have several",
+        )
     source = resolved.call()
     if not isinstance(source, TextEncoder):
         raise UserError(

@@ -1,23 +1,13 @@
-"""A sentence-transformers model as a source: its tokenizer, prompts and modules, our batches."""
+"""A sentence-transformers model as a source: found, opened, and with its prompt and limits."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from m2m_adapters.errors import UserError
-from m2m_adapters.interfaces import TextEncoder, Vectors, normalize
+from m2m_adapters.interfaces import TextEncoder
 from m2m_adapters.models import (
-    TOKENS_PER_BATCH,
     Located,
-    TokenEncoder,
-    at_precision,
-    batches,
     check_vocabulary,
     choose_device,
     choose_dtype,
@@ -25,12 +15,18 @@ from m2m_adapters.models import (
     load_error,
     locate,
     no_progress_bars,
-    pad_tokens,
 )
+from m2m_sentence_transformers.encoders import INT8, TORCH, TokenSource, WholeSource
 from m2m_sentence_transformers.foreign_code import refuse_foreign_code
 from m2m_sentence_transformers.loading_report import missing_weights
 
-BACKENDS = {"torch": "", "onnx": "onnxruntime", "openvino": "openvino"}
+BACKENDS = {
+    "torch": (),
+    "onnx-int8": ("onnxruntime",),
+    "onnx": ("onnxruntime", "optimum"),
+    "openvino": ("openvino", "optimum"),
+}
+"""Backend -> the packages it needs besides."""
 
 
 def load(
@@ -51,19 +47,21 @@ def load(
 
     prompt: text put before every sentence (E5: ``"query: "``); prompt_name: one of the
         model's own prompts instead. Without either, the model's default prompt is used.
+    backend: ``onnx-int8`` computes on the CPU in 8 bits, from a file that is made once.
     truncate_dim: keep so many columns of a Matryoshka model, and give them length 1 again.
     normalized: False keeps the model's own lengths.
     """
-    chosen = choose_device(device)
+    chosen = choose_device("cpu" if backend == INT8 else device)
     if backend == "torch":
         precision = choose_precision(precision, chosen)
     elif precision == "auto":
         precision = "fp32"
     dtype = choose_dtype(precision)
     _check_backend(backend, precision)
-    located = locate(model, revision, scheme="st", extra="" if backend == "torch" else backend)
+    library = "torch" if backend == INT8 else backend  # which reads the model
+    located = locate(model, revision, scheme="st", extra="" if library == "torch" else library)
     refuse_foreign_code(located, trust_remote_code)
-    made = _open(located, chosen, dtype, trust_remote_code, backend, truncate_dim)
+    made = _open(located, chosen, dtype, trust_remote_code, library, truncate_dim)
     prompt = _prompt(made, located, prompt, prompt_name)
     if max_tokens is not None:
         if max_tokens < 1:
@@ -76,12 +74,18 @@ def load(
         )
     settings = {
         "backend": backend,
-        "precision": precision,
+        "precision": "int8" if backend == INT8 else precision,
         "prompt": prompt,
         "max_tokens": _limit(made),
         "truncate_dim": truncate_dim,
         "normalized": normalized,
     }
+    if backend == INT8:
+        from m2m_sentence_transformers.int8 import Int8Source
+
+        if not _is_plain(made):
+            raise UserError(f"{located.name} is no plain transformer, which {INT8} needs", TORCH)
+        return Int8Source(made, located, settings)
     kind = TokenSource if _is_plain(made) else WholeSource
     return kind(made, located, settings)
 
@@ -93,7 +97,7 @@ def _check_backend(backend: str, precision: str) -> None:
         return
     import importlib.util
 
-    for package in (BACKENDS[backend], "optimum"):
+    for package in BACKENDS[backend]:
         if importlib.util.find_spec(package) is None:
             raise UserError(
                 f"the {backend} backend needs the Python package '{package}'",
@@ -184,119 +188,3 @@ def _is_plain(made: Any) -> bool:
         and set(first.modality_config) == {"text"}
         and not first.processing_kwargs
     )
-
-
-class _Source(TextEncoder):
-    """What both kinds share: the model, where it came from, how it is used."""
-
-    located: Located
-    settings: dict[str, Any]
-    model: Any
-
-    def _describe(self, model: Any, located: Located, settings: dict[str, Any]) -> None:
-        self.model, self.located, self.settings = model, located, settings
-        dim = model.get_embedding_dimension()
-        if dim is None:
-            dim = len(model.encode(["a"])[0])
-        self.dim = int(dim)
-        self.max_tokens = settings["max_tokens"]
-        self.normalized = bool(settings["normalized"])
-        # Where the model's own last module gives length 1, so do we.
-        if not self.normalized and type(model[len(model) - 1]).__name__ == "Normalize":
-            self.normalized = settings["truncate_dim"] is None
-
-    @cached_property
-    def fingerprint(self) -> str:
-        settings = {key: value for key, value in self.settings.items() if key != "precision"}
-        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
-        return at_precision(f"st:{self.located.fingerprint}:{digest}", self.settings["precision"])
-
-    @property
-    def provenance(self) -> dict[str, Any]:
-        """Model, revision or digest, pooling, prompt, longest text, and how it was run."""
-        modes = [module.pooling_mode for module in self.model if hasattr(module, "pooling_mode")]
-        pooling = [mode if isinstance(mode, str) else "+".join(mode) for mode in modes]
-        return {
-            **self.located.provenance,
-            **{key: value for key, value in self.settings.items() if value not in (None, "")},
-            "pooling": pooling[0] if pooling else None,
-        }
-
-
-class TokenSource(_Source, TokenEncoder):
-    """A transformer with pooling: tokens batched by us, run through the model's own modules."""
-
-    def __init__(self, model: Any, located: Located, settings: dict[str, Any]) -> None:
-        self._describe(model, located, settings)
-        self.device = model.device
-        self.tokenizer = model[0].processor
-        self._prompt = settings["prompt"]
-        # Set only where a model pools without its prompt: then it must know the prompt's length.
-        self._prompt_length = model[0]._get_prompt_length(self._prompt) if self._prompt else None
-
-    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        some = [self._prompt + text for text in texts] if self._prompt else list(texts)
-        return self.tokenizer(some, truncation="longest_first")["input_ids"]  # type: ignore[no-any-return]
-
-    def collate(self, tokens: list[list[int]]) -> dict[str, Any]:
-        import torch
-
-        batch = pad_tokens(tokens, self.tokenizer)
-        if "attention_mask" not in batch:
-            raise UserError(f"{self.located.name} has a tokenizer without masks", "report this")
-        if "token_type_ids" in self.tokenizer.model_input_names:
-            batch["token_type_ids"] = torch.zeros_like(batch["input_ids"])
-        return batch
-
-    def forward(self, batch: dict[str, Any]) -> Any:
-        return self._run(batch)["sentence_embedding"][:, : self.dim]
-
-    def _run(self, batch: dict[str, Any]) -> Any:
-        features: dict[str, Any] = {**batch, "modality": "text"}
-        if self._prompt_length is not None:
-            features["prompt_length"] = self._prompt_length
-        return self.model(features)
-
-    def layer_states(self, batch: dict[str, Any]) -> Sequence[Any]:
-        model = self.model[0].auto_model
-        if getattr(model.config, "is_encoder_decoder", False) and hasattr(model, "get_encoder"):
-            model = model.get_encoder()
-        return model(**batch, output_hidden_states=True).hidden_states  # type: ignore[no-any-return]
-
-    def encode_tokens(self, texts: Sequence[str]) -> list[Vectors]:
-        import torch
-
-        tokens = self.tokenize(texts)
-        found: list[Vectors] = [np.zeros((0, 0), np.float32)] * len(tokens)
-        with torch.inference_mode():
-            for rows in batches(range(len(tokens)), tokens, TOKENS_PER_BATCH):
-                batch = self.collate([tokens[i] for i in rows])
-                batch = {key: value.to(self.device) for key, value in batch.items()}
-                states = self._run(batch)["token_embeddings"].float().cpu().numpy()
-                for row, some in zip(rows, states, strict=True):
-                    found[row] = some[: len(tokens[row])].copy()
-        return found
-
-
-class WholeSource(_Source):
-    """Any other kind (word vectors, routers, chat templates): the library's own ``encode``."""
-
-    def __init__(self, model: Any, located: Located, settings: dict[str, Any]) -> None:
-        self._describe(model, located, settings)
-
-    def encode(self, texts: Sequence[str], **options: Any) -> Vectors:
-        if not len(texts):
-            return np.zeros((0, self.dim), np.float32)
-        inputs: list[Any] = list(texts)
-        if any(kind != "text" for kind in self.model.modalities):
-            # As bare strings, sentences that look like a picture's address would be fetched.
-            inputs = [{"text": text} for text in texts]
-        vectors = self.model.encode(
-            inputs,
-            prompt=self.settings["prompt"] or None,
-            batch_size=int(options.get("batch_size") or 32),
-            show_progress_bar=False,
-            convert_to_numpy=True,
-        )
-        vectors = np.asarray(vectors, dtype=np.float32)
-        return normalize(vectors) if self.normalized else vectors
