@@ -12,7 +12,7 @@ import typer
 from m2m_adapters._internal.spelling import counted
 from m2m_cli.align_pairs import FILES, PAIRS, SOURCE_NAME, TARGET_NAME, align_pairs, require
 from m2m_cli.failures import StoppedEarly
-from m2m_cli.options import BACKEND, COMPILE, DEVICE, FETCH, JSON, PRECISION, TRUST
+from m2m_cli.options import BACKEND, COMPILE, DEVICE, FETCH, JSON, PRECISION, TRUST, model_options
 from m2m_cli.output import print_json, table
 
 if TYPE_CHECKING:
@@ -152,10 +152,7 @@ def align(
     common = {
         "seed": seed, "column": column, "max_sentences": max_sentences,
         "stopping": Stopping(tolerance, patience, use_all), "store": not no_cache, "track": track,
-        "model_options": {
-            "device": device, "precision": precision, "compile": compile,
-            "trust_remote_code": trust_remote_code, **({"backend": backend} if backend else {}),
-        },
+        "model_options": model_options(device, precision, backend, compile, trust_remote_code),
     }  # fmt: skip
     source = _with_languages(source, target)
     adapter, tried = _aligned(source, target, texts, out, fetch, grid or [], changes, common)

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
 
 import typer
 
 from m2m_adapters._internal.spelling import counted
-from m2m_cli.options import BACKEND, COMPILE, DEVICE, JSON, PRECISION, SKIP_BAD, TRUST
+from m2m_cli.options import (
+    BACKEND,
+    COMPILE,
+    DEVICE,
+    JSON,
+    PRECISION,
+    SKIP_BAD,
+    TRUST,
+    model_options,
+)
 from m2m_cli.output import print_json
 
 
@@ -53,14 +61,6 @@ def embed(
     """
     from m2m_adapters.embeddings.bulk import embed_dataset
 
-    options: dict[str, Any] = {
-        "device": device,
-        "precision": precision,
-        "compile": compile,
-        "trust_remote_code": trust_remote_code,
-    }
-    if backend:
-        options["backend"] = backend
     result = embed_dataset(
         encoder,
         corpus,
@@ -72,7 +72,7 @@ def embed(
         ray_address=ray_address,
         workers=workers,
         store=not no_cache,
-        model_options=options,
+        model_options=model_options(device, precision, backend, compile, trust_remote_code),
         skip_bad=skip_bad,
     )
     if json:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 JSON = typer.Option(False, "--json", help="Print the result as one JSON value.")
@@ -35,3 +37,12 @@ LANG = typer.Option(
 FETCH = typer.Option(
     False, "--fetch", help="Download the corpora named in --texts that are not on this machine."
 )
+
+
+def model_options(
+    device: str, precision: str, backend: str | None, compile: bool, trust: bool
+) -> dict[str, Any]:
+    """What the factories of models are called with; a backend only where one was chosen."""
+    options = {"device": device, "precision": precision, "compile": compile,
+               "trust_remote_code": trust}  # fmt: skip
+    return {**options, "backend": backend} if backend else options
