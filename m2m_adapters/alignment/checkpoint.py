@@ -63,11 +63,11 @@ class Checkpoint:
         loaded = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
         return loaded if isinstance(loaded, dict) else None
 
-    def save(self, state: Callable[[], dict[str, Any]]) -> None:
-        """Write the state if the last write is long enough ago."""
+    def save(self, state: Callable[[], dict[str, Any]], *, now: bool = False) -> None:
+        """Write the state if the last write is long enough ago, or ``now``."""
         import torch
 
-        if time.monotonic() - self._last < self.every:
+        if not now and time.monotonic() - self._last < self.every:
             return
         stream = io.BytesIO()
         torch.save(state(), stream)

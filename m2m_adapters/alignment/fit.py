@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from m2m_adapters.projectors.affine import AffineProjector
     from m2m_adapters.projectors.protocol import Projector
 
+BETWEEN_STARTS = 1_000_003
+"""Between the seeds of two starts, so that those of neighboring seeds are not the same."""
+
 
 @dataclass
 class Fitted:
@@ -33,6 +36,7 @@ class Fitted:
     curve: list[dict[str, float]] = field(default_factory=list)
     epochs: int = 0
     best_epoch: int = 0
+    starts: list[float] = field(default_factory=list)
     choice: Choice | None = None
     held_out_loss: float = float("nan")
     top1: float = float("nan")
@@ -65,15 +69,21 @@ def fit(
     from m2m_adapters.alignment.solve import check_finite
 
     torch.manual_seed(seed)
-    fitted = Fitted((create or affine_projector)(recipe, pairs, normalized))
+    new = create or affine_projector
+    fitted = Fitted(new(recipe, pairs, normalized))
+    others = []
+    for start in range(1, recipe.starts):
+        torch.manual_seed((seed + start * BETWEEN_STARTS) % (1 << 63))
+        others.append(new(recipe, pairs, normalized))
     if recipe.fit in ("closed-form", "both"):
         with progress.stage("solve", None):
             _solve(fitted, pairs, recipe, normalized, moments, solved)
     if recipe.fit in ("gradient", "both"):
-        fitted.projector.start_from(pairs.target_spread)
+        for projector in (fitted.projector, *others):
+            projector.start_from(pairs.target_spread)
         with progress.stage("refine", recipe.epochs, "epochs") as done:
             report = _reporter(progress, done, track)
-            _refine(fitted, pairs, recipe, normalized, seed, report, device, resume)
+            _refine(fitted, others, pairs, recipe, normalized, seed, report, device, resume)
     fitted.projector.eval()
     judge = Judge(pairs)
     loss = scaled(parse_loss(recipe.loss_for(normalized)), fitted.projector)
@@ -146,6 +156,7 @@ def _reporter(
 
 def _refine(
     fitted: Fitted,
+    others: list[Projector],
     pairs: Pairs,
     recipe: Recipe,
     normalized: bool,
@@ -159,12 +170,13 @@ def _refine(
     from m2m_adapters.models.devices import choose_device
 
     projector = fitted.projector
-    # Machines may differ in a last bit; all begin with the first one's weights.
-    projector.load_state_dict(team().agreed(projector.state_dict()))
     where = choose_device(device)
     on_gpu = where.type == "cuda"
-    if on_gpu:
-        projector.to(where)
+    for start in (projector, *others):
+        # Machines may differ in a last bit; all begin with the first one's weights.
+        start.load_state_dict(team().agreed(start.state_dict()))
+        if on_gpu:
+            start.to(where)
     judge = Judge(pairs, where if on_gpu else "cpu")
     loss = scaled(parse_loss(recipe.loss_for(normalized)), projector)
     result = refine(
@@ -177,7 +189,9 @@ def _refine(
         progress=report,
         device=where if on_gpu else None,
         resume=resume,
+        others=others,
     )
     projector.cpu()
     fitted.curve = [{"epoch": e, "held_out_loss": v} for e, v in enumerate(result.losses)]
+    fitted.starts = result.starts
     fitted.epochs, fitted.best_epoch = len(result.losses) - 1, result.best_epoch

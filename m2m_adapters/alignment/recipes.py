@@ -15,7 +15,7 @@ PRECISIONS = ("fp32", "bf16")
 PRIORS = ("zero", "rotation")
 OF_TRAINING = (
     "lr", "weight_decay", "batch_size", "epochs", "warmup_steps", "patience", "precision",
-    "least_gain", "clip",
+    "least_gain", "clip", "starts",
 )  # fmt: skip
 """Parameters without effect in a recipe without gradient steps."""
 AT_TOKEN_LEVEL = ("layers", "hidden", *OF_TRAINING, "left_out")
@@ -39,6 +39,8 @@ class Recipe:
     patience: epochs of refinement in a row that may bring no more than ``least_gain`` of the loss.
     precision: of the projector's arithmetic during refinement; its weights stay fp32.
     clip: largest norm of the gradient, None for no limit.
+    starts: random weights that training begins with; each is trained for its share of the epochs,
+    and the one of least held-out loss goes on to the end.
     left_out: share of a sentence's tokens that a step of training at token level does not see,
     others every time: no single English word may be relied on, and other languages say things
     with other tokens.
@@ -66,6 +68,7 @@ class Recipe:
     least_gain: float = 0.0
     clip: float | None = None
     left_out: float | None = None
+    starts: int = 1
 
     def loss_for(self, normalized: bool) -> str:
         if self.loss is not None:
@@ -199,6 +202,15 @@ def _check_values(chosen: Recipe) -> None:
         raise UserError(
             f"activation '{chosen.activation}' has no closed form",
             "use --recipe paper, or activation none",
+        )
+    if not 1 <= chosen.starts <= chosen.epochs:
+        raise UserError(
+            f"starts must be from 1 to the number of epochs, {chosen.epochs}, not {chosen.starts}"
+        )
+    if chosen.starts > 1 and chosen.fit == "both":
+        raise UserError(
+            f"the recipe '{chosen.name}' starts from the closed form: there is one start",
+            "leave starts out, or use --recipe paper or token",
         )
     if chosen.left_out is not None and not 0 <= chosen.left_out < 1:
         raise UserError(f"left_out must be from 0 to 1, not {chosen.left_out}", "e.g. 0.15")

@@ -128,6 +128,7 @@ def held_out_results(pairs: Pairs, fitted: Fitted) -> HeldOut:
         parameters=fitted.projector.parameter_count,
         epochs=fitted.epochs,
         best_epoch=fitted.best_epoch,
+        starts=fitted.starts,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,10 +41,14 @@ class Resume:
 
 @dataclass
 class Refinement:
-    """Held-out loss after each epoch (before the first at index 0) and the best of them."""
+    """Held-out loss after each epoch (before the first at index 0) and the best of them.
+
+    starts: the least loss of each start when one of several was chosen.
+    """
 
     losses: list[float] = field(default_factory=list)
     best_epoch: int = 0
+    starts: list[float] = field(default_factory=list)
 
 
 class Objective(nn.Module):
@@ -95,25 +99,37 @@ def refine(
     progress: Callable[[int, int, float], None] | None = None,
     device: torch.device | None = None,
     resume: Resume | None = None,
+    others: Sequence[Projector] = (),
 ) -> Refinement:
     """Train ``projector`` in place on ``pairs`` by AdamW, warm-up and linear decay to zero.
 
     ``score`` gives the held-out loss; ``progress`` is called with (epoch, epochs, loss).
     device: where the projector is; batches are taken and shuffled there.
     resume: a run that was killed continues after its last checkpoint, to the same result.
+    others: further starts; each is trained for its share of the epochs, the best goes on.
     """
-    training = _Training(projector, pairs, score, loss, recipe, seed, device)
-    checkpoint = training.resumed(resume) if resume is not None else None
-    while training.epoch < recipe.epochs and not enough(training.result.losses, recipe):
-        training.one_epoch()
-        if progress is not None:
-            progress(training.epoch, recipe.epochs, training.result.losses[-1])
-        if checkpoint is not None and team().rank == 0:
-            checkpoint.save(training.state)
-    projector.load_state_dict(training.best)
-    if checkpoint is not None and team().rank == 0:
-        checkpoint.drop()
-    return training.result
+    starts = (projector, *others)
+    chosen: _Training | None = None
+    reached: list[float] = []
+    checkpoints: list[Checkpoint] = []
+    for start in starts:
+        training = _Training(start, pairs, score, loss, recipe, seed, device)
+        if resume is not None:
+            training.checkpoint = training.resumed(resume)
+            checkpoints.append(training.checkpoint)
+        if others:
+            training.run(recipe.epochs // len(starts), progress if start is projector else None)
+        reached.append(min(training.result.losses[: recipe.epochs // len(starts) + 1]))
+        if chosen is None or reached[-1] < min(reached[:-1]):
+            chosen = training
+    assert chosen is not None
+    chosen.run(recipe.epochs, progress)
+    projector.load_state_dict(chosen.best)
+    if team().rank == 0:
+        for checkpoint in checkpoints:
+            checkpoint.drop()
+    chosen.result.starts = reached if others else []
+    return chosen.result
 
 
 class _Training:
@@ -146,8 +162,18 @@ class _Training:
         self.identity = f"{parts} {torch.__version__} {_digest(projector)}"
         self.step = fastest(Objective(projector, loss, recipe.precision), size, device)
         self.epoch = 0
+        self.checkpoint: Checkpoint | None = None
         self.result = Refinement([team().agreed(score(projector))])
         self.best = copy.deepcopy(projector.state_dict())
+
+    def run(self, until: int, progress: Callable[[int, int, float], None] | None) -> None:
+        """Train to the end of an epoch, or until more of it brings nothing."""
+        while self.epoch < until and not enough(self.result.losses, self.recipe):
+            self.one_epoch()
+            if progress is not None:
+                progress(self.epoch, self.recipe.epochs, self.result.losses[-1])
+            if self.checkpoint is not None and team().rank == 0:
+                self.checkpoint.save(self.state, now=self.epoch == until < self.recipe.epochs)
 
     def one_epoch(self) -> None:
         others = team()

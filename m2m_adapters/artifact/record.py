@@ -162,6 +162,7 @@ class RecipeRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     least_gain: float
     clip: float | None
     left_out: float | None
+    starts: Count
     seed: Count
 
 
@@ -209,6 +210,7 @@ class HeldOut(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     parameters: Count
     epochs: Count
     best_epoch: Count
+    starts: list[float]
 
 
 class PullRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
