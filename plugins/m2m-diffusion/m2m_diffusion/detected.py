@@ -159,23 +159,28 @@ def layout_of(place: Place, pipe: Any, interface: Interface, tokens: int) -> Lay
 
 
 def _measured(place: Place, short: dict[str, Any], long: dict[str, Any]) -> Layout:
-    sequences = {n: v for n, v in long.items() if v.ndim == 3 and v.is_floating_point()}
-    if not sequences:
-        raise _unclear(place, "its encode_prompt returns no token states")
-    main = max(sequences, key=lambda name: (sequences[name].shape[1], name == "prompt_embeds"))
+    main = _main_sequence(place, long)
     tokens, width = long[main].shape[1:]
     masks = [n for n in long if "mask" in n and long[n].shape == long[main].shape[:2]]
     beside = [name for name in long if name != main and name not in masks]
-    if len(masks) > 1 or any(short[n].shape != long[n].shape for n in beside if n in short):
+    varying = [name for name in beside if name in short and short[name].shape != long[name].shape]
+    if len(masks) > 1 or varying:
         raise _unclear(place, "it takes several sequences whose lengths vary")
     if not masks and short[main].shape != long[main].shape:
         raise _unclear(place, "its sequence has no fixed length, and no mask")
-    mask = (masks[0], str(long[masks[0]].dtype)) if masks else None
     return Layout(
         (main, int(tokens), int(width)),
-        tuple((name, tuple(int(side) for side in long[name].shape[1:])) for name in beside),
-        mask,
+        tuple((name, tuple(map(int, long[name].shape[1:]))) for name in beside),
+        (masks[0], str(long[masks[0]].dtype)) if masks else None,
     )
+
+
+def _main_sequence(place: Place, rows: dict[str, Any]) -> str:
+    """The name of the longest sequence of token states."""
+    sequences = {n: v for n, v in rows.items() if v.ndim == 3 and v.is_floating_point()}
+    if not sequences:
+        raise _unclear(place, "its encode_prompt returns no token states")
+    return max(sequences, key=lambda name: (sequences[name].shape[1], name == "prompt_embeds"))
 
 
 def _unclear(place: Place, what: str) -> UserError:
