@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -130,3 +131,9 @@ def _snapshot(model: str, revision: str | None, patterns: list[str]) -> Path:
             f"fetch it with `hf download {model}`, or use a local copy with diffusion:FOLDER",
         )
     return found
+
+
+def in_precision(dtype: Any) -> dict[str, Any]:
+    """A pipeline's precision; diffusers 0.41, the last for Python 3.10, has another keyword."""
+    major, minor = version("diffusers").split(".")[:2]
+    return {"dtype" if (int(major), int(minor)) >= (0, 42) else "torch_dtype": dtype}

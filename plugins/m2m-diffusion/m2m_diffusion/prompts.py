@@ -26,7 +26,7 @@ from m2m_adapters.models import (
     load_tokenizer,
     no_progress_bars,
 )
-from m2m_diffusion.folders import Place
+from m2m_diffusion.folders import Place, in_precision
 
 if TYPE_CHECKING:
     import torch
@@ -157,7 +157,7 @@ class PromptText(TextEncoder):
         try:
             with no_progress_bars("diffusers"):
                 made = made_of.from_pretrained(
-                    folder, dtype=self.dtype, local_files_only=True, **absent
+                    folder, local_files_only=True, **in_precision(self.dtype), **absent
                 )
         except Exception as error:
             raise load_error(folder, error) from error

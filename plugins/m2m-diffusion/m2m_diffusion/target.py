@@ -20,7 +20,7 @@ from m2m_adapters.models import (
     no_progress_bars,
 )
 from m2m_diffusion.call import call_arguments, generators
-from m2m_diffusion.folders import Place, find
+from m2m_diffusion.folders import Place, find, in_precision
 from m2m_diffusion.kinds import Kind, kind_of
 from m2m_diffusion.memory import check_memory, fit_into_memory, loading_options
 from m2m_diffusion.prompts import PromptText, pipeline_class
@@ -138,8 +138,8 @@ class DiffusionModel(ModalityModel):
             with no_progress_bars("diffusers"):
                 made = made_of.from_pretrained(
                     folder,
-                    dtype=self.dtype,
                     local_files_only=True,
+                    **in_precision(self.dtype),
                     **loading_options(self.quantize, self.kind.backbone),
                     **given,
                 )
