@@ -11,16 +11,27 @@ tokens there are to look up.
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import statistics
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from measure import Report, arguments, seconds, spread
 
 FLOOR = "floor: the matrix products alone"
+COMPILED, INT8 = "fp32, compiled", "onnx-int8"
+OURS: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "fp32": {"precision": "fp32"},
+    INT8: {"backend": INT8},
+    COMPILED: {"precision": "fp32", "compile": True},
+}
 
 
 def build(folder: Path, width: int = 768, layers: int = 12) -> None:
@@ -95,7 +106,7 @@ class Floor:
 
 
 def main() -> None:
-    told = arguments(
+    asked = arguments(
         __doc__,
         sentences={"type": int, "default": 512},
         rounds={"type": int, "default": 5},
@@ -112,23 +123,28 @@ def main() -> None:
 
     import m2m_adapters as m2m
 
-    texts = captions(told.sentences)
-    shape = (told.width, told.layers)
+    texts = captions(asked.sentences)
+    shape = (asked.width, asked.layers)
     report = Report(
-        "Encode" if shape == (768, 12) else f"Encode, {told.layers} layers of {told.width}",
-        f"python benchmarks/encode.py --sentences {told.sentences}"
-        + (" --compile" if told.compile else "")
-        + (f" --width {told.width} --layers {told.layers}" if shape != (768, 12) else "")
-        + (f" --model {Path(told.model).name}" if told.model else ""),
+        "Encode" if shape == (768, 12) else f"Encode, {asked.layers} layers of {asked.width}",
+        f"python benchmarks/encode.py --sentences {asked.sentences}"
+        + (" --compile" if asked.compile else "")
+        + (f" --width {asked.width} --layers {asked.layers}" if shape != (768, 12) else "")
+        + (f" --model {Path(asked.model).name}" if asked.model else ""),
         ("how", "sentences/s", "ratio to SentenceTransformer.encode", "share of the floor",
          "least cosine to fp32"),
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        if not told.model:
+        os.environ["M2M_CACHE"] = f"{folder}/cache"  # the int8 file of this model is of no more use
+        if not asked.model:
             build(Path(folder), *shape)
-        path = told.model or f"{folder}/model"
-        ours = m2m.load_source(f"st:{path}", device=told.device, precision="fp32")
-        default = m2m.load_source(f"st:{path}", device=told.device)
+        path = asked.model or f"{folder}/model"
+        sources = {
+            f"m2m-adapters, {name}": m2m.load_source(f"st:{path}", device=asked.device, **options)
+            for name, options in OURS.items()
+            if (name != INT8 or importable("onnxruntime")) and (name != COMPILED or asked.compile)
+        }
+        default, ours = sources["m2m-adapters, defaults"], sources["m2m-adapters, fp32"]
         library = SentenceTransformer(path, device=str(ours.device))
         exact = ours.encode(texts)
         reference = library.encode(texts, normalize_embeddings=True)
@@ -138,21 +154,15 @@ def main() -> None:
         ways = {
             "one at a time": lambda: [library.encode([text]) for text in some],
             "SentenceTransformer.encode, defaults": lambda: library.encode(texts),
-            "m2m-adapters, defaults": lambda: default.encode(texts),
-            "m2m-adapters, fp32": lambda: ours.encode(texts),
+            **{name: partial(source.encode, texts) for name, source in sources.items()},
             FLOOR: floor,
         }
         nearness = {
             "SentenceTransformer.encode, defaults": least_cosine(reference, exact),
-            "m2m-adapters, defaults": least_cosine(default.encode(texts), exact),
-            "m2m-adapters, fp32": "1",
+            **{name: least_cosine(one.encode(texts), exact) for name, one in sources.items()},
         }
         report.notes.append(f"the default computes in {default.provenance['precision']} here")
-        if told.compile:
-            again = m2m.load_source(f"st:{path}", device=told.device, compile=True)
-            ways["m2m-adapters, fp32, compiled"] = lambda: again.encode(texts)
-            nearness["m2m-adapters, fp32, compiled"] = least_cosine(again.encode(texts), exact)
-        took = in_turn(ways, told.rounds)
+        took = in_turn(ways, asked.rounds)
         took["one at a time"] = [s * len(texts) / len(some) for s in took["one at a time"]]
         base = took["SentenceTransformer.encode, defaults"]
         for name, times in took.items():
@@ -168,7 +178,11 @@ def main() -> None:
             f"the floor does {floor.operations / statistics.median(took[FLOOR]) / 1e9:,.0f} "
             "thousand million operations a second",
         ]
-    report.finish(told)
+    report.finish(asked)
+
+
+def importable(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
 
 
 def in_turn(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
