@@ -94,7 +94,7 @@ def test_unknown_hub_model_offline():
 
 def test_out_of_memory_is_told_with_the_remedy(flux):
     flux.pipeline.transformer.register_forward_pre_hook(raising)  # the allocator's own error
-    with pytest.raises(UserError, match=r"not enough memory.*precision bf16"):
+    with pytest.raises(UserError, match=r"not enough memory.*precision fp16"):
         flux.generate(flux.text.encode(["a dog"]), steps=1, size=16)
 
 
