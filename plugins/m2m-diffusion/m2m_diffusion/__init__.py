@@ -18,3 +18,9 @@ def m2m_register(register: Register) -> None:
         modality="image",
         description="FLUX.1, Stable Diffusion, PixArt, Sana, Qwen-Image; audio and video pipelines",
     )
+    register.target_scheme(
+        "musicgen",
+        "m2m_diffusion.musicgen:load",
+        modality="audio",
+        description="MusicGen of transformers: music",
+    )

@@ -163,10 +163,10 @@ def _measured(place: Place, short: dict[str, Any], long: dict[str, Any]) -> Layo
     tokens, width = long[main].shape[1:]
     masks = [n for n in long if "mask" in n and long[n].shape == long[main].shape[:2]]
     beside = [name for name in long if name != main and name not in masks]
-    varying = [name for name in beside if name in short and short[name].shape != long[name].shape]
-    if len(masks) > 1 or varying:
+    varies = {name for name in short if short[name].shape != long[name].shape}
+    if len(masks) > 1 or varies.intersection(beside):
         raise _unclear(place, "it takes several sequences whose lengths vary")
-    if not masks and short[main].shape != long[main].shape:
+    if not masks and main in varies:
         raise _unclear(place, "its sequence has no fixed length, and no mask")
     return Layout(
         (main, int(tokens), int(width)),

@@ -1,0 +1,200 @@
+"""MusicGen of transformers as a target: the states of its T5 are the space, music comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from m2m_adapters.errors import UserError
+from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors
+from m2m_adapters.models import (
+    at_precision,
+    choose_device,
+    choose_dtype,
+    choose_precision,
+    load_error,
+    load_tokenizer,
+    locate,
+    no_progress_bars,
+)
+from m2m_diffusion.prompts import TOKENS, fitted
+
+BATCH = 16
+SETTINGS = ("max_new_tokens", "temperature", "top_k", "top_p", "do_sample")
+"""What of MusicGen's own ``generate`` may be set besides guidance."""
+
+
+def load(
+    model: str,
+    *,
+    revision: str | None = None,
+    device: str = "auto",
+    precision: str = "fp32",
+    trust_remote_code: bool = False,
+) -> MusicgenTarget:
+    """``model``: an id of the hub or a folder, as ``facebook/musicgen-small``."""
+    return MusicgenTarget(model, revision, device, precision)
+
+
+class MusicgenTarget(ModalityModel):
+    """Vectors ``[states | mask]`` of a prompt's T5 tokens -> ``(samples, rate)``."""
+
+    modality = "audio"
+
+    def __init__(self, name: str, revision: str | None, device: str, precision: str) -> None:
+        self.located = locate(name, revision, scheme="musicgen")
+        self.device = choose_device(device)
+        self.precision = choose_precision(precision, self.device)
+
+    @cached_property
+    def model(self) -> Any:
+        from transformers import MusicgenForConditionalGeneration
+
+        folder = self.located.folder
+        try:
+            with no_progress_bars("transformers"):
+                model = MusicgenForConditionalGeneration.from_pretrained(
+                    folder, dtype=choose_dtype(self.precision), local_files_only=True
+                )
+        except Exception as error:
+            raise load_error(folder, error) from error
+        return model.to(self.device).eval().requires_grad_(False)
+
+    @cached_property
+    def text(self) -> MusicgenText:
+        return MusicgenText(self)
+
+    def conditioning(self, vectors: Vectors, **_: Any) -> dict[str, Any]:
+        """``encoder_hidden_states`` ``[n, tokens, width]`` and ``attention_mask``."""
+        import torch
+
+        tokens, width = self.text.shape
+        rows = torch.from_numpy(np.asarray(vectors, dtype=np.float32)).to(self.device)
+        if rows.ndim != 2 or rows.shape[1] != self.text.dim:
+            raise UserError(
+                f"these vectors have shape {list(rows.shape)}; MusicGen takes [n, {self.text.dim}]",
+                "encode with an adapter that was aligned to this target",
+            )
+        lengths = rows[:, -tokens:].clamp(0, 1).sum(1).round().clamp_min(1)
+        mask = torch.arange(tokens, device=self.device) < lengths[:, None]
+        states = rows[:, :-tokens].reshape(-1, tokens, width) * mask.unsqueeze(-1)
+        return {"encoder_hidden_states": states.to(self.model.dtype), "attention_mask": mask.long()}
+
+    def generate(
+        self,
+        vectors: Vectors,
+        *,
+        steps: int | None = None,
+        guidance: float | None = None,
+        size: object = None,
+        seed: int = 0,
+        num_images: int = 1,
+        negative: object = None,
+        batch_size: int = 1,
+        progress: Callable[[int, int], None] | None = None,
+        **options: Any,
+    ) -> list[Any]:
+        """(samples, rate), ``num_images`` for each row in turn; sound k is drawn from seed + k.
+
+        steps: tokens of sound, 50 a second.
+        """
+        if size is not None or negative is not None:
+            raise UserError("MusicGen takes neither a size nor a negative", "leave it out")
+        if unknown := sorted(set(options) - set(SETTINGS)):
+            raise UserError(f"MusicGen takes no '{unknown[0]}' here", f"it takes {SETTINGS}")
+        if steps is not None:
+            options["max_new_tokens"] = steps
+        if guidance is not None:
+            options["guidance_scale"] = float(guidance)
+        given = self.conditioning(vectors)
+        sounds: list[Any] = []
+        for row in range(len(vectors)):
+            length = int(given["attention_mask"][row].sum())
+            states = given["encoder_hidden_states"][row : row + 1, :length]
+            sounds += [self._sound(states, seed + k, options) for k in range(num_images)]
+            if progress is not None:
+                progress(row + 1, len(vectors))
+        return sounds
+
+    def _sound(self, states: Any, seed: int, options: dict[str, Any]) -> tuple[Any, int]:
+        import torch
+
+        mask = torch.ones(states.shape[:2], dtype=torch.long, device=states.device)
+        own, self.model.text_encoder = (
+            self.model.text_encoder,
+            _reader(states, self.model.text_encoder.config),
+        )
+        try:
+            with torch.random.fork_rng(), torch.inference_mode():
+                torch.manual_seed(seed)
+                sound = self.model.generate(inputs=mask, attention_mask=mask, **options)
+        finally:
+            self.model.text_encoder = own
+        rate = int(self.model.config.audio_encoder.sampling_rate)
+        return sound[0].float().cpu().numpy().squeeze(), rate
+
+
+def _reader(states: Any, config: Any) -> Any:
+    """A text encoder that has read one prompt already, whatever tokens it is shown."""
+    import torch
+    from transformers.modeling_outputs import BaseModelOutput
+
+    class Reader(torch.nn.Module):
+        main_input_name = "input_ids"
+
+        def forward(self, input_ids: Any = None, attention_mask: Any = None, **_: Any) -> Any:
+            return BaseModelOutput(last_hidden_state=states)
+
+    reader = Reader()
+    reader.config = config
+    return reader
+
+
+class MusicgenText(TextEncoder):
+    """English -> the states of MusicGen's T5, at most 64 tokens, then a mask of them."""
+
+    normalized = False
+    masked = True
+    pooled_dim = 0
+
+    def __init__(self, target: MusicgenTarget) -> None:
+        self.target = target
+        self.max_tokens = TOKENS
+        width = int(target.model.config.text_encoder.hidden_size)
+        self.shape = (TOKENS, width)
+        self.dim = TOKENS * (width + 1)
+        self.tokenizer = load_tokenizer(
+            Path(target.located.folder), int(target.model.config.text_encoder.vocab_size)
+        )
+
+    def encode(self, texts: Sequence[str], **options: Any) -> Vectors:
+        import torch
+
+        texts, size = list(texts), int(options.get("batch_size") or BATCH)
+        out = np.zeros((len(texts), self.dim), dtype=np.float32)
+        with torch.inference_mode():
+            for start in range(0, len(texts), size):
+                inputs = self.tokenizer(
+                    texts[start : start + size], padding=True, truncation=True,
+                    max_length=TOKENS, return_tensors="pt",
+                ).to(self.target.device)  # fmt: skip
+                mask = inputs["attention_mask"]
+                states = self.target.model.text_encoder(
+                    inputs["input_ids"], attention_mask=mask
+                ).last_hidden_state.float() * mask.unsqueeze(-1)
+                rows = [fitted(states, TOKENS).flatten(1), fitted(mask, TOKENS).float()]
+                out[start : start + size] = torch.cat(rows, 1).cpu().numpy()
+        return out
+
+    @cached_property
+    def fingerprint(self) -> str:
+        about = f"musicgen:{TOKENS}:{self.target.located.fingerprint}"
+        return at_precision(about, self.target.precision)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        return self.target.located.provenance
