@@ -72,3 +72,57 @@ def test_folders_that_are_not_fleurs(tmp_path: Path, change, message: str) -> No
         load_benchmark("fleurs", data=tmp_path)
     with pytest.raises(UserError, match="has no split 'validation'"):
         load_benchmark("fleurs", data=tmp_path, split="validation")
+
+
+def _claims(near: dict[str, float]) -> m2m.Study:
+    """Layers whose distance from the meaning is planted: name -> noise."""
+    from m2m_adapters.analysis.cross_lingual import Precision
+    from m2m_adapters.analysis.speech_text import speech_text_study
+
+    draw = np.random.default_rng(0).standard_normal
+    meaning = draw((400, 6))
+
+    def at(noise: float) -> np.ndarray:
+        return meaning + noise * draw((400, 6))
+
+    text = {code: [at(near["text first"]), at(0.3), at(near["text"])] for code in ("en", "de")}
+    speech = {code: [at(near["speech first"]), at(near["before"]), at(near["after"]),
+                     at(near["after"])] for code in ("en", "de")}  # fmt: skip
+    return speech_text_study(text, speech, model="m", data="d", adaptor=True,
+                             precision=Precision(1, 2))  # fmt: skip
+
+
+def test_claims_are_judged_by_what_is_measured() -> None:
+    published = {"text first": 2.0, "speech first": 3.0, "before": 2.0, "after": 0.5, "text": 0.2}
+    found = _claims(published).findings
+    assert len(found) == 8 and all("; as published" in line for line in found), found
+    assert "in 2 of 2 languages" in found[0] and "in 1 of 1 languages" in found[4]
+    turned = {"text first": 0.1, "speech first": 0.1, "before": 0.1, "after": 1.0, "text": 2.0}
+    assert all("not as published" in line for line in _claims(turned).findings)
+
+
+def test_sentences_spoken_in_every_language(tmp_path: Path) -> None:
+    from m2m_adapters.evaluation.datasets.fleurs import spoken
+
+    folder = fleurs(tmp_path, 30)
+    with pytest.raises(UserError, match=r"0 sentences of .* are recorded in all of en, zh, de"):
+        spoken(folder)
+    for code in ("de_de", "cmn_hans_cn"):
+        for number in range(30):
+            place = folder / code / "audio" / "test" / f"{code}{number}0.wav"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(b"RIFF")
+    texts, files = spoken(folder)
+    assert list(texts) == ["en", "zh", "de"] and len(texts["zh"]) == 29
+    assert texts["de"][1] == 'de "2"' and files["en"][1].name == "en_us20.wav"
+    assert list(spoken(folder, languages=["de"], limit=25)[0]) == ["en", "de"]
+    with pytest.raises(UserError, match=r"has no test\.tsv in 'fr'"):
+        spoken(folder, languages=["fr"])
+
+
+def test_the_command_lists_the_claims() -> None:
+    done = run_m2m("reproduce", "speech-text")
+    assert done.returncode == 0 and "arXiv 2411.17666" in done.stdout, done.stderr
+    assert len(json.loads(run_m2m("reproduce", "speech-text", "--json").stdout)["claims"]) == 4
+    done = run_m2m("reproduce", "speech-text", "--data", "nowhere")
+    assert done.returncode == 2 and "does not hold en_us/test.tsv" in done.stderr

@@ -9,9 +9,13 @@ import typer
 from m2m_cli.options import DEVICE, JSON, PRECISION, TRUST
 from m2m_cli.output import print_json, table
 
+SPEECH_TEXT = "speech-text"
+
 
 def reproduce(
-    result: str = typer.Argument(..., help="xtd, multi30k, xm3600, audiocaps or clotho."),
+    result: str = typer.Argument(
+        ..., help="xtd, multi30k, xm3600, audiocaps, clotho or speech-text."
+    ),
     source: str | None = typer.Option(
         None, "--source", "-s", help="Another source; by default mpnet."
     ),
@@ -45,13 +49,19 @@ def reproduce(
     """Reproduce a result of the M2M paper, and print our figures beside the published ones.
 
     Aligns by the paper's recipe and by ours. Downloads the models, corpus and benchmark that are
-    not on this machine.
+    not on this machine. speech-text lists what a second paper says of speech and text inside
+    encoders, and with --data measures it on FLEURS.
 
     [dim]m2m reproduce xtd --trust-remote-code[/dim]
     """
     from m2m_adapters._internal.progress import progress_for
     from m2m_adapters.evaluation.reproduce import reproduce as measure
 
+    wanted = [c.strip() for c in langs.split(",") if c.strip()] if langs else None
+    if result == SPEECH_TEXT:
+        options = {"device": device, "precision": precision}
+        _speech_text(source or "seamless-m4t-v2", data, wanted, sentences, options, json)
+        return
     outcome = measure(
         result,
         source=source,
@@ -59,7 +69,7 @@ def reproduce(
         texts=texts or None,
         data=data,
         items=items,
-        langs=[c.strip() for c in langs.split(",") if c.strip()] if langs else None,
+        langs=wanted,
         sentences=sentences,
         allow_missing=allow_missing,
         seed=seed,
@@ -72,6 +82,38 @@ def reproduce(
         print_json(outcome)
     else:
         typer.echo(reproduced_table(outcome))
+
+
+def _speech_text(
+    source: str,
+    data: str | None,
+    languages: list[str] | None,
+    limit: int | None,
+    options: dict[str, Any],
+    json: bool,
+) -> None:
+    """The claims of the second paper: listed, or measured where FLEURS is at hand."""
+    from m2m_adapters.analysis.speech_text import CLAIMS, speech_text
+    from m2m_adapters.evaluation.datasets.fleurs import spoken
+    from m2m_cli.analyze import present
+
+    if data is None:
+        claims = [{"claim": one.number, "says": one.says, "less similar": one.less,
+                   "more similar": one.more} for one in CLAIMS]  # fmt: skip
+        if json:
+            print_json({"published in": "arXiv 2411.17666", "claims": claims})
+            return
+        typer.echo(table([list(one.values()) for one in claims], list(claims[0])))
+        typer.echo(
+            "\npublished: arXiv 2411.17666, whose figures are plots: only the direction of each "
+            "comparison can be read from its text.\nTo measure them, get FLEURS' folders "
+            "(en_us, de_de, ...) from huggingface.co/datasets/google/fleurs and run\n  m2m "
+            f"reproduce {SPEECH_TEXT} --source {source} --data FOLDER"
+        )
+        return
+    texts, recordings = spoken(data, languages=languages, limit=limit)
+    study = speech_text(source, texts, recordings, data="FLEURS (test)", **options)
+    present(study, (), json)
 
 
 def reproduced_table(outcome: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from m2m_adapters.analysis.cross_lingual import Precision
 from m2m_adapters.analysis.layers import item_layers, text_layers
 from m2m_adapters.analysis.measures import linear_cka, unit
 from m2m_adapters.analysis.parallel import Parallel
+from m2m_adapters.analysis.speech_text import speech_text
 from m2m_adapters.artifact.resolve import resolve_encoder
 from m2m_adapters.errors import UserError
 from m2m_adapters.testing import toy_sentences
@@ -67,3 +68,15 @@ def test_a_source_of_texts_alone_is_refused(spoken: Parallel) -> None:
         m2m.analyze(f"speech:{speech_folders.folder('sonar')}", "gaps", spoken)
     with pytest.raises(UserError, match="reads no text"):
         m2m.analyze(f"speech:{speech_folders.folder('whisper')}", "gaps", spoken)
+
+
+def test_the_claims_of_the_paper_are_measured(spoken: Parallel) -> None:
+    """On a tiny random model: that it runs and says so, not what it says."""
+    name = f"speech:{speech_folders.folder('seamless-v2')}"
+    sounds = spoken.items or []
+    study = speech_text(name, spoken.texts, {"en": sounds, "de": sounds[::-1]}, data="toy",
+                        samples=QUICK, precision="fp32")  # fmt: skip
+    assert {row["language"] for row in study.rows} == {"en", "de"} and len(study.findings) == 8
+    assert all("as published" in line for line in study.findings)
+    with pytest.raises(UserError, match="takes no speech"):
+        speech_text(f"speech:{speech_folders.folder('sonar')}", spoken.texts, {}, data="toy")
