@@ -17,6 +17,20 @@ with whole_file(pathlib.Path(sys.argv[1])) as temporary:
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
+FOLDER = """
+import os, pathlib, signal, sys
+from m2m_adapters._internal.folders import whole_folder
+with whole_folder(pathlib.Path(sys.argv[1])) as temporary:
+    (temporary / "a.txt").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def half_written_folder(path: Path) -> None:
+    """A process is killed while it writes into the folder ``path``."""
+    done = subprocess.run([sys.executable, "-c", FOLDER, str(path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+
 
 def half_written(path: Path) -> Path:
     """The unfinished file that is left beside ``path``."""

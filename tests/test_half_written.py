@@ -8,15 +8,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from half_written import half_written
+from half_written import half_written, half_written_folder
 
 from m2m_adapters._internal import files
 from m2m_adapters._internal.files import whole_file
+from m2m_adapters._internal.folders import whole_folder
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="processes are killed")
 WRITE = """
 import pathlib, sys
 from m2m_adapters._internal.files import whole_file
+from m2m_adapters._internal.folders import whole_folder
 with whole_file(pathlib.Path(sys.argv[1])) as temporary:
     temporary.write_text("whole")
 """
@@ -49,3 +51,20 @@ def test_files_of_others_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     foreign.write_text("of another program")
     write(tmp_path / "b.json")
     assert elsewhere.exists() and foreign.exists()
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_the_next_write_of_a_folder_removes_what_a_kill_left(tmp_path: Path, exists: bool) -> None:
+    out = tmp_path / "out"
+
+    def save() -> None:
+        with whole_folder(out) as temporary:
+            (temporary / "a.txt").write_text("whole")
+
+    if exists:
+        save()
+    half_written_folder(out)
+    assert len(list(tmp_path.rglob(".m2m-part.*"))) == 1
+    save()
+    assert (out / "a.txt").read_text() == "whole"
+    assert not list(tmp_path.rglob(".m2m-part.*"))

@@ -15,7 +15,7 @@ from pathlib import Path
 from m2m_adapters._internal.user_folders import expanded, user_folder
 from m2m_adapters.errors import UserError
 
-PART = re.compile(r"\.(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-[^.]+\.part$")
+TAG = re.compile(r"\.(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-[^.]+(\.part)?$")
 _cleaned: set[Path] = set()
 
 
@@ -31,7 +31,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     folder = parent_folder(path)
     remove_unfinished(folder)
     handle, name = tempfile.mkstemp(
-        prefix=f".{path.name}.{_machine()}-{os.getpid()}-", suffix=".part", dir=folder
+        prefix=f".{path.name}.{process_tag()}", suffix=".part", dir=folder
     )
     os.close(handle)
     temporary = Path(name)
@@ -53,23 +53,31 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 def remove_unfinished(folder: Path) -> None:
     """Remove what killed processes of this machine left half-written; once for each folder."""
-    if os.name == "nt" or folder in _cleaned:  # there a process cannot be asked whether it lives
+    if folder in _cleaned:
         return
     _cleaned.add(folder)
     for part in folder.glob(".*.part"):
-        match = PART.search(part.name)
-        if match and match["machine"] == _machine() and not _lives(int(match["process"])):
+        if of_dead_process(part.name):
             part.unlink(missing_ok=True)
 
 
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
+def process_tag() -> str:
+    """Part of the names of unfinished files: whose they are."""
+    return f"{_machine()}-{os.getpid()}-"
+
+
+def of_dead_process(name: str) -> bool:
+    """Whether the process that tagged the name has ended; False where that cannot be said."""
+    match = TAG.search(name)
+    if os.name == "nt" or match is None or match["machine"] != _machine():
         return False
+    try:
+        os.kill(int(match["process"]), 0)
+    except ProcessLookupError:
+        return True
     except OSError:
-        return True  # somebody else's
-    return True
+        return False  # somebody else's
+    return False
 
 
 @lru_cache

@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from m2m_adapters._internal.files import parent_folder, umask
+from m2m_adapters._internal.files import of_dead_process, parent_folder, process_tag, umask
 from m2m_adapters.errors import UserError
 
 MANIFEST = ".m2m-files.json"
@@ -51,7 +51,7 @@ def whole_folder(path: str | Path, *, names: Collection[str] | None = None) -> I
     _check_writable(place)
     try:
         inside = place if place.is_dir() else place.parent
-        temporary = Path(tempfile.mkdtemp(prefix=PART, dir=inside))
+        temporary = Path(tempfile.mkdtemp(prefix=f"{PART}{process_tag()}", dir=inside))
     except OSError as error:
         raise _cannot_write(place, error) from error
     try:
@@ -194,11 +194,13 @@ def _listed(manifest: Path) -> set[str]:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove our temporary folders that killed processes left."""
+    """Remove our temporary folders that killed processes left, here or on another machine."""
     with suppress(OSError):
         for entry in os.scandir(folder):
-            old = time.time() - entry.stat(follow_symlinks=False).st_mtime > ABANDONED_SECONDS
-            if entry.name.startswith(PART) and entry.is_dir(follow_symlinks=False) and old:
+            if not entry.name.startswith(PART) or not entry.is_dir(follow_symlinks=False):
+                continue
+            age = time.time() - entry.stat(follow_symlinks=False).st_mtime
+            if of_dead_process(entry.name) or age > ABANDONED_SECONDS:
                 shutil.rmtree(entry.path, ignore_errors=True)
 
 
