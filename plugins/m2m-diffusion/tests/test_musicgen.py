@@ -37,6 +37,8 @@ def folder(tmp_path_factory):
         for name, weight in model.decoder.named_parameters():
             if "encoder_attn" in name or "lm_heads" in name:
                 weight.mul_(30)
+        for layer in model.audio_encoder.quantizer.layers:  # fresh ones are zero
+            layer.codebook.embed.normal_()
     model.generation_config.update(
         decoder_start_token_id=32, pad_token_id=32, do_sample=True, guidance_scale=3.0,
         max_length=24, bos_token_id=32,
