@@ -27,8 +27,10 @@ from m2m_adapters._internal.progress import Progress
 from m2m_adapters.alignment.fit import fit
 from m2m_adapters.alignment.pairs import held_out_rows, in_memory
 from m2m_adapters.alignment.recipes import recipe
+from m2m_adapters.embeddings.store import Store
+from m2m_adapters.embeddings.stored import StoredEncoder
 from m2m_adapters.evaluation.intervals import interval
-from m2m_adapters.interfaces import TextEncoder, Vectors, normalize
+from m2m_adapters.interfaces import Vectors, normalize
 
 RESAMPLES = 1000
 WAYS: dict[str, dict[str, Any]] = {
@@ -38,11 +40,11 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 
 
-def training_captions(multi30k: Path, expected: Vectors, near: TextEncoder) -> list[str]:
+def training_captions(multi30k: Path, expected: Vectors, near: StoredEncoder) -> list[str]:
     """The captions behind the rows of the kept vectors, found by the vectors themselves."""
     english = sorted(set(_lines(multi30k, "train.en.gz")))
     if len(english) != len(expected):
-        best = (near.encode(english) @ expected.T).argmax(0)
+        best = (near.embed(english) @ expected.T).argmax(0)
         english = [english[row] for row in best]
     return english
 
@@ -65,19 +67,22 @@ def main() -> None:
         "multi30k": _lines(asked.multi30k, "test_2016_flickr.en.gz"),
         "xtd10": next(asked.xtd10.rglob("test_1kcaptions_en.txt")).read_text().splitlines(),
     }
-    sources = {way: m2m.load_source(f"st:{asked.model}", **options)
-               for way, options in WAYS.items()}  # fmt: skip
+    store = Store()
+    sources = {
+        way: StoredEncoder(m2m.load_source(f"st:{asked.model}", **options), store)
+        for way, options in WAYS.items()
+    }
     captions = training_captions(asked.multi30k, normalize(data["train_target"]), sources["bf16"])
     y = normalize(data["train_source"])
     rest, held = held_out_rows(len(y), 0)
     found: dict[str, dict[str, np.ndarray]] = {}
     for way, source in sources.items():
-        x = normalize(source.encode(captions))
+        x = normalize(source.embed(captions))
         pairs = in_memory(x[rest], y[rest], x[held], y[held])
         map_ = fit(pairs, recipe(name="auto"), True, seed=0, progress=Progress()).projector.encode
         found[way] = {}
         for name, texts in queries.items():
-            asked_for = map_(normalize(source.encode(texts)))
+            asked_for = map_(normalize(source.embed(texts)))
             items = {key: rows for key, rows in data.items() if key.startswith(f"{name}_source_")}
             own = {key.rpartition("_")[2]: hits(asked_for, rows) for key, rows in items.items()}
             found[way][f"{name}, English"] = own.pop("en").astype(float)
