@@ -7,6 +7,7 @@ zero.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import inspect
 from collections.abc import Callable, Sequence
@@ -21,10 +22,12 @@ from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import TextEncoder, Vectors
 from m2m_adapters.models import (
     at_precision,
+    cache_folder,
     load_error,
     load_model,
     load_tokenizer,
     no_progress_bars,
+    whole_file,
 )
 from m2m_diffusion.folders import Place, in_precision
 
@@ -182,8 +185,21 @@ class PromptText(TextEncoder):
         return self._encoded(list(texts), int(options.get("batch_size") or BATCH), False)
 
     def negative(self, text: str) -> Vectors:
-        """``[1, dim]``: what the pipeline makes of a text it is to keep away from."""
-        return self._encoded([text], 1, True)
+        """``[1, dim]``: what the pipeline makes of a text it is to keep away from.
+
+        That of no text at all is filed in the cache: every guided picture needs it, and the text
+        models are often larger than the rest of the pipeline.
+        """
+        if text:
+            return self._encoded([text], 1, True)
+        key = hashlib.sha256(f"{self.fingerprint}:negative".encode()).hexdigest()[:32]
+        filed = cache_folder() / "neutral" / f"{key}.npy"
+        if not filed.is_file():
+            vector = self._encoded([text], 1, True)
+            with whole_file(filed) as temporary, temporary.open("wb") as file:
+                np.save(file, vector)
+        vector = np.load(filed, allow_pickle=False)
+        return np.asarray(vector, dtype=np.float32).reshape(1, self.dim)
 
     def _encoded(self, texts: list[str], size: int, against: bool) -> Vectors:
         import torch

@@ -87,6 +87,23 @@ def test_an_adapter_steers_it_in_any_language(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_half_precision(name):
+    target = load(str(folder(name)), device="cpu", precision="bf16")
+    made = target.generate(target.text.encode(ENGLISH), guidance=2.0, **settings(name))
+    assert np.isfinite(values(made).astype(np.float32)).all()
+
+
+def test_the_text_models_are_loaded_once_for_no_prompt(tmp_path, monkeypatch):
+    monkeypatch.setenv("M2M_CACHE", str(tmp_path))
+    first, second = (load(str(folder("sana")), device="cpu") for _ in range(2))
+    vectors = first.text.encode(ENGLISH)
+    made = [one.generate(vectors, guidance=3.0, **settings("sana")) for one in (first, second)]
+    assert np.array_equal(*map(values, made))
+    assert "pipeline" in vars(first.text) and "pipeline" not in vars(second.text)
+    assert not np.array_equal(second.text.negative("a dog"), second.text.negative(""))
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_prompts_of_different_lengths_together_are_as_alone(name):
     target = load(str(folder(name)), device="cpu")
     prompts = ["a dog", "two red squares above a small blue circle"]
