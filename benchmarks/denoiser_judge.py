@@ -92,7 +92,7 @@ def main() -> None:
         "The denoiser as judge",
         "python benchmarks/denoiser_judge.py "
         f"--sentences {given.sentences} --scenes {given.scenes}",
-        ("recipe", "denoiser distance", "squared error", "attributes, English, % of native",
+        ("recipe", "agreement", "squared error", "attributes, English, % of native",
          f"{len(LANGUAGES) - 1} other languages, %"),
     )  # fmt: skip
     source, target = m2m.load_source("tiny-text"), m2m.load_target("tiny-sd")
@@ -104,7 +104,7 @@ def main() -> None:
     for name, recipe in RECIPES.items():
         began = time.perf_counter()
         adapter = aligned(source, target, given.sentences, recipe)
-        judged = m2m.denoiser_distance(adapter, english)
+        judged = m2m.denoiser_agreement(adapter, english)
         error = float(np.square(adapter.encode(english[:64]) - native).mean()) / spread
         made = m2m.evaluate_generator(
             adapter, prompts, langs=LANGUAGES, limit=given.scenes, systems=("adapter",),
@@ -112,17 +112,17 @@ def main() -> None:
         ).to_dict()  # fmt: skip
         share = made["systems"]["adapter"]["share of native English"]
         row = (share["en"]["attributes"][0], share["without English"]["attributes"][0])
-        scores.append((judged.distance, error, *row))
-        report.add(name, f"{judged.distance:.3f} [{judged.low:.3f}, {judged.high:.3f}]",
+        scores.append((judged.agreement, error, *row))
+        report.add(name, f"{judged.agreement:.3f} [{judged.low:.3f}, {judged.high:.3f}]",
                    f"{error:.3f}", *(f"{one:.1f}" for one in row))  # fmt: skip
         print(f"{time.perf_counter() - began:.0f} s", flush=True)
-    distance, error, own, foreign = zip(*scores, strict=True)
-    for what, figures in (("denoiser distance", distance), ("squared error", error)):
-        falls = [-one for one in figures]
+    agreement, error, own, foreign = zip(*scores, strict=True)
+    less = [-one for one in error]
+    for what, figures in (("the denoiser's agreement", agreement), ("less squared error", less)):
         report.notes.append(
-            f"rank correlation of {what} (the less, the better) with attributes: "
-            f"{rank_correlation(falls, foreign):.2f} in other languages, "
-            f"{rank_correlation(falls, own):.2f} in English, over {len(scores)} recipes"
+            f"rank correlation of {what} with attributes: "
+            f"{rank_correlation(figures, foreign):.2f} in other languages, "
+            f"{rank_correlation(figures, own):.2f} in English, over {len(scores)} recipes"
         )
     report.finish(given)
 

@@ -47,7 +47,7 @@ _HOMES = {
     "build_index": "search.build",
     "compare": "analysis.compare",
     "embed_dataset": "embeddings.bulk",
-    "denoiser_distance": "evaluation.denoiser",
+    "denoiser_agreement": "evaluation.denoiser",
     "evaluate": "evaluation.scoring",
     "evaluate_generator": "evaluation.generator_evaluation",
     "export": "exporters",
@@ -95,7 +95,7 @@ if TYPE_CHECKING:
     from m2m_adapters.embeddings.store import Store
     from m2m_adapters.errors import AbilityMissing, M2MError, PluginError, UserError
     from m2m_adapters.evaluation.benchmark import Benchmark
-    from m2m_adapters.evaluation.denoiser import denoiser_distance
+    from m2m_adapters.evaluation.denoiser import denoiser_agreement
     from m2m_adapters.evaluation.find import load_benchmark
     from m2m_adapters.evaluation.generator_evaluation import (
         GeneratorEvaluation,
@@ -152,7 +152,7 @@ __all__ = [
     "analyze_vectors",
     "build_index",
     "compare",
-    "denoiser_distance",
+    "denoiser_agreement",
     "embed_dataset",
     "evaluate",
     "evaluate_generator",

@@ -11,7 +11,7 @@ import typer
 from m2m_cli import evaluate_options as asks
 from m2m_cli.evaluate_generator import (
     Painting,
-    distance_lines,
+    agreement_lines,
     judged,
     named,
     paint,
@@ -126,7 +126,7 @@ def _judge(
     if json:
         print_json(found.to_dict())
     else:
-        typer.echo(distance_lines(found))
+        typer.echo(agreement_lines(found))
 
 
 def _check(

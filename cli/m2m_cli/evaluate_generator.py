@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from m2m_adapters.artifact.adapter import Adapter
     from m2m_adapters.evaluation import (
         Benchmark,
-        DenoiserDistance,
+        DenoiserAgreement,
         GeneratorEvaluation,
         Prompts,
     )
@@ -95,10 +95,10 @@ def paint(
 
 def judged(
     adapter: Adapter, prompts: Prompts, painting: Painting, *, seed: int
-) -> DenoiserDistance:
+) -> DenoiserAgreement:
     """``--judge denoiser``: nothing is painted, and English prompts alone are read."""
     from m2m_adapters.errors import UserError
-    from m2m_adapters.evaluation import denoiser_distance
+    from m2m_adapters.evaluation import denoiser_agreement
 
     if painting.judge != "denoiser":
         raise UserError(f"unknown judge '{painting.judge}'", "the only one is denoiser")
@@ -109,16 +109,16 @@ def judged(
         )
     chosen = {"levels": painting.steps, "limit": painting.limit, "batch_size": painting.batch_size}
     options: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
-    return denoiser_distance(adapter, prompts.captions["en"], seed=seed, **options)
+    return denoiser_agreement(adapter, prompts.captions["en"], seed=seed, **options)
 
 
-def distance_lines(found: DenoiserDistance) -> str:
+def agreement_lines(found: DenoiserAgreement) -> str:
     levels = ", ".join(f"{level:.3f}" for level in found.by_level)
     return (
-        f"denoiser distance {found.distance:.3f} [{found.low:.3f}, {found.high:.3f}] over "
+        f"denoiser agreement {found.agreement:.3f} [{found.low:.3f}, {found.high:.3f}] over "
         f"{found.prompts} English prompts\n"
         f"from the most noise to the least: {levels}\n"
-        "0: it answers as to native English; 1: as far from that as without any prompt"
+        "1: it follows the adapter as it follows native English; 0: as if there were no prompt"
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 _HOMES = {
     "BASELINES": "systems",
     "Benchmark": "benchmark",
-    "DenoiserDistance": "denoiser",
+    "DenoiserAgreement": "denoiser",
     "Evaluation": "scoring",
     "GeneratorEvaluation": "generator_evaluation",
     "LazyItems": "benchmark",
@@ -18,7 +18,7 @@ _HOMES = {
     "PictureJudge": "judges",
     "Prompts": "prompts",
     "System": "systems",
-    "denoiser_distance": "denoiser",
+    "denoiser_agreement": "denoiser",
     "evaluate": "scoring",
     "evaluate_generator": "generator_evaluation",
     "item_to_text": "metrics",
@@ -28,7 +28,7 @@ _HOMES = {
 
 if TYPE_CHECKING:
     from m2m_adapters.evaluation.benchmark import PROTOCOLS, Benchmark, LazyItems
-    from m2m_adapters.evaluation.denoiser import DenoiserDistance, denoiser_distance
+    from m2m_adapters.evaluation.denoiser import DenoiserAgreement, denoiser_agreement
     from m2m_adapters.evaluation.generator_evaluation import (
         GeneratorEvaluation,
         evaluate_generator,
@@ -44,7 +44,7 @@ __all__ = [
     "BASELINES",
     "PROTOCOLS",
     "Benchmark",
-    "DenoiserDistance",
+    "DenoiserAgreement",
     "Evaluation",
     "GeneratorEvaluation",
     "LazyItems",
@@ -52,7 +52,7 @@ __all__ = [
     "PictureJudge",
     "Prompts",
     "System",
-    "denoiser_distance",
+    "denoiser_agreement",
     "evaluate",
     "evaluate_generator",
     "item_to_text",

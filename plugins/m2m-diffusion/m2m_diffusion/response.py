@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import Vectors
@@ -83,7 +84,7 @@ def changes(
     seed: int,
     batch_size: int,
     options: dict[str, Any],
-) -> list[Any]:
+) -> npt.NDArray[np.float64]:
     """``DiffusionModel.denoiser_changes``."""
     settings = {**model.defaults, **options, "steps": levels, "guidance": 1.0}
     ours: dict[str, Any] = {key: value for key, value in settings.items() if key in OURS}
@@ -91,7 +92,7 @@ def changes(
     call, _ = call_arguments(model.pipeline, model.kind, ours, rest, has_negative=False)
     if "output_type" in inspect.signature(type(model.pipeline).__call__).parameters:
         call["output_type"] = "np" if model.modality == "audio" else "latent"
-    parts: list[list[Any]] = [[] for _ in others]
+    parts: list[Any] = []
     for start in range(0, len(native), batch_size):
         rows = range(start, min(start + batch_size, len(native)))
 
@@ -101,13 +102,16 @@ def changes(
             return responses(model, given, noise, call, latents)
 
         own = ask(native)
-        for part, other in zip(parts, others, strict=True):
-            part.append(differences(own.predictions, ask(other, latents=own.latents).predictions))
-    return [np.concatenate(part) for part in parts]
+        after = [ask(other, latents=own.latents) for other in others]
+        parts.append(differences([one.predictions for one in (own, *after)]))
+    return np.concatenate(parts)
 
 
-def differences(a: Sequence[Any], b: Sequence[Any]) -> Any:
-    """Mean squared difference of predictions, float64 ``[n, calls]``."""
-    pairs = zip(a, b, strict=True)
-    each = [(x.double() - y.double()).square().flatten(1).mean(1).numpy() for x, y in pairs]
+def differences(runs: Sequence[Sequence[Any]]) -> npt.NDArray[np.float64]:
+    """Mean squared differences of predictions between runs, float64 ``[n, calls, runs, runs]``."""
+    each = []
+    for call in zip(*runs, strict=True):
+        rows = [one.double().flatten(1) for one in call]
+        pairs = [[(a - b).square().mean(1).numpy() for b in rows] for a in rows]
+        each.append(np.array(pairs).transpose(2, 0, 1))
     return np.stack(each, 1)

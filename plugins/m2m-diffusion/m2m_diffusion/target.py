@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import ModalityModel, Vectors
@@ -270,13 +271,14 @@ class DiffusionModel(ModalityModel):
         seed: int = 0,
         batch_size: int = 16,
         **options: Any,
-    ) -> list[Any]:
+    ) -> npt.NDArray[np.float64]:
         """How much the denoiser's predictions change where a conditioning takes another's place.
 
         native: float32 ``[n, dim]``; others: the same texts, conditioned otherwise. The pipeline
         makes each text's item in ``levels`` steps from noise of its own, conditioned natively and
         not guided; at each step the denoiser is asked again with the other conditioning, on the
-        same latents. Mean squared differences, float64 ``[n, levels]`` for each of the others.
+        same latents. Mean squared differences between all of them, native first: float64
+        ``[n, levels, k, k]``.
         """
         return changes(self, native, others, levels, seed, batch_size, options)
 

@@ -12,7 +12,7 @@ from test_token_level import OPTIONS, SENTENCES, WordSource
 
 import m2m_adapters as m2m
 from m2m_adapters.errors import UserError
-from m2m_adapters.evaluation import denoiser_distance
+from m2m_adapters.evaluation import denoiser_agreement
 
 ENGLISH = ["two red squares above a small blue circle", "a dog", "a cat beside a house"]
 CALLS = {
@@ -36,14 +36,15 @@ def test_its_answers_change_with_the_conditioning_alone(name):
     native = target.text.encode(ENGLISH)
     loud = native.copy()
     loud[1] = loud[1] * -30
-    same, changed = target.denoiser_changes(native, [native, loud], levels=2, **CALLS[name])
-    assert same.shape == (3, 2) and not same.any()
-    assert changed[1].all() and not changed[0].any() and not changed[2].any()
-    one, _ = target.denoiser_changes(native, [loud, native], levels=2, batch_size=1, **CALLS[name])
+    changed = target.denoiser_changes(native, [native, loud], levels=2, **CALLS[name])
+    assert changed.shape == (3, 2, 3, 3) and not changed[:, :, 0, 1].any()
+    assert changed[1, :, 0, 2].all() and not changed[[0, 2], :, 0, 2].any()
+    assert np.array_equal(changed, changed.swapaxes(2, 3))
+    one = target.denoiser_changes(native, [native, loud], levels=2, batch_size=1, **CALLS[name])
     np.testing.assert_allclose(one, changed, rtol=1e-2, atol=1e-9)
 
 
-def test_the_distance_is_0_for_native_english_and_1_for_nothing():
+def test_the_agreement_is_1_for_native_english_and_0_for_nothing():
     target = target_of("sd")
 
     class Stand:
@@ -51,22 +52,22 @@ def test_the_distance_is_0_for_native_english_and_1_for_nothing():
             self.target, self.encode = target, encode
 
     options = {"levels": 2, "size": 16}
-    own = denoiser_distance(Stand(target.text.encode), ENGLISH, **options)
-    assert own.distance == own.low == own.high == 0 and own.by_level == [0, 0]
-    none = denoiser_distance(Stand(lambda t: target.text.encode([""] * len(t))), ENGLISH, **options)
-    assert none.distance == pytest.approx(1) and none.low < 1 < none.high
+    own = denoiser_agreement(Stand(target.text.encode), ENGLISH, **options)
+    assert own.agreement == own.low == own.high == 1 and own.by_level == [1, 1]
+    none = Stand(lambda texts: target.text.encode([""] * len(texts)))
+    assert denoiser_agreement(none, ENGLISH, **options).agreement == pytest.approx(0, abs=1e-6)
 
 
-def test_training_brings_it_down():
+def test_training_brings_it_up():
     target = target_of("sd")
     adapter, later = (
         m2m.align(WordSource(), target, SENTENCES, level="token", epochs=epochs, **OPTIONS)
         for epochs in (1, 20)
     )
     fresh = SENTENCES[:24]
-    near, far = (denoiser_distance(one, fresh, levels=2, size=16) for one in (later, adapter))
-    assert near.distance < far.distance
-    assert near == denoiser_distance(later, fresh, levels=2, size=16)
+    near, far = (denoiser_agreement(one, fresh, levels=2, size=16) for one in (later, adapter))
+    assert near.agreement > far.agreement
+    assert near == denoiser_agreement(later, fresh, levels=2, size=16)
 
 
 def test_the_command_judges_and_refuses_what_it_cannot(tmp_path, capsys):
@@ -88,8 +89,8 @@ def test_the_command_judges_and_refuses_what_it_cannot(tmp_path, capsys):
     code, out = run("--judge", "denoiser", "--json")
     assert code == 0
     found = json.loads(out)
-    assert found["prompts"] == 3 and len(found["by_level"]) == 2 and found["distance"] > 0
-    assert "denoiser distance" in run("--judge", "denoiser")[1]
+    assert found["prompts"] == 3 and len(found["by_level"]) == 2 and found["agreement"] < 1
+    assert "denoiser agreement" in run("--judge", "denoiser")[1]
     for wrong in (
         ("--judge", "critic"),
         ("--judge", "denoiser", "--keep"),
@@ -97,4 +98,4 @@ def test_the_command_judges_and_refuses_what_it_cannot(tmp_path, capsys):
     ):
         assert run(*wrong)[0] == 2
     with pytest.raises(UserError, match="judge nothing"):
-        denoiser_distance(m2m.load_adapter(tmp_path / "a"), [])
+        denoiser_agreement(m2m.load_adapter(tmp_path / "a"), [])
