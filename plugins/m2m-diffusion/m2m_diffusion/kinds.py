@@ -13,6 +13,7 @@ Wan, LTX, Stable Audio      sequence and mask      nothing is missing
 CogVideoXPipeline           sequence               nothing is missing
 StableDiffusionXLPipeline   pooled and sequence    nothing is missing
 StableDiffusionPipeline     sequence               nothing is missing
+KandinskyV22Pipeline        image embedding        nothing is missing
 AnimateDiffPipeline         sequence               nothing is missing
 AudioLDMPipeline            pooled, of length 1    nothing is missing
 MusicLDMPipeline            pooled, of length 1    nothing is missing
@@ -28,6 +29,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from m2m_adapters.errors import UserError
+from m2m_adapters.interfaces import TextEncoder
 from m2m_diffusion import readings
 from m2m_diffusion.neutral import flux_sequence, sd3_sequence
 from m2m_diffusion.prompts import Prompts
@@ -102,6 +104,23 @@ def guide_flux(pipeline: Any, call: dict[str, Any], guidance: Any, has_negative:
     return float(call.get("true_cfg_scale", 1.0)) > 1
 
 
+def always_guided(pipeline: Any, call: dict[str, Any], guidance: Any, has_negative: bool) -> bool:
+    """Kandinsky's call has no default for its negative."""
+    if guidance is not None:
+        call["guidance_scale"] = float(guidance)
+    return True
+
+
+def image_embeds(pooled: Any, sequence: Any) -> dict[str, Any]:
+    return {"image_embeds": pooled}
+
+
+def prior_text(model: Loaded) -> TextEncoder:
+    from m2m_diffusion.kandinsky import PriorText
+
+    return PriorText(model)
+
+
 def guide_qwen(pipeline: Any, call: dict[str, Any], guidance: Any, has_negative: bool) -> bool:
     """Qwen-Image is guided by a negative, if there is one or the guidance is set."""
     if guidance is not None:
@@ -145,6 +164,8 @@ class Kind:
     nothing is pooled, it is so read at sentence level too.
     unguided_by_itself: the class has a conditioning of its own for no prompt at all, which it is
     guided by where no negative is named.
+    text: makes the text encoder of a class that has none of its own; it needs ``split``,
+    ``negative`` and ``loaded`` as those of :mod:`m2m_diffusion.text` have them.
     """
 
     towers: tuple[str, ...]
@@ -164,6 +185,7 @@ class Kind:
     module: str = "diffusers"
     prompts: Prompts | None = None
     unguided_by_itself: bool = False
+    text: Callable[[Loaded], TextEncoder] | None = None
 
     @property
     def unneeded(self) -> tuple[str, ...]:
@@ -233,6 +255,18 @@ KINDS = {
     "CogVideoXPipeline": _video(readings.COGVIDEOX, 8),
     "StableAudioPipeline": _by_prompts(
         readings.STABLE_AUDIO, modality="audio", results=waves, unguided_by_itself=True
+    ),
+    "KandinskyV22Pipeline": Kind(
+        (),
+        (),
+        False,
+        0,
+        (),
+        "unet",
+        ("movq", "scheduler"),
+        arguments=image_embeds,
+        guide=always_guided,
+        text=prior_text,
     ),
     "AudioLDMPipeline": _SOUND,
     "MusicLDMPipeline": _SOUND,

@@ -96,8 +96,10 @@ class DiffusionModel(ModalityModel):
         return other
 
     @cached_property
-    def text(self) -> ConditionerText | PromptText:
+    def text(self) -> Any:
         """The conditioner's text towers, loaded without the rest of the pipeline."""
+        if self.kind.text is not None:
+            return self.kind.text(self)
         if self._by_token and self.kind.prompts is not None:
             return PromptText(
                 self.place,
