@@ -24,8 +24,9 @@ SECONDS = 180
 # part -> (its modules, the tests that should notice)
 PARTS = {
     "projectors": (
-        ["projectors/affine.py", "projectors/tokens.py", "projectors/rows.py"],
-        ["test_projector.py", "test_adapter.py"],
+        ["projectors/affine.py", "projectors/tokens.py", "projectors/rows.py",
+         "projectors/decoder.py"],
+        ["test_projector.py", "test_token_projector.py"],
     ),
     "alignment": (
         ["alignment/closed_form.py", "alignment/losses.py", "alignment/solve.py",
@@ -33,8 +34,8 @@ PARTS = {
         ["test_solve.py", "test_losses.py", "test_prior.py", "test_align.py"],
     ),
     "artifact": (
-        ["artifact/untrusted.py", "artifact/codec.py", "artifact/load.py", "artifact/licences.py"],
-        ["test_record.py", "test_adapter.py", "test_hostile.py", "test_licences.py"],
+        ["artifact/untrusted.py", "artifact/codec.py", "artifact/load.py", "artifact/licenses.py"],
+        ["test_record.py", "test_adapter.py", "test_hostile.py", "test_licenses.py"],
     ),
     "embeddings": (
         ["embeddings/store.py", "embeddings/shard.py", "models/text_encoder.py"],
