@@ -48,6 +48,28 @@ class SearchBody(Struct, forbid_unknown_fields=True):
     language: Annotated[str, Meta(max_length=64)] | None = None
 
 
+class HitBody(Struct, omit_defaults=True, kw_only=True):
+    """A hit in the answer to ``POST /search``; what is not known is left out.
+
+    second: where the window of a long sound starts; seconds: how long the sound is.
+    """
+
+    index: str
+    id: str
+    path: str
+    score: float
+    modality: str
+    second: float | None = None
+    seconds: float | None = None
+    width: int | None = None
+    height: int | None = None
+    bytes: int | None = None
+    date: str | None = None
+    text: str | None = None
+    thumbnail: str
+    url: str
+
+
 class InputBody(Struct, forbid_unknown_fields=True):
     """One of text, image, audio."""
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import time
 from collections.abc import Callable, Collection
 from http.cookies import CookieError, SimpleCookie
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -29,7 +28,10 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-cache",
 }
+ADDED = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+"""Headers of every answer that has no other of that name, as ASGI sends them."""
 OPEN = ("/", "/health", "/docs", "/openapi.json")
 """Needs no key, like everything below /static/: the page asks for the key."""
 COOKIE = "m2m-items"
@@ -65,12 +67,12 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                out = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    out.setdefault(name, value)
-                out.setdefault("Cache-Control", "no-cache")
+                out = message.setdefault("headers", [])
+                there = {name for name, _ in out}
+                out.extend(header for header in ADDED if header[0] not in there)
                 if signed_in:
-                    out.append("Set-Cookie", f"{COOKIE}={self._token}; HttpOnly; SameSite=Strict")
+                    cookie = f"{COOKIE}={self._token}; HttpOnly; SameSite=Strict"
+                    out.append((b"set-cookie", cookie.encode()))
             await send(message)
             if message["type"] == "http.response.body" and not message.get("more_body", False):
                 self._count(scope["path"], status, time.perf_counter() - start)
@@ -121,22 +123,23 @@ class Guard:
 
     async def _body(self, receive: Receive) -> bytes | Response:
         """The body, or the response that refuses it."""
-        pieces, size = [], 0
         try:
-            end = asyncio.get_running_loop().time() + self._limits.seconds
-            while True:
-                left = max(0.0, end - asyncio.get_running_loop().time())
-                message = await asyncio.wait_for(receive(), left)
-                if message["type"] == "http.disconnect":
-                    return replies.refusal(400, "the body is incomplete")
-                pieces.append(message.get("body", b""))
-                size += len(pieces[-1])
-                if size > self._limits.body:
-                    return self._too_large()
-                if not message.get("more_body", False):
-                    return b"".join(pieces)
-        except asyncio.TimeoutError:
+            return await replies.within(self._limits.seconds, self._received(receive))
+        except replies.Late:
             return replies.refusal(408, "the body did not arrive in time", {"Connection": "close"})
+
+    async def _received(self, receive: Receive) -> bytes | Response:
+        pieces, size = [], 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return replies.refusal(400, "the body is incomplete")
+            pieces.append(message.get("body", b""))
+            size += len(pieces[-1])
+            if size > self._limits.body:
+                return self._too_large()
+            if not message.get("more_body", False):
+                return b"".join(pieces)
 
     def _too_large(self) -> Response:
         most = f"{self._limits.body:,}"

@@ -27,7 +27,12 @@ def named(tag: str) -> Detected:
     if not TAG.fullmatch(tag):
         raise UserError(f"{tag[:40]!r} is not a language", "use a tag such as de or pt-BR")
     code = normalize_tag(tag)
-    return Detected(code, language(code).name, 1.0)
+    return Detected(code, name_of(code), 1.0)
+
+
+@lru_cache(maxsize=1024)
+def name_of(tag: str) -> str:
+    return language(tag).name
 
 
 @lru_cache(maxsize=4096)
@@ -38,4 +43,4 @@ def detect(text: str) -> Detected | None:
     tag, confidence = detect_scored(text)
     if tag == UNKNOWN:
         return None
-    return Detected(tag, language(tag).name, round(confidence, 3))
+    return Detected(tag, name_of(tag), round(confidence, 3))

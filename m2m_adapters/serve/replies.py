@@ -36,7 +36,11 @@ def refusal(status: int, message: str, headers: dict[str, str] | None = None) ->
 
 
 async def within(seconds: float, value: Awaitable[Value]) -> Value:
+    """The value, or :class:`Late`."""
     try:
+        if sys.version_info >= (3, 11):  # there wait_for would start a task for each request
+            async with asyncio.timeout(seconds):
+                return await value
         return await asyncio.wait_for(value, seconds)
     except asyncio.TimeoutError:
         raise Late from None

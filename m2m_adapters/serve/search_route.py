@@ -18,7 +18,7 @@ from m2m_adapters.search.hits import Hit, Hits
 from m2m_adapters.search.query import Query, Term, parse
 from m2m_adapters.search.towers import NATIVE
 from m2m_adapters.serve import language, replies
-from m2m_adapters.serve.bodies import SearchBody, TermBody, decoded
+from m2m_adapters.serve.bodies import HitBody, SearchBody, TermBody, decoded
 from m2m_adapters.serve.data import bytes_of
 from m2m_adapters.serve.holdings import Held, Holdings, Space
 from m2m_adapters.serve.limits import Limits
@@ -41,7 +41,7 @@ class SearchRoute:
         hits, asked = await replies.within(self.limits.seconds, self._answer(body))
         return replies.json(
             {
-                "hits": [self._hit(hit) for hit in hits],
+                "hits": self._described(hits),
                 "language": language.named(body.language) if body.language else _language(body),
                 "adapter": body.adapter or (asked[0] if len(set(asked)) == 1 else None),
                 "milliseconds": round(1000 * (time.perf_counter() - start), 3),
@@ -91,30 +91,36 @@ class SearchRoute:
             for kind in MODALITIES
             if (address := getattr(term, kind)) is not None
         ]
-        encoded = [await asyncio.to_thread(self._term, term) for term in terms]
+        encoded = [await self._term(term) for term in terms]
         if brought:
             (vectors,) = await self.items.do(ItemsJob(space, [data for _, data in brought]))
             for (at, _), vector in zip(brought, vectors):
                 encoded[at] = replace(encoded[at], vector=vector)
         return encoded
 
-    def _term(self, term: TermBody) -> Term:
-        if term.item is not None:
+    async def _term(self, term: TermBody) -> Term:
+        if term.item is not None:  # read from disk
             held = self.holdings.index(term.index or "")
-            return Term(term.weight, vector=held.item_vector(item_number(term.item)))
+            number = item_number(term.item)
+            vector = await asyncio.to_thread(held.item_vector, number)
+            return Term(term.weight, vector=vector)
         return Term(term.weight, text=term.text, vector=term.vector)
 
-    def _hit(self, hit: Hit) -> dict[str, Any]:
-        item = hit.item
-        name = self.holdings.by_folder[hit.index]
-        url = f"/items/{quote(name, safe='')}/{hit.number}"
-        about = {
-            "index": name, "id": str(hit.number), "path": item.path, "score": hit.score,
-            "modality": item.modality, "second": hit.start, "seconds": item.duration,
-            "width": item.width, "height": item.height, "bytes": item.size or None,
-            "date": item.date, "text": item.text, "thumbnail": f"{url}/thumbnail", "url": url,
-        }  # fmt: skip
-        return {key: value for key, value in about.items() if value is not None}
+    def _described(self, hits: Hits) -> list[HitBody]:
+        names = {folder: self.holdings.by_folder[folder] for folder in hits.indexes}
+        places = {folder: f"/items/{quote(name, safe='')}/" for folder, name in names.items()}
+        return [_described(hit, names[hit.index], places[hit.index]) for hit in hits]
+
+
+def _described(hit: Hit, index: str, place: str) -> HitBody:
+    item = hit.item
+    url = f"{place}{hit.number}"
+    return HitBody(
+        index=index, id=str(hit.number), path=item.path, score=hit.score, modality=item.modality,
+        thumbnail=f"{url}/thumbnail", url=url, second=hit.start, seconds=item.duration,
+        width=item.width, height=item.height, bytes=item.size or None, date=item.date,
+        text=item.text,
+    )  # fmt: skip
 
 
 def item_number(value: str | int) -> int:

@@ -85,6 +85,8 @@ class Worker(Generic[Job]):
             self._queue.extend(waiting)
             self._changed.notify()
         futures = [one.future for one in waiting]
+        if len(futures) == 1:  # cancelled with whoever waits for it
+            return [await futures[0]]
         try:
             return list(await asyncio.gather(*futures))
         finally:
