@@ -135,12 +135,19 @@ class PromptText(TextEncoder):
             return
         self.lead = prompts.lead(place)
         has_own = prompts.width in self.parts
-        self.tokens = min(prompts.tokens, text_length(place, prompts.width)) if has_own else 0
+        self.tokens = self._positions() if has_own else 0
         self.max_tokens = self.tokens or self.lead[0]
         width = text_width(place, prompts.width) if has_own else self.lead[1]
         self.shape = (self.lead[0] + self.tokens, width)
         self.pooled_dim, self.masked = prompts.pooled(place), prompts.masked
         self.dim = self.pooled_dim + self.shape[0] * (width + self.masked)
+
+    def _positions(self) -> int:
+        """No more than the tokenizer gives, where it says so."""
+        try:
+            return min(self.prompts.tokens, text_length(self.place, self.prompts.width))
+        except UserError:
+            return self.prompts.tokens
 
     @cached_property
     def pipeline(self) -> Any:
