@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from measure import Report
+from query_sets import QuerySet
 
 import m2m_adapters as m2m
 from m2m_adapters.adaptation.judging import English, judge
 from m2m_adapters.artifact.languages import LanguageTable
 from m2m_adapters.evaluation.intervals import interval
 from m2m_adapters.interfaces import Vectors, normalize
-
-if TYPE_CHECKING:
-    from transfer import Asked
 
 RESAMPLES = 1000
 ENGLISH = 4000
@@ -44,7 +42,7 @@ def unlabeled(path: Path | None, data: Any) -> dict[str, Vectors]:
 
 
 def real_pair(
-    texts: dict[str, Vectors], english: Vectors, tests: dict[str, Asked], map_: Any, bank: Any
+    texts: dict[str, Vectors], english: Vectors, tests: dict[str, QuerySet], map_: Any, bank: Any
 ) -> Report:
     """The real pair with and without the shifts of the languages there is text of."""
     report = Report(

@@ -28,13 +28,13 @@ import time
 import venv
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from languages_known import real_pair, tiny_world, unlabeled
 from measure import Report, arguments
+from query_sets import QuerySet
 
 import m2m_adapters as m2m
 from m2m_adapters._internal.progress import Progress
@@ -42,7 +42,7 @@ from m2m_adapters.alignment.fit import fit
 from m2m_adapters.alignment.pairs import Pairs, held_out_rows, in_memory
 from m2m_adapters.alignment.recipes import recipe
 from m2m_adapters.evaluation.intervals import interval
-from m2m_adapters.interfaces import Vectors, normalize
+from m2m_adapters.interfaces import normalize
 
 PACKAGES = "".join(
     f"{package} --hash=sha256:{digest}\n"
@@ -81,22 +81,6 @@ np.save(out, np.concatenate(rows))
 """
 
 
-@dataclass
-class Asked:
-    """One test set: queries by language in the source's space, items in the target's."""
-
-    queries: dict[str, Vectors]
-    items: Vectors
-
-    def ranks(self, projected: Vectors, bias: Vectors | None = None) -> np.ndarray:
-        """Rank of each query's own item, from 0; a tie counts against."""
-        scores = normalize(projected) @ normalize(self.items).T
-        if bias is not None:
-            scores = scores + bias
-        own = np.diagonal(scores)[:, None]
-        return (scores >= own).sum(1) - 1
-
-
 def recalls(hits: list[np.ndarray], k: int) -> str:
     """Mean R@k over languages in percent, with its 95 % interval over resampled items."""
     found = np.mean([ranks < k for ranks in hits], axis=0)
@@ -105,13 +89,13 @@ def recalls(hits: list[np.ndarray], k: int) -> str:
     return f"{value:.1f} [{low:.1f}, {high:.1f}]"
 
 
-def read_vectors(path: Path) -> tuple[Pairs, dict[str, Asked]]:
+def read_vectors(path: Path) -> tuple[Pairs, dict[str, QuerySet]]:
     """English training pairs, split as alignment splits them, and the test sets."""
     data = {key: rows.astype(np.float32) for key, rows in np.load(path).items()}
     x, y = normalize(data["train_source"]), normalize(data["train_target"])
     rest, held = held_out_rows(len(x), 0)
     tests = {
-        name: Asked(
+        name: QuerySet(
             {key.rpartition("_")[2]: normalize(rows) for key, rows in data.items()
              if key.startswith(f"{name}_source_")},
             data[f"{name}_target_en"],
@@ -121,7 +105,7 @@ def read_vectors(path: Path) -> tuple[Pairs, dict[str, Asked]]:
     return in_memory(x[rest], y[rest], x[held], y[held]), tests
 
 
-def cells(tests: dict[str, Asked], map_: Any, banks: Sequence[Any] = ()) -> list[str]:
+def cells(tests: dict[str, QuerySet], map_: Any, banks: Sequence[Any] = ()) -> list[str]:
     """R@1 and R@10 of the unseen languages of both sets, and English R@1 of XTD10.
 
     banks: means over all of them, where there are any.
@@ -239,18 +223,18 @@ def main() -> None:
         languages.finish(asked)
 
 
-def _ceiling(tests: dict[str, Asked]) -> list[str]:
+def _ceiling(tests: dict[str, QuerySet]) -> list[str]:
     """The source's own cells: queries in other languages against its English ones."""
     ceiling = []
     for name, test in tests.items():
-        own = Asked(test.queries, test.queries["en"])
+        own = QuerySet(test.queries, test.queries["en"])
         others = [own.ranks(rows) for code, rows in test.queries.items() if code != "en"]
         ceiling += [recalls(others, 1), recalls(others, 10)] + (["100"] if name == "xtd10" else [])
     return ceiling
 
 
 def _known(
-    path: Path, other: Path | None, pairs: Pairs, tests: dict[str, Asked], map_: Any, bank: Any
+    path: Path, other: Path | None, pairs: Pairs, tests: dict[str, QuerySet], map_: Any, bank: Any
 ) -> Report | None:
     """The part with languages known, where there is text for it."""
     texts = unlabeled(other, np.load(path))

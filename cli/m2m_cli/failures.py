@@ -13,6 +13,8 @@ import sys
 import traceback
 from dataclasses import dataclass
 
+from m2m_cli.output import print_json, printable
+
 FAILED = 1
 BAD_INPUT = 2
 INTERRUPTED = 130  # the exit code of a process that Ctrl-C ended
@@ -52,8 +54,6 @@ class Failure:
 
     def show(self, as_json: bool) -> None:
         if as_json:
-            from m2m_cli.output import print_json
-
             print_json({"error": self.what, "remedy": self.remedy})
         say(f"{self.what}; {self.remedy}" if self.remedy else self.what)
 
@@ -61,14 +61,6 @@ class Failure:
 def say(line: str) -> None:
     """One line on stderr."""
     print(f"m2m: {printable(line)}", file=sys.stderr)
-
-
-def printable(text: str) -> str:
-    """``text`` without what a terminal would obey: control characters and the like are escaped."""
-    harmless = "\n\t\u200c\u200d"  # the last two join and part letters of many scripts
-    return "".join(
-        c if c.isprintable() or c in harmless else c.encode("unicode_escape").decode() for c in text
-    )
 
 
 def debugging(arguments: list[str]) -> bool:

@@ -11,7 +11,7 @@ from m2m_cli.options import DEVICE, JSON, TRUST
 from m2m_cli.output import print_json, table
 
 if TYPE_CHECKING:
-    from m2m_adapters.planning.forecast import Forecast
+    from m2m_adapters.planning.answer import Forecast
 
 
 def forecast(

@@ -9,8 +9,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
-from m2m_cli.failures import printable
-
 UNLIMITED = 100_000
 """Columns of a table that is not printed on a terminal: nothing is cut or wrapped."""
 
@@ -92,3 +90,11 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return printable(" ".join(str(value).split()))
+
+
+def printable(text: str) -> str:
+    """``text`` without what a terminal would obey: control characters and the like are escaped."""
+    harmless = "\n\t\u200c\u200d"  # the last two join and part letters of many scripts
+    return "".join(
+        c if c.isprintable() or c in harmless else c.encode("unicode_escape").decode() for c in text
+    )

@@ -76,7 +76,7 @@ def align(
     with bar.stage("load", None):
         encoder, model = _loaded(source, target, options)
     if level == "auto":
-        level = choose_level(level, recipe, changes, encoder, model)
+        level = choose_level(recipe, changes, encoder, model)
         check_level(level, stopping)
         chosen = named_recipe(recipe, level, **changes)
     model = model.at_level(level)

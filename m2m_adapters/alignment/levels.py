@@ -47,20 +47,17 @@ class Level:
 
 
 def choose_level(
-    level: str,
     recipe: str,
     changes: Mapping[str, object],
     encoder: TextEncoder,
     model: ModalityModel,
 ) -> str:
-    """``auto`` -> token level where the target reads a sequence and the source has token states.
+    """Token level where the target reads a sequence and the source has token states.
 
     A sentence vector says what is in a prompt and loses where it is, so sentence level for such a
     target is a known weak choice: whoever asks for it by name is not warned, whoever comes to it by
     another recipe or source is.
     """
-    if level != "auto":
-        return level
     if not _reads_tokens(model):
         return "sentence"
     changed = sorted(key for key, value in changes.items() if value is not None)

@@ -220,10 +220,15 @@ class Adapter:
         files: sounds as the target's audio items are given: paths, bytes, ``(samples, rate)``.
         The source must take speech.
         """
-        from m2m_adapters.artifact.speech import encode_speech
+        from m2m_adapters.artifact.speech import speech_rows
 
         refuse_typos(options, ITEM_OPTIONS, "encode_speech")
-        return encode_speech(self, files, **options)
+        if self.level != "sentence":
+            raise AbilityMissing(
+                f"the adapter {self.name} maps token states, which speech does not have",
+                "align at the level of sentences",
+            )
+        return self.project(speech_rows(self.source, self.record.source.title, files, **options))
 
     def encode_items(self, items: Sequence[Any], **options: Any) -> Vectors:
         """Images, sounds, ... -> float32 ``[n, dim]`` by the target's own tower."""

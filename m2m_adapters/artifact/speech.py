@@ -1,30 +1,21 @@
-"""Speech through an adapter: the source encodes it, and the map for texts is applied."""
+"""Speech for an adapter: its source encodes it; the map for texts is applied to the rows."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from m2m_adapters.errors import AbilityMissing
-from m2m_adapters.interfaces import SPEECH_SOURCES, Vectors
+from m2m_adapters.interfaces import SPEECH_SOURCES, TextEncoder, Vectors
 from m2m_adapters.models.items import encode_items
 
-if TYPE_CHECKING:
-    from m2m_adapters.artifact.adapter import Adapter
-    from m2m_adapters.interfaces import TextEncoder
 
-
-def encode_speech(adapter: Adapter, sounds: Any, **options: Any) -> Vectors:
-    """float32 ``[n, dim]`` of spoken sentences; a single sound stands for a list of one."""
-    if adapter.level != "sentence":
-        raise AbilityMissing(
-            f"the adapter {adapter.name} maps token states, which speech does not have",
-            "align at the level of sentences",
-        )
-    need_speech(adapter.source, adapter.record.source.title)
+def speech_rows(source: TextEncoder, name: str, sounds: Any, **options: Any) -> Vectors:
+    """float32 ``[n, source.dim]`` of spoken sentences; a single sound stands for a list of one."""
+    need_speech(source, name)
     if isinstance(sounds, (str, bytes, Path, dict)):
         sounds = [sounds]
-    return adapter.project(encode_items(adapter.source, list(sounds), **options))
+    return encode_items(source, list(sounds), **options)
 
 
 def need_speech(source: TextEncoder, name: str) -> None:

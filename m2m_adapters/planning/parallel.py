@@ -20,7 +20,7 @@ from m2m_adapters.planning.effects import SPREADS
 from m2m_adapters.planning.model import interval, model, to_logit, to_percent
 
 if TYPE_CHECKING:
-    from m2m_adapters.planning.forecast import Forecast, Pairs
+    from m2m_adapters.planning.answer import Forecast, Pairs
 
 FEWEST = 100
 MOST = 2_000

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from m2m_adapters.errors import UserError
+from m2m_adapters.planning.answer import Forecast
 from m2m_adapters.planning.facts import model_facts, sources
-from m2m_adapters.planning.forecast import Forecast, better_part, predicted
+from m2m_adapters.planning.forecast import better_part, predicted
 from m2m_adapters.planning.names import (
     check_benchmark,
     check_direction,

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from m2m_adapters._internal.languages import normalize_tag
+from m2m_adapters.planning.answer import Pairs
 from m2m_adapters.planning.facts import figures
-from m2m_adapters.planning.forecast import Pairs, forecast
+from m2m_adapters.planning.forecast import forecast
 from m2m_adapters.registry.route import Part, is_route, route_parts
 
 ENGLISH = "en"

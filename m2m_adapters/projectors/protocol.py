@@ -15,8 +15,6 @@ from m2m_adapters.errors import AbilityMissing
 from m2m_adapters.interfaces import Vectors
 from m2m_adapters.projectors.rows import Rows
 
-LEVELS = ("sentence", "token")
-
 Scalar = int | float | str | bool | None
 Spread = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 """Mean and variance ``[d_out]`` of vectors."""

@@ -28,7 +28,7 @@ TREE = [sys.executable, "-m", "m2m_cli.main"]
 
 class TestTinySpeech(TextEncoderSuite):
     def make(self) -> Any:
-        return m2m.load_source("tiny-speech")
+        return m2m.load_source("tiny-speech", precision="fp32")
 
     def speech(self) -> list[Any]:
         return list(spoken.examples().items)
