@@ -186,7 +186,8 @@ class ModalityModel(ABC):
 
     Abilities are optional, and absence is honest: override ``encode_items`` if the model
     places items in the space of its text tower, ``generate`` if it makes items from vectors
-    of that space. ``can`` reports which are there.
+    of that space, ``score`` if it judges pairs of such a vector and an item. ``can`` reports
+    which are there.
     """
 
     modality: str
@@ -211,8 +212,9 @@ class ModalityModel(ABC):
         return self
 
     def can(self, ability: str) -> bool:
-        """Whether ``"encode_items"``, ``"encode_item_layers"`` or ``"generate"`` is there."""
-        if ability not in ("encode_items", "encode_item_layers", "generate"):
+        """Whether ``"encode_items"``, ``"encode_item_layers"``, ``"generate"`` or ``"score"`` is
+        there."""
+        if ability not in ("encode_items", "encode_item_layers", "generate", "score"):
             return False
         return getattr(type(self), ability) is not getattr(ModalityModel, ability)
 
@@ -230,6 +232,17 @@ class ModalityModel(ABC):
         raise AbilityMissing(
             f"{type(self).__name__} does not show the layers of its {self.modality} tower",
             "choose a target of transformers",
+        )
+
+    def score(self, vectors: Vectors, items: Sequence[Any], **options: Any) -> Vectors:
+        """How well row i of ``vectors`` fits item i: float32 ``[n]``, higher is better.
+
+        For models in which text and item meet inside, so that neither has a vector of its own
+        (ViLT, ...): they judge pairs, and put the first hits of a search into a better order.
+        """
+        raise AbilityMissing(
+            f"{type(self).__name__} does not score pairs of texts and {self.modality} items",
+            "give an adapter to a joint model, such as vilt:ORG/MODEL",
         )
 
     def generate(self, vectors: Vectors, **options: Any) -> list[Any]:

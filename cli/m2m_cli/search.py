@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from m2m_cli.options import DEVICE, JSON, LANG, TRUST
 from m2m_cli.output import print_json
+
+if TYPE_CHECKING:
+    from m2m_adapters.search.rerank import Reranker
 
 
 def search(
@@ -46,6 +49,11 @@ def search(
     bank: bool = typer.Option(
         True, "--bank/--no-bank", help="Correct the scores by the adapter's English bank."
     ),
+    rerank: str | None = typer.Option(
+        None,
+        "--rerank",
+        help="An adapter to a joint model (vilt:...), which orders the first 50 hits anew.",
+    ),
     lang: str | None = LANG,
     page: Path | None = typer.Option(None, "--page", help="Write the results as an HTML page."),
     device: str = DEVICE,
@@ -66,10 +74,12 @@ def search(
         check_page(page)
     wanted = _wanted(queries or [], item or [], speech or [], literal)
     indexes = [load_index(folder) for folder in [index, *(also or [])]]
+    joint = _reranker(rerank, device)
     answers = search_several(
-        indexes, wanted, k, where=where, adapters=adapter or [], bank=bank,
-        language=lang, device=device, trust_remote_code=trust_remote_code,
+        indexes, wanted, joint.deep(k), where=where, adapters=adapter or [],
+        bank=bank, language=lang, device=device, trust_remote_code=trust_remote_code,
     )  # fmt: skip
+    answers = joint.order(answers, wanted, k)
     if page is not None:
         write_page(page, answers)
     if json:
@@ -78,6 +88,13 @@ def search(
     _show(answers, several=len(indexes) > 1)
     if page is not None:
         typer.echo(f"page: {page}", err=True)
+
+
+def _reranker(name: str | None, device: str) -> Reranker:
+    from m2m_adapters.artifact.load import load_adapter
+    from m2m_adapters.search.rerank import Reranker
+
+    return Reranker(load_adapter(name, device=device) if name else None)
 
 
 def _wanted(queries: list[str], items: list[Path], speech: list[Path], literal: bool) -> list[Any]:

@@ -255,6 +255,18 @@ class Adapter:
         """
         return generate_items(self.target, self.encode(texts), **self._negative_encoded(options))
 
+    def score(self, texts: Sequence[str], items: Sequence[Any], **options: Any) -> Vectors:
+        """How well text i fits item i, by a target that reads both together: float32 ``[n]``."""
+        if len(texts) != len(items):
+            raise UserError(
+                f"{len(texts)} texts and {len(items)} items are not pairs", "give one of each"
+            )
+        if not len(texts):
+            return np.zeros(0, np.float32)
+        unique = list(dict.fromkeys(texts))
+        rows = self.encode(unique)[[unique.index(text) for text in texts]]
+        return np.asarray(self.target.score(rows, items, **options), dtype=np.float32)
+
     def conditioning(self, texts: str | Sequence[str], **options: Any) -> dict[str, Any]:
         """The target pipeline's keyword arguments for prompts, for those who drive it themselves.
 

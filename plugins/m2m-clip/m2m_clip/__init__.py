@@ -15,3 +15,9 @@ def m2m_register(register: Register) -> None:
         modality="image",
         description="CLIP, SigLIP, ALIGN, Chinese-CLIP, MetaCLIP, AltCLIP, GroupViT, Jina-CLIP",
     )
+    register.target_scheme(
+        "vilt",
+        "m2m_clip.joint:load",
+        modality="image",
+        description="ViLT: scores pairs of text and picture, for re-ranking",
+    )

@@ -1,0 +1,156 @@
+"""ViLT: pairs are scored as by itself, and a search is re-ranked in any language."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import transformers as tf
+from m2m_clip.joint import load
+from PIL import Image
+
+import m2m_adapters as m2m
+from m2m_adapters.errors import UserError
+from m2m_adapters.search.query import Query, parse
+from m2m_adapters.search.rerank import rerank
+from m2m_adapters.testing import TextEncoderSuite
+from m2m_adapters.testing.toys import ToySource, toy_sentences
+
+WORDS = (
+    "[PAD] [UNK] [CLS] [SEP] [MASK] a red blue green circle square star above dog cat ##s".split()
+)
+
+
+class WordSource(ToySource):
+    """A toy that shows a state for each word."""
+
+    def encode_tokens(self, texts):
+        return [self.encode(text.split() or ["."]) for text in texts]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    torch.manual_seed(0)
+    place = tmp_path_factory.mktemp("vilt") / "model"
+    place.mkdir()
+    config = tf.ViltConfig(
+        vocab_size=len(WORDS), hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=32, image_size=32, patch_size=8, max_position_embeddings=12,
+        max_image_length=-1,
+    )  # fmt: skip
+    model = tf.ViltForImageAndTextRetrieval(config)
+    with torch.no_grad():  # fresh weights see no difference
+        for weight in model.parameters():
+            if weight.ndim > 1:
+                weight.normal_(std=0.3)
+    model.save_pretrained(place)
+    (place / "vocab.txt").write_text("\n".join(WORDS) + "\n", encoding="utf-8")
+    tf.BertTokenizer(vocab={w: i for i, w in enumerate(WORDS)}).save_pretrained(place)
+    tf.ViltImageProcessor(size={"shortest_edge": 32}, size_divisor=8).save_pretrained(place)
+    return place
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    place = tmp_path_factory.mktemp("photos")
+    noise = np.random.default_rng(0)
+    for number in range(6):
+        pixels = noise.integers(0, 255, (32, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(place / f"{number}.png")
+    return sorted(place.glob("*.png"))
+
+
+@pytest.fixture(scope="module")
+def adapter(folder, tmp_path_factory):
+    target = m2m.load_target(f"vilt:{folder}", device="cpu")
+    made = m2m.align(WordSource(), target, list(toy_sentences(200)), epochs=2, store=False,
+                     progress=False)  # fmt: skip
+    assert made.level == "token"
+    where = made.save(tmp_path_factory.mktemp("adapters") / "a")
+    return m2m.load_adapter(where, source=WordSource(), target=target)
+
+
+def test_pairs_are_scored_as_by_the_model_itself(folder, pictures):
+    target = load(str(folder), device="cpu")
+    texts = ["a red circle above a dog", "a cat", "a blue star", "a dog", "a", "square square"]
+    ours = target.score(target.text.encode(texts), pictures, batch_size=4)
+    model = tf.ViltForImageAndTextRetrieval.from_pretrained(folder).eval()
+    reader = tf.AutoTokenizer.from_pretrained(folder)
+    processor = tf.AutoImageProcessor.from_pretrained(folder)
+    for text, picture, score in zip(texts, pictures, ours, strict=True):
+        given = reader(text, padding="max_length", max_length=12, return_tensors="pt")
+        seen = processor(Image.open(picture), return_tensors="pt")
+        with torch.inference_mode():
+            own = model(**given, **seen).logits[0, 0]
+        assert abs(float(own) - score) < 1e-4
+    assert np.ptp(ours) > 0.01
+
+
+def test_the_command_re_ranks_in_any_language(folder, pictures, tmp_path, capsys):
+    pytest.importorskip("m2m_tiny")
+    from m2m_cli.main import run as m2m_run
+
+    m2m.build_index("tiny-clip", [pictures[0].parent], tmp_path / "index")
+    texts = m2m.read_corpus("tiny-scene-captions", max_sentences=100).sentences
+    joint = m2m.align("tiny-text", f"vilt:{folder}", texts, level="token", epochs=1, store=False,
+                      progress=False)  # fmt: skip
+    joint.save(tmp_path / "joint")
+    command = ["search", str(tmp_path / "index"), "ein roter Kreis", "--adapter", "native",
+               "-k", "3", "--json", "--device", "cpu"]  # fmt: skip
+
+    def hits(more):
+        with pytest.raises(SystemExit) as left:
+            m2m_run([*command, *more])
+        said = capsys.readouterr()
+        assert left.value.code == 0, said.err
+        return json.loads(said.out)[0]["hits"]
+
+    ours = hits(["--rerank", str(tmp_path / "joint")])
+    scores = joint.score(["ein roter Kreis"] * len(pictures), pictures)
+    expected = [str(pictures[at]) for at in np.argsort(-scores)[:3]]
+    assert len(ours) == 3 and [hit["path"] for hit in ours] == expected
+    assert [hit["path"] for hit in hits([])] != expected
+
+
+class _Item:
+    def __init__(self, path):
+        self.path, self.modality = str(path), "image"
+
+
+def hits_of(pictures):
+    from m2m_adapters.search.hits import Hit, Hits
+
+    rows = [Hit(1.0 - n / 10, _Item(p), n, None, None, "x", n) for n, p in enumerate(pictures)]
+    return Hits("ein Hund", rows, {})
+
+
+def test_the_first_hits_change_places(adapter, pictures):
+    answer = hits_of(pictures)
+    query = Query.of_text("ein Hund")
+    (ours,) = rerank([answer], [query], adapter, k=3, first=4)
+    scores = adapter.score(["ein Hund"] * 4, pictures[:4])
+    order = np.argsort(-scores, kind="stable")
+    assert [hit.row for hit in ours] == order[:3].tolist()
+    assert np.allclose([hit.score for hit in ours], np.sort(scores)[::-1][:3])
+    (whole,) = rerank([answer], [query], adapter, k=6, first=4)
+    assert [hit.row for hit in whole][4:] == [4, 5]
+    (sums,) = rerank([answer], [parse("Hund + Katze")], adapter, k=6)
+    assert [hit.row for hit in sums] == list(range(6))
+
+
+def test_what_cannot_re_rank(pictures):
+    plain = m2m.align(ToySource(), "toy-target", list(toy_sentences(100)), store=False,
+                      recipe="closed-form", progress=False)  # fmt: skip
+    with pytest.raises(UserError, match="does not score pairs"):
+        rerank([hits_of(pictures)], [Query.of_text("x")], plain, k=3)
+    with pytest.raises(UserError, match="are not pairs"):
+        plain.score(["a"], [])
+
+
+class TestViltWords(TextEncoderSuite):
+    @pytest.fixture(autouse=True)
+    def _place(self, folder):
+        type(self).place = folder
+
+    def make(self):
+        return load(str(self.place), device="cpu").text
