@@ -16,7 +16,7 @@ from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation import Benchmark, LazyItems, System, evaluate
 from m2m_adapters.evaluation.agreement import agreement, consistency
 from m2m_adapters.evaluation.corrections import csls, inverted_softmax, without_language
-from m2m_adapters.evaluation.intervals import Resampler, average, difference
+from m2m_adapters.evaluation.intervals import Figures, Resampler, average, difference
 from m2m_adapters.evaluation.metrics import FIGURES, item_to_text, text_to_item
 from m2m_adapters.evaluation.ranking import Penalty, rank
 from m2m_adapters.testing import toy_sentences
@@ -480,3 +480,22 @@ def test_systems_side_by_side(adapter: m2m.Adapter) -> None:
 def test_a_benchmark_of_another_kind_is_refused(adapter: m2m.Adapter) -> None:
     with pytest.raises(UserError, match="holds items of kind image"):
         evaluate(adapter, Benchmark("b", "image", ["x"], {"en": ["y"]}))
+
+
+def test_a_difference_and_its_p_by_hand() -> None:
+    """p is twice the smaller share beyond zero, ties on both sides, at least 2 of n + 1, at most 1."""
+    columns = len(FIGURES)
+    zero = Figures(np.zeros(columns), np.zeros((99, columns)))
+    drawn = np.ones((99, columns))
+    drawn[:9, 1] = -1  # 9 of 99 on the far side
+    drawn[:49, 2] = -1  # just under half
+    drawn[:60, 3] = 0  # ties count on both sides
+    drawn[:, 4] *= -1
+    compared = difference(Figures(np.full(columns, 0.25), drawn), zero)
+    assert [compared[name]["p"] for name in FIGURES[:5]] == [
+        2 / 100, round(18 / 99, 4), round(98 / 99, 4), 1.0, 2 / 100,
+    ]  # fmt: skip
+    assert compared[FIGURES[0]]["difference"] == 25.0
+    assert (compared[FIGURES[0]]["low"], compared[FIGURES[0]]["high"]) == (100.0, 100.0)
+    both = average([Figures(np.full(columns, 0.25), drawn), zero])
+    assert (both.means == 0.125).all() and np.array_equal(both.drawn, drawn / 2)
