@@ -23,12 +23,17 @@ from m2m_adapters.serve.limits import Limits
 from m2m_adapters.serve.metrics import Metrics
 from m2m_adapters.serve.openapi import description
 from m2m_adapters.serve.page import Pages
+from m2m_adapters.serve.refresh import Refresher
 from m2m_adapters.serve.search_route import SearchRoute
 from m2m_adapters.serve.work import ItemsJob
 from m2m_adapters.serve.worker import Worker
 
 ITEMS_WAITING = 16
 """Requests with pictures or sounds that may wait: each holds its bytes in memory."""
+
+
+REFRESH_SECONDS = 2.0
+"""Between looks for newer generations of the indexes."""
 
 
 def create_app(
@@ -63,7 +68,9 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await asyncio.to_thread(language.detect, "warm up")
+        watching = asyncio.create_task(_watch(Refresher(holdings)))
         yield
+        watching.cancel()
         await asyncio.to_thread(texts.stop)
         await asyncio.to_thread(items.stop)
 
@@ -85,3 +92,9 @@ def create_app(
     ]
     app = Starlette(routes=routes, exception_handlers=replies.HANDLERS, lifespan=lifespan)
     return Guard(app, limits, hosts=hosts, key=key, count=metrics.count)
+
+
+async def _watch(refresher: Refresher) -> None:
+    while True:
+        await asyncio.sleep(REFRESH_SECONDS)
+        await asyncio.to_thread(refresher.refresh)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from m2m_adapters.search.query import Query
 from m2m_adapters.search.several import served_by
 from m2m_adapters.search.towers import NATIVE, load_recorded
 
+NUMBER = re.compile(r"[0-9]{1,12}")
 FOLDERS = 500
 """Folders that the page offers as filters: those with the most items."""
 
@@ -80,6 +82,19 @@ class Held:
     index: Index
     space: Space
 
+    def id_of(self, number: int) -> str:
+        """The id of an item for clients: numbers are of one generation of the index."""
+        return f"{int(self.index.record.generation)}-{number}"
+
+    def number_of(self, item: str | int) -> int:
+        """The number of the item with this id; an id of another generation is refused."""
+        generation, dash, number = str(item).rpartition("-")
+        if not NUMBER.fullmatch(number) or (dash and not NUMBER.fullmatch(generation)):
+            raise UserError(f"'{str(item)[:40]}' is not the id of an item", "use the id of a hit")
+        if dash and int(generation) != int(self.index.record.generation):
+            raise UserError(f"the index {self.name} has been updated since", "search again")
+        return int(number)
+
     def item_vector(self, number: int) -> Vectors:
         """float32 ``[dim]``: the direction of a stored item, of a long sound the mean."""
         rows = self.index.metadata.rows_of_item(number)
@@ -114,9 +129,6 @@ class Holdings:
     indexes: dict[str, Held]
     spaces: list[Space]
     examples: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.by_folder = {str(held.index.folder): name for name, held in self.indexes.items()}
 
     def chosen(self, wanted: str | Sequence[str] | None) -> list[Held]:
         """The indexes of these names; all without any."""

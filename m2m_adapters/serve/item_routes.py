@@ -15,7 +15,6 @@ from m2m_adapters.errors import UserError
 from m2m_adapters.search.metadata import Item
 from m2m_adapters.serve import replies
 from m2m_adapters.serve.holdings import Held, Holdings
-from m2m_adapters.serve.search_route import item_number
 
 KINDS = {
     ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp",
@@ -73,7 +72,7 @@ class ItemRoutes:
         name, number = request.path_params["index"], request.path_params["item"]
         held = self.holdings.indexes.get(name)
         try:
-            item = held.index.metadata.item(item_number(number)) if held else None
+            item = held.index.metadata.item(held.number_of(number)) if held else None
         except UserError as error:
             raise HTTPException(404, str(error)) from None
         if held is None or item is None:

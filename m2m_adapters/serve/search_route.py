@@ -38,24 +38,24 @@ class SearchRoute:
     async def answer(self, request: Request) -> Response:
         start = time.perf_counter()
         body = decoded(await request.body(), SearchBody)
-        hits, asked = await replies.within(self.limits.seconds, self._answer(body))
+        hits, indexes, asked = await replies.within(self.limits.seconds, self._answer(body))
         return replies.json(
             {
-                "hits": self._described(hits),
+                "hits": _described(hits, indexes),
                 "language": language.named(body.language) if body.language else _language(body),
                 "adapter": body.adapter or (asked[0] if len(set(asked)) == 1 else None),
                 "milliseconds": round(1000 * (time.perf_counter() - start), 3),
             }
         )
 
-    async def _answer(self, body: SearchBody) -> tuple[Hits, Sequence[str]]:
+    async def _answer(self, body: SearchBody) -> tuple[Hits, Sequence[Held], Sequence[str]]:
         query = parse(body.query) if isinstance(body.query, str) else None
         terms = [] if isinstance(body.query, str) else [_checked(term) for term in body.query]
         indexes, sides = self._asked(body, terms)
         queries = [query] * len(indexes) if query else await self._queries(terms, indexes)
         job = SearchJob(indexes, sides, queries, body.k, body.where or None)
         (hits,) = await self.texts.do(job)
-        return hits, sides
+        return hits, indexes, sides
 
     def _asked(self, body: SearchBody, terms: Sequence[TermBody]) -> tuple[list[Held], list[str]]:
         """The indexes that a query goes to, and what encodes its texts for each."""
@@ -101,33 +101,27 @@ class SearchRoute:
     async def _term(self, term: TermBody) -> Term:
         if term.item is not None:  # read from disk
             held = self.holdings.index(term.index or "")
-            number = item_number(term.item)
+            number = held.number_of(term.item)
             vector = await asyncio.to_thread(held.item_vector, number)
             return Term(term.weight, vector=vector)
         return Term(term.weight, text=term.text, vector=term.vector)
 
-    def _described(self, hits: Hits) -> list[HitBody]:
-        names = {folder: self.holdings.by_folder[folder] for folder in hits.indexes}
-        places = {folder: f"/items/{quote(name, safe='')}/" for folder, name in names.items()}
-        return [_described(hit, names[hit.index], places[hit.index]) for hit in hits]
+
+def _described(hits: Hits, indexes: Sequence[Held]) -> list[HitBody]:
+    by_folder = {str(held.index.folder): held for held in indexes}
+    places = {folder: f"/items/{quote(held.name, safe='')}/" for folder, held in by_folder.items()}
+    return [_hit(hit, by_folder[hit.index], places[hit.index]) for hit in hits]
 
 
-def _described(hit: Hit, index: str, place: str) -> HitBody:
-    item = hit.item
-    url = f"{place}{hit.number}"
+def _hit(hit: Hit, held: Held, place: str) -> HitBody:
+    item, name = hit.item, held.id_of(hit.number)
+    url = place + name
     return HitBody(
-        index=index, id=str(hit.number), path=item.path, score=hit.score, modality=item.modality,
+        index=held.name, id=name, path=item.path, score=hit.score, modality=item.modality,
         thumbnail=f"{url}/thumbnail", url=url, second=hit.start, seconds=item.duration,
         width=item.width, height=item.height, bytes=item.size or None, date=item.date,
         text=item.text,
     )  # fmt: skip
-
-
-def item_number(value: str | int) -> int:
-    text = str(value)
-    if not text.isascii() or not text.isdigit() or len(text) > 12:
-        raise UserError(f"'{text[:40]}' is not the id of an item", "use the id of a hit")
-    return int(text)
 
 
 def _checked(term: TermBody) -> TermBody:
