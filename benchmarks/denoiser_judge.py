@@ -1,17 +1,20 @@
 """Whether the denoiser judges recipes as the reader of pictures does.
 
-Adapters for tiny-sd are aligned by recipes from bad to good. Each is scored by `m2m evaluate
---judge denoiser` (English prompts, nothing painted), by the squared error of its conditioning, and
-by what tiny-reader finds right in pictures of prompts in languages it has not seen. Rank
-correlations say which of the first two knows the third.
+Adapters for tiny-sd (or tiny-flux) are aligned by recipes from bad to good. Each is scored by
+`m2m evaluate --judge denoiser` (English prompts, nothing painted), by the squared error of its
+conditioning, and by what tiny-reader finds right in pictures of prompts in languages it has not
+seen. Rank correlations say which of the first two knows the third.
 
     python benchmarks/denoiser_judge.py
 """
 
 from __future__ import annotations
 
+import json
+import tempfile
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +37,18 @@ RECIPES: dict[str, dict[str, Any]] = {
     "token, noise 0.5 on states": {**SHORT, "noise": 0.5},
     "token, noise 1.5 on states": {**SHORT, "noise": 1.5},
     "sentence, closed form": {"level": "sentence", "recipe": "closed-form"},
+}
+FEW = {"level": "sentence", "recipe": "closed-form", "stopping": m2m.Stopping(use_all=True)}
+OF_FLUX: dict[str, dict[str, Any]] = {
+    "1,500 sentences": FEW,
+    "300 sentences": {**FEW, "max_sentences": 300},
+    "120 sentences": {**FEW, "max_sentences": 120},
+    "60 sentences": {**FEW, "max_sentences": 60},
+    "40 sentences": {**FEW, "max_sentences": 40},
+    "ridge 1": {**FEW, "ridge": 1.0},
+    "ridge 10": {**FEW, "ridge": 10.0},
+    "ridge 100": {**FEW, "ridge": 100.0},
+    "a scaled rotation": {**FEW, "procrustes": True},
 }
 LANGUAGES = ("en", "ar", "de", "hi", "zh")
 
@@ -60,17 +75,34 @@ class Noisy(m2m.TextEncoder):
         ]
 
 
-def aligned(source: Any, target: Any, sentences: int, recipe: dict[str, Any]) -> Any:
+def aligned(
+    source: Any, target: Any, sentences: int, recipe: dict[str, Any], folder: Path
+) -> m2m.Adapter:
+    """The adapter in ``folder``, aligned if it is not there yet."""
     recipe = dict(recipe)
     noise = recipe.pop("noise", 0.0)
     source = Noisy(source, noise) if noise else source
-    adapter = m2m.align(
-        source, target, "tiny-drawable-captions", max_sentences=sentences, store=False,
-        progress=False, **recipe,
-    )  # fmt: skip
+    if not folder.is_dir():
+        m2m.align(
+            source, target, "tiny-drawable-captions", store=False, progress=False,
+            **{"max_sentences": sentences, **recipe},
+        ).save(folder)  # fmt: skip
     if noise:
         source.noise = 0.0
-    return adapter
+    return m2m.load_adapter(folder, source=source, target=target)
+
+
+def right(adapter: m2m.Adapter, prompts: Any, scenes: int, file: Path) -> tuple[float, float]:
+    """Attributes right in English and in other languages, % of native; kept in ``file``."""
+    if not file.is_file():
+        made = m2m.evaluate_generator(
+            adapter, prompts, langs=LANGUAGES, limit=scenes, systems=("adapter",), batch_size=30
+        ).to_dict()
+        share = made["systems"]["adapter"]["share of native English"]
+        row = [share[part]["attributes"][0] for part in ("en", "without English")]
+        file.write_text(json.dumps({"row": row}))
+    own, foreign = json.loads(file.read_text())["row"]
+    return own, foreign
 
 
 def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
@@ -82,48 +114,59 @@ def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
     return float(np.corrcoef(*ranks)[0, 1])
 
 
+def correlations(scores: list[tuple[float, ...]], of: str) -> list[str]:
+    """How agreement and squared error rank what is right in pictures."""
+    agreement, error, own, foreign = zip(*scores, strict=True)
+    less = [-one for one in error]
+    return [
+        f"rank correlation of {what} with attributes: "
+        f"{rank_correlation(figures, own):.2f} in English, "
+        f"{rank_correlation(figures, foreign):.2f} in other languages, over {len(scores)} {of}"
+        for what, figures in (("the denoiser's agreement", agreement), ("less squared error", less))
+    ]
+
+
 def main() -> None:
     from m2m_tiny.benchmarks import drawables
 
     given = arguments(
-        __doc__, sentences={"type": int, "default": 1500}, scenes={"type": int, "default": 30}
+        __doc__,
+        sentences={"type": int, "default": 1500},
+        scenes={"type": int, "default": 30},
+        target={"choices": ("tiny-sd", "tiny-flux"), "default": "tiny-sd"},
+        work={"type": Path, "help": "keep adapters and readings here; a killed run goes on"},
     )
+    work = given.work or Path(tempfile.mkdtemp(prefix="m2m-judge-"))
+    work.mkdir(parents=True, exist_ok=True)
     report = Report(
-        "The denoiser as judge",
-        "python benchmarks/denoiser_judge.py "
+        f"The denoiser as judge of {given.target}",
+        f"python benchmarks/denoiser_judge.py --target {given.target} "
         f"--sentences {given.sentences} --scenes {given.scenes}",
         ("recipe", "agreement", "squared error", "attributes, English, % of native",
          f"{len(LANGUAGES) - 1} other languages, %"),
     )  # fmt: skip
-    source, target = m2m.load_source("tiny-text"), m2m.load_target("tiny-sd")
+    source, target = m2m.load_source("tiny-text"), m2m.load_target(given.target)
     prompts = drawables()
     english = list(prompts.captions["en"])
     native = target.text.encode(english[:64])
     spread = float(np.square(native - native.mean(0)).mean())
     scores = []
-    for name, recipe in RECIPES.items():
+    recipes = RECIPES if given.target == "tiny-sd" else OF_FLUX
+    for name, recipe in recipes.items():
         began = time.perf_counter()
-        adapter = aligned(source, target, given.sentences, recipe)
+        folder = work / name.replace(" ", "_").replace(",", "")
+        adapter = aligned(source, target, given.sentences, recipe, folder)
         judged = m2m.denoiser_agreement(adapter, english)
         error = float(np.square(adapter.encode(english[:64]) - native).mean()) / spread
-        made = m2m.evaluate_generator(
-            adapter, prompts, langs=LANGUAGES, limit=given.scenes, systems=("adapter",),
-            batch_size=30,
-        ).to_dict()  # fmt: skip
-        share = made["systems"]["adapter"]["share of native English"]
-        row = (share["en"]["attributes"][0], share["without English"]["attributes"][0])
+        row = right(adapter, prompts, given.scenes, work / f"{folder.name}.json")
         scores.append((judged.agreement, error, *row))
         report.add(name, f"{judged.agreement:.3f} [{judged.low:.3f}, {judged.high:.3f}]",
                    f"{error:.3f}", *(f"{one:.1f}" for one in row))  # fmt: skip
         print(f"{time.perf_counter() - began:.0f} s", flush=True)
-    agreement, error, own, foreign = zip(*scores, strict=True)
-    less = [-one for one in error]
-    for what, figures in (("the denoiser's agreement", agreement), ("less squared error", less)):
-        report.notes.append(
-            f"rank correlation of {what} with attributes: "
-            f"{rank_correlation(figures, foreign):.2f} in other languages, "
-            f"{rank_correlation(figures, own):.2f} in English, over {len(scores)} recipes"
-        )
+    report.notes += correlations(scores, "recipes")
+    token = [row for row, name in zip(scores, recipes, strict=True) if name.startswith("token")]
+    if token:
+        report.notes += correlations(token, "recipes of token level")
     report.finish(given)
 
 
