@@ -65,6 +65,18 @@ def share_of_any(paths: list[Path]) -> float:
     return len(loose) / len(every)
 
 
-@pytest.mark.parametrize("package", ["m2m_adapters", "m2m_adapters/models"])
+@pytest.mark.parametrize(
+    "package",
+    [
+        "m2m_adapters",
+        "m2m_adapters/models",
+        "m2m_adapters/generation",
+        "m2m_adapters/registry",
+        "m2m_adapters/alignment",
+        "m2m_adapters/embeddings",
+        "m2m_adapters/evaluation",
+        "m2m_adapters/search",
+    ],
+)
 def test_signatures_of_the_core_have_types(package: str) -> None:
     assert share_of_any(sources(package)) < MOST_ANY

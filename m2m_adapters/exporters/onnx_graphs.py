@@ -19,13 +19,17 @@ from m2m_adapters.exporters.verify import PROBES
 from m2m_adapters.models.onnx_tracing import OPSET, traced
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
+    from sentence_transformers import SentenceTransformer
+    from transformers import PreTrainedTokenizerBase
+
     from m2m_adapters.artifact.adapter import Adapter
 
 TINY = 1e-12
 ALONE = "export the projector alone: --to onnx-projector"
 
 
-def projector_graph(adapter: Adapter) -> Any:
+def projector_graph(adapter: Adapter) -> ModelProto:
     """The projector as an ONNX model, written node by node: nothing to trace."""
     from onnx import TensorProto, helper, numpy_helper
 
@@ -84,7 +88,9 @@ def source_and_tokenizer(adapter: Adapter) -> tuple[Any, Any]:
     return model, model.tokenizer
 
 
-def token_graph(adapter: Adapter, model: Any, tokenizer: Any) -> Any:
+def token_graph(
+    adapter: Adapter, model: SentenceTransformer, tokenizer: PreTrainedTokenizerBase
+) -> ModelProto:
     """input_ids, attention_mask -> vectors, as torch's exporter sees it."""
     from torch import Tensor, nn
 
@@ -126,7 +132,7 @@ def token_graph(adapter: Adapter, model: Any, tokenizer: Any) -> Any:
     return traced(graph, example, "vectors", remedy=ALONE)
 
 
-def states_graph(adapter: Adapter) -> Any:
+def states_graph(adapter: Adapter) -> ModelProto:
     """``states`` float32 ``[n, tokens, d_in]``, ``mask`` bool ``[n, tokens]`` -> ``projected``."""
     import torch
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from m2m_adapters.errors import UserError
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 # name -> (compared by angle, tolerance, what the user should know)
 PRECISIONS: dict[str, tuple[bool, float, str]] = {
@@ -27,7 +30,7 @@ def check_precision(precision: str) -> None:
         )
 
 
-def lower(model: Any, precision: str, *, products: bool = True) -> Any:
+def lower(model: ModelProto, precision: str, *, products: bool = True) -> ModelProto:
     """The model with its weights in another precision; inputs and outputs stay float32.
 
     products: whether int8 also multiplies in 8 bits, which is faster in an encoder. A small map
@@ -40,7 +43,7 @@ def lower(model: Any, precision: str, *, products: bool = True) -> Any:
     return model
 
 
-def _half(model: Any) -> Any:
+def _half(model: ModelProto) -> ModelProto:
     """Weights as fp16 constants, each followed by a cast: half the file on every runtime."""
     from onnx import TensorProto, helper, numpy_helper
 
@@ -62,7 +65,7 @@ def _half(model: Any) -> Any:
     return model
 
 
-def _eight_bit_weights(model: Any) -> Any:
+def _eight_bit_weights(model: ModelProto) -> ModelProto:
     """Matrices ``[in, out]`` as int8 with a scale for each column, followed by their product."""
     from onnx import helper, numpy_helper
 
@@ -86,7 +89,7 @@ def _eight_bit_weights(model: Any) -> Any:
     return model
 
 
-def _eight_bits(model: Any) -> Any:
+def _eight_bits(model: ModelProto) -> ModelProto:
     import logging
 
     import onnx

@@ -10,6 +10,8 @@ from m2m_adapters.interfaces import precision_of
 from m2m_adapters.registry.names import load_source
 
 if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
     from m2m_adapters.artifact.adapter import Adapter
 
 INSTALL = 'pip install "m2m-adapters[sentence-transformers]"'
@@ -36,7 +38,7 @@ def in_fp32(adapter: Adapter) -> Adapter:
     return exact
 
 
-def source_model(adapter: Adapter) -> Any:
+def source_model(adapter: Adapter) -> SentenceTransformer:
     """The source as a SentenceTransformer on the CPU in float32; the source's own stays as it is.
 
     A source offers it by a method ``sentence_transformer()``, or holds it as ``model``.
@@ -55,7 +57,7 @@ def source_model(adapter: Adapter) -> Any:
     return model.eval()
 
 
-def source_prompt(adapter: Adapter, model: Any) -> str:
+def source_prompt(adapter: Adapter, model: SentenceTransformer) -> str:
     """What the source puts before every text; empty for nothing."""
     source = adapter.source
     settings = getattr(source, "settings", None)
@@ -67,13 +69,13 @@ def source_prompt(adapter: Adapter, model: Any) -> str:
     return str(prompt or "")
 
 
-def source_width(model: Any) -> int | None:
+def source_width(model: SentenceTransformer) -> int | None:
     """Columns kept of a Matryoshka model, None for all."""
     width = getattr(model, "truncate_dim", None)
     return int(width) if width else None
 
 
-def whole_width(model: Any) -> int:
+def whole_width(model: SentenceTransformer) -> int:
     """Columns before any are left out."""
     for module in reversed(list(model)):
         for name in ("get_embedding_dimension", "get_sentence_embedding_dimension"):

@@ -52,7 +52,7 @@ class Wanted:
                 f"use --{taken[0].replace('_', '-')}" if taken[0] in known else "leave it out",
             )
 
-    def decisive(self) -> dict[str, Any]:
+    def decisive(self) -> dict[str, object]:
         """What decides the pixels besides prompt and seed."""
         return {
             "steps": self.steps,
@@ -73,7 +73,7 @@ class Made:
     new: bool
 
 
-def records(adapter: Adapter, prompt: str, wanted: Wanted) -> list[dict[str, Any]]:
+def records(adapter: Adapter, prompt: str, wanted: Wanted) -> list[dict[str, object]]:
     """One record for each picture of a prompt: what is written into it and beside it."""
     return [
         {
@@ -90,10 +90,10 @@ def records(adapter: Adapter, prompt: str, wanted: Wanted) -> list[dict[str, Any
     ]
 
 
-def file_name(record: dict[str, Any], suffix: str = ".png") -> str:
+def file_name(record: dict[str, object], suffix: str = ".png") -> str:
     """Readable start of the prompt, then a digest of the whole record."""
     digest = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:16]
-    words = unicodedata.normalize("NFC", record["prompt"])
+    words = unicodedata.normalize("NFC", str(record["prompt"]))
     slug = re.sub(r"[^\w]+", "-", words).strip("-_")[:24].strip("-_")
     return f"{slug}-{digest}{suffix}" if slug else f"{digest}{suffix}"
 
@@ -119,7 +119,7 @@ def generate_files(
     check_prompts(prompts)
     expected = {prompt: records(adapter, prompt, wanted) for prompt in prompts}
 
-    def place(record: dict[str, Any]) -> Path:
+    def place(record: dict[str, object]) -> Path:
         return folder / file_name(record, suffix)
 
     missing = [
@@ -154,9 +154,9 @@ def generate_files(
         done += len(batch)
         progress(done)
     return [
-        Made(prompt, record["seed"], place(record), prompt in absent)
+        Made(prompt, wanted.seed + image, place(record), prompt in absent)
         for prompt in prompts
-        for record in expected[prompt]
+        for image, record in enumerate(expected[prompt])
     ]
 
 

@@ -24,7 +24,7 @@ KEY = "m2m"
 Writer: TypeAlias = Callable[[Any, dict[str, Any], Path], None]
 
 
-def save_picture(image: Image, record: dict[str, Any], path: Path) -> None:
+def save_picture(image: Image, record: dict[str, object], path: Path) -> None:
     """The record first, so that a picture is never without it; each file whole or not at all."""
     from PIL import PngImagePlugin
 
@@ -36,7 +36,7 @@ def save_picture(image: Image, record: dict[str, Any], path: Path) -> None:
         image.save(temporary, format="PNG", pnginfo=chunks)
 
 
-def save_sound(sound: tuple[npt.ArrayLike, int], record: dict[str, Any], path: Path) -> None:
+def save_sound(sound: tuple[npt.ArrayLike, int], record: dict[str, object], path: Path) -> None:
     """(float samples ``[n]`` or ``[channels, n]``, rate) as 16-bit WAV, which every player knows.
 
     The shorter axis is channels.
@@ -60,7 +60,7 @@ def save_sound(sound: tuple[npt.ArrayLike, int], record: dict[str, Any], path: P
         file.writeframes(scaled.astype("<i2").tobytes())
 
 
-def save_video(video: object, record: dict[str, Any], path: Path) -> None:
+def save_video(video: object, record: dict[str, object], path: Path) -> None:
     """(frames, frames a second) as ``.mp4`` or ``.webm``."""
     from m2m_adapters.generation.video_files import write_video
 
@@ -96,14 +96,14 @@ def writer_for(modality: str, suffix: str | None) -> tuple[str, Writer]:
     return chosen, known[chosen]
 
 
-def _save_record(record: dict[str, Any], path: Path) -> str:
+def _save_record(record: dict[str, object], path: Path) -> str:
     line = json.dumps(record, ensure_ascii=False)
     with whole_file(path.with_suffix(".json")) as temporary:
         temporary.write_text(line + "\n", encoding="utf-8")
     return line
 
 
-def read_record(path: str | Path) -> dict[str, Any]:
+def read_record(path: str | Path) -> dict[str, object]:
     """The metadata inside a picture, or beside a sound or video."""
     from PIL import Image
 

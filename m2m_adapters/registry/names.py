@@ -93,7 +93,7 @@ def find(kind: str, name: str, **options: Any) -> Resolved:
     return Resolved(offer, (entry.model,), merged)
 
 
-def _by_scheme(kind: str, name: str, options: dict[str, Any]) -> Resolved:
+def _by_scheme(kind: str, name: str, options: dict[str, object]) -> Resolved:
     """``SCHEME:MODEL``, with a plugin that takes any model of its kind."""
     scheme, _, model = name.partition(":")
     offer = catalogue().find(kind, scheme)
@@ -199,5 +199,5 @@ def load_target(name: str, **options: Any) -> ModalityModel:
     return target
 
 
-def _recorded(options: dict[str, Any]) -> dict[str, Any]:
+def _recorded(options: dict[str, object]) -> dict[str, Any]:
     return {key: value for key, value in options.items() if value is not None}

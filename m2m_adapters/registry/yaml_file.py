@@ -35,7 +35,7 @@ class YamlFile:
             f"{self.where}, line {line}: {what}", "see docs/registry.md for the format"
         )
 
-    def mapping(self, path: Path, what: str) -> dict[str, Any]:
+    def mapping(self, path: Path, what: str) -> dict[str, object]:
         """The mapping at a path; empty for an empty file."""
         value = self.content
         for key in path:
@@ -88,7 +88,7 @@ def _plain(file: YamlFile, node: Node, path: Path) -> Any:
         raise file.at(line, f"{name} is not a number ({node.value[:40]})") from error
 
 
-def _mapping(file: YamlFile, node: Node, path: Path) -> dict[str, Any]:
+def _mapping(file: YamlFile, node: Node, path: Path) -> dict[str, object]:
     import yaml
 
     values: dict[str, Any] = {}

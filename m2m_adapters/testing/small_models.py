@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
     from m2m_adapters.models import Samples
 
 SENTENCES = (
@@ -65,7 +67,7 @@ def bert_tokenizer(
     vocabulary: int = 300,
     sentences: Sequence[str] = SENTENCES,
     type_ids: bool = False,
-) -> Any:
+) -> PreTrainedTokenizerFast:
     """WordPiece between [CLS] and [SEP]. type_ids: it also gives ``token_type_ids``."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
@@ -98,7 +100,7 @@ def roberta_tokenizer(
     vocabulary: int = 400,
     mask: bool = True,
     padding_side: str = "right",
-) -> Any:
+) -> PreTrainedTokenizerFast:
     """Byte-level BPE between <s> and </s>. mask: False gives no attention mask, as SigLIP's."""
     from tokenizers import processors
     from transformers import PreTrainedTokenizerFast
@@ -119,7 +121,7 @@ def roberta_tokenizer(
     return tokenizer
 
 
-def clip_tokenizer(max_length: int = 32, *, vocabulary: int = 400) -> Any:
+def clip_tokenizer(max_length: int = 32, *, vocabulary: int = 400) -> PreTrainedTokenizerFast:
     """Lower-case byte-level BPE between CLIP's start and end tokens, padded with the latter."""
     from tokenizers import normalizers, processors
     from transformers import PreTrainedTokenizerFast
