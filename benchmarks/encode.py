@@ -11,6 +11,7 @@ tokens there are to look up.
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import os
 import statistics
@@ -19,11 +20,14 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from measure import Report, arguments, spread
+
+if TYPE_CHECKING:
+    from m2m_adapters import TextEncoder
 
 FLOOR = "floor: the matrix products alone"
 COMPILED, INT8 = "fp32, compiled", "onnx-int8"
@@ -126,39 +130,23 @@ def main() -> None:
     )
     from sentence_transformers import SentenceTransformer
 
-    import m2m_adapters as m2m
-
     texts = captions(asked.sentences)
-    shape = (asked.width, asked.layers)
-    report = Report(
-        "Encode" if shape == (768, 12) else f"Encode, {asked.layers} layers of {asked.width}",
-        f"python benchmarks/encode.py --sentences {asked.sentences}"
-        + (" --compile" if asked.compile else "")
-        + (" --processor" if asked.processor else "")
-        + (f" --width {asked.width} --layers {asked.layers}" if shape != (768, 12) else "")
-        + (f" --model {Path(asked.model).name}" if asked.model else ""),
-        ("how", "sentences/s", "ratio to SentenceTransformer.encode", "share of the floor",
-         "least cosine to fp32"),
-    )  # fmt: skip
+    report = report_of(asked)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["M2M_CACHE"] = f"{folder}/cache"  # the int8 file of this model is of no more use
         if not asked.model:
-            build(Path(folder), *shape)
+            build(Path(folder), asked.width, asked.layers)
         path = asked.model or f"{folder}/model"
-        sources = {
-            f"m2m-adapters, {name}": m2m.load_source(f"st:{path}", device=asked.device, **options)
-            for name, options in OURS.items()
-            if (name != INT8 or importable("onnxruntime")) and (name != COMPILED or asked.compile)
-        }
+        sources = sources_of(path, asked)
         default, ours = sources["m2m-adapters, defaults"], sources["m2m-adapters, fp32"]
         library = SentenceTransformer(path, device=str(ours.device))
         exact = ours.encode(texts)
         reference = library.encode(texts, normalize_embeddings=True)
         config = library[0].auto_model.config
         floor = Floor(sum(map(len, ours.tokenize(texts))), config, ours.device)
-        some = texts[:: max(1, len(texts) // 64)]
+        sample = texts[:: max(1, len(texts) // 64)]
         ways = {
-            "one at a time": lambda: [library.encode([text]) for text in some],
+            "one at a time": lambda: [library.encode([text]) for text in sample],
             "SentenceTransformer.encode, defaults": lambda: library.encode(texts),
             **{name: partial(source.encode, texts) for name, source in sources.items()},
             FLOOR: floor,
@@ -169,7 +157,7 @@ def main() -> None:
         }
         report.notes.append(f"the default computes in {default.provenance['precision']} here")
         took = in_turn(ways, asked.rounds, asked.processor)
-        took["one at a time"] = [s * len(texts) / len(some) for s in took["one at a time"]]
+        took["one at a time"] = [s * len(texts) / len(sample) for s in took["one at a time"]]
         base = took["SentenceTransformer.encode, defaults"]
         for name, times in took.items():
             report.add(
@@ -185,6 +173,32 @@ def main() -> None:
             "thousand million operations a second",
         ]
     report.finish(asked)
+
+
+def report_of(asked: argparse.Namespace) -> Report:
+    """The empty table, under a title and a command that say what is measured."""
+    shape = (asked.width, asked.layers)
+    return Report(
+        "Encode" if shape == (768, 12) else f"Encode, {asked.layers} layers of {asked.width}",
+        f"python benchmarks/encode.py --sentences {asked.sentences}"
+        + (" --compile" if asked.compile else "")
+        + (" --processor" if asked.processor else "")
+        + (f" --width {asked.width} --layers {asked.layers}" if shape != (768, 12) else "")
+        + (f" --model {Path(asked.model).name}" if asked.model else ""),
+        ("how", "sentences/s", "ratio to SentenceTransformer.encode", "share of the floor",
+         "least cosine to fp32"),
+    )  # fmt: skip
+
+
+def sources_of(path: str, asked: argparse.Namespace) -> dict[str, TextEncoder]:
+    """Our ways to load the model, as far as this machine has what they need."""
+    import m2m_adapters as m2m
+
+    return {
+        f"m2m-adapters, {name}": m2m.load_source(f"st:{path}", device=asked.device, **options)
+        for name, options in OURS.items()
+        if (name != INT8 or importable("onnxruntime")) and (name != COMPILED or asked.compile)
+    }
 
 
 def importable(package: str) -> bool:
