@@ -21,7 +21,8 @@ NAMES = ["", *CLASSES]
 _CLASS_OF = {letter: name for name, letters in CLASSES.items() for letter in letters}
 # eSpeak writes some phones in several letters; what is not listed is read letter by letter.
 _SPELLINGS = {"s.": "ʃ", "ts.": "tʃ", "r.": "r", "c": "tʃ", "ɟ": "dʒ", "ʕ": "", "ʔ": ""}
-_NASAL = "\u0303"
+NASAL = "\u0303"
+"""The mark of a nasal vowel, behind the vowel."""
 
 
 def coarse(pronunciation: str) -> list[int]:
@@ -37,7 +38,7 @@ def coarse(pronunciation: str) -> list[int]:
             # h after a stop is its breath (Chinese, Korean), ɜ after a vowel a tone (Chinese).
             if letter in "hɜ" and place:
                 continue
-            name = "n" if letter == _NASAL else _CLASS_OF.get(letter)
+            name = "n" if letter == NASAL else _CLASS_OF.get(letter)
             if name is None:
                 continue
             number = NAMES.index(name)

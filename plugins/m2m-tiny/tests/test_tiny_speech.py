@@ -15,7 +15,7 @@ from m2m_tiny.family import MODELS
 from m2m_tiny.hearing import heard_phones
 from m2m_tiny.phones import NAMES
 from m2m_tiny.speaking import why_silent
-from m2m_tiny.words import Lexicon, recognized
+from m2m_tiny.words import Lexicon, read_lexicons, recognized
 
 import m2m_adapters as m2m
 from m2m_adapters.errors import UserError
@@ -179,3 +179,21 @@ def test_the_demonstration_asks_aloud(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(section, "load_source", absent)
     assert "Left out: no weights; fetch them" in section.spoken_questions()
+
+
+def test_what_an_ear_never_heard_is_in_the_lexicon_as_it_may_hear_it() -> None:
+    """French: "cœur" without its r, "grande" without n or r; English has nothing of the kind."""
+    from m2m_tiny.phones import NAMES
+    from m2m_tiny.zoo.speech_words import half_heard
+
+    def named(phones: tuple[int, ...]) -> str:
+        return "".join(NAMES[place] for place in phones)
+
+    assert {named(one) for one in half_heard("k_ˈœ_ʁ")} == {"kør", "kø"}
+    assert {named(one) for one in half_heard("ɡ_ʁ_ˈɑ̃_d")} == {"grad", "gand", "gad"}
+    assert {named(one) for one in half_heard("ɹ_ˈɛ_d")} == {"red"}
+    french = read_lexicons(MODELS / "tiny-speech" / "words.json")["fr"]
+    word = french.words.index("grande")
+    sounds = {named(tuple(place for place in row if place >= 0))
+              for row, number in zip(french.phones, french.word, strict=True) if number == word}  # fmt: skip
+    assert {"grand", "gad"} <= sounds

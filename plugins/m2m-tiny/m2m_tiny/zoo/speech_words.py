@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import random
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from m2m_tiny.captions import LANGUAGES
-from m2m_tiny.phones import coarse
+from m2m_tiny.phones import NASAL, coarse
 from m2m_tiny.speaking import KANA, synthesizer
 from m2m_tiny.zoo.speech_data import held_out_keys, random_caption
 
@@ -42,6 +43,7 @@ def lexicon(lang: str, n: int = CAPTIONS) -> dict[str, Any]:
     says, held_out, rng = synthesizer(), held_out_keys(), random.Random(f"words {lang}")
     spaced = lang not in ("zh", "ja")
     sounds: dict[str, Counter[tuple[int, ...]]] = defaultdict(Counter)
+    weaker: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
     follows: dict[str, Counter[str]] = defaultdict(Counter)
     for _ in range(n):
         line = random_caption(rng, lang, held_out)
@@ -53,9 +55,35 @@ def lexicon(lang: str, n: int = CAPTIONS) -> dict[str, Any]:
         if len(said) == len(words):
             for word, phones in zip(words, said, strict=True):
                 sounds[word][tuple(coarse(phones))] += 1
-    return _numbered(
+                weaker.setdefault(tuple(coarse(phones)), half_heard(phones))
+    found = _numbered(
         spaced, sounds, follows, lambda word: tuple(coarse(says.pronounce(word, lang)))
     )
+    found["sounds"] = _with_weaker(found["sounds"], weaker)
+    return found
+
+
+def half_heard(pronunciation: str) -> list[tuple[int, ...]]:
+    """What is left of a pronunciation where an ear of other languages misses what it never heard.
+
+    Of a nasal vowel the vowel is heard, and of an r in the throat nothing: none of the languages
+    the ear was trained on has them.
+    """
+    spelled = unicodedata.normalize("NFD", pronunciation)
+    oral = spelled.replace(NASAL, "")
+    found = [coarse(one) for one in (oral, spelled.replace("ʁ", ""), oral.replace("ʁ", ""))]
+    return [tuple(phones) for phones in found if phones]
+
+
+def _with_weaker(
+    sounds: list[list[Any]], weaker: Mapping[tuple[int, ...], list[tuple[int, ...]]]
+) -> list[list[Any]]:
+    """The (word, phones) pairs, each followed by what may be half heard of it."""
+    pairs: dict[tuple[int, tuple[int, ...]], None] = {}
+    for word, phones in sounds:
+        for one in (tuple(phones), *weaker.get(tuple(phones), ())):
+            pairs[word, one] = None
+    return [[word, list(phones)] for word, phones in pairs]
 
 
 def _numbered(
