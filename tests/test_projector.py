@@ -92,3 +92,25 @@ def test_the_activation_stands_between_layers_and_not_behind_the_last() -> None:
     x = torch.randn(7, 5)
     one, two, three = made.layers
     torch.testing.assert_close(made(x), three(two(one(x).relu()).relu()))
+
+
+@pytest.mark.parametrize("activation", ["none", "relu", "gelu", "tanh"])
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("layers", [1, 2, 3, 4])
+def test_its_steps_one_after_another_are_the_projector(
+    layers: int, residual: bool, activation: str
+) -> None:
+    """Exports write these steps; the last has no activation."""
+    torch.manual_seed(layers)
+    projector = AffineProjector(
+        AffineShape(6, 6, layers, activation=activation, residual=residual, head="none")
+    )
+    x = torch.randn(5, 6)
+    z, acts = x, {"none": lambda z: z, "relu": torch.relu, "tanh": torch.tanh,
+                  "gelu": torch.nn.functional.gelu}  # fmt: skip
+    steps = projector.affine_steps()
+    for step in steps:
+        z = acts[step.activation](z @ step.weight.T + step.bias)
+    torch.testing.assert_close(z, projector(x), rtol=1e-4, atol=1e-5)
+    assert steps[-1].activation == "none"
+    assert len(steps) == (1 if activation == "none" else layers)
