@@ -90,3 +90,11 @@ def test_a_new_plugin_is_typed(tmp_path: Path) -> None:
     done = run([sys.executable, "-m", "mypy", "--strict", "--ignore-missing-imports",
                 "--follow-imports", "silent", "--no-incremental", str(folder / "m2m_typed")], ROOT)  # fmt: skip
     assert done.returncode == 0, done.stdout
+
+
+def test_the_name_may_be_that_of_the_distribution(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert write_plugin("m2m-mine") == Path("m2m-mine")
+    assert (tmp_path / "m2m-mine" / "m2m_mine" / "__init__.py").is_file()

@@ -38,7 +38,7 @@ def adapt(
 
     Learns what all vectors of a language have in common, and removes it. The results no longer
     come from English text alone. Each language's text is split in two halves; a language is
-    stored only if what one half teaches helps the other.
+    stored only if what is learned from one half helps on the other.
 
     [dim]m2m adapt mpnet-clip --texts de=de.txt --texts ja=ja.txt --out mpnet-clip-de-ja[/dim]
 

@@ -32,7 +32,9 @@ TEXTS = typer.Option(
 OUT = typer.Option(
     None, "--out", "-o", help="Folder to write the adapter to, by default SOURCE-TARGET."
 )
-RECIPE = typer.Option("auto", "--recipe", help="auto, closed-form, paper or paper-generation.")
+RECIPE = typer.Option(
+    "auto", "--recipe", help="auto, refined, closed-form, paper, paper-generation or token."
+)
 LEVEL = typer.Option(
     "auto",
     "--level",

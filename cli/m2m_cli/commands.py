@@ -63,7 +63,7 @@ COMMANDS = {
     "compare": Entry(
         "compare",
         "compare",
-        "Compare two encoders: how alike their spaces are, and which one finds more.",
+        "Compare two encoders: how similar their spaces are, and which retrieves better.",
     ),
     "index": Entry(
         "index",

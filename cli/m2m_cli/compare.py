@@ -19,7 +19,7 @@ def compare(
     a: str = typer.Argument(
         ..., help="A source, a target or an adapter; or vectors: FILE.npz or FILE.npz:PART."
     ),
-    b: str = typer.Argument(..., help="What it is compared with, of the same kinds."),
+    b: str = typer.Argument(..., help="The encoder to compare A with, given in the same ways."),
     benchmark: str | None = typer.Option(
         None, "--benchmark", "-b", help="Benchmark whose captions are used as translations."
     ),
@@ -56,7 +56,7 @@ def compare(
     trust_remote_code: bool = TRUST,
     json: bool = JSON,
 ) -> None:
-    """Compare two encoders: how alike their spaces are, and which one finds more.
+    """Compare two encoders: how similar their spaces are, and which retrieves better.
 
     [dim]m2m compare mine yours --benchmark xtd10 --data xtd10/[/dim]
 

@@ -69,7 +69,7 @@ REFERENCE_ITEMS = typer.Option(
 JUDGE = typer.Option(
     None,
     "--judge",
-    help="For a generator: 'denoiser' scores its denoiser's answers to English; paints nothing.",
+    help="For a generator: 'denoiser' compares its noise predictions with those for English.",
 )
 LIMIT = typer.Option(
     None, "--limit", help="For a generator: use only this many prompts from the start."

@@ -38,7 +38,10 @@ def serve(
         None, "--allow-host", help="Another host name that requests may use; repeatable."
     ),
     queue: int = typer.Option(
-        512, "--queue", help="Maximum number of waiting requests; more get status 429.", min=1
+        512,
+        "--queue",
+        help="Maximum number of waiting requests; further ones get status 429.",
+        min=1,
     ),
     batch: int = typer.Option(64, "--batch", help="Maximum number of queries per batch.", min=1),
     max_body: int = typer.Option(

@@ -1,4 +1,4 @@
-"""Two encoders on the same data: how alike their spaces are, and which one finds more.
+"""Two encoders on the same data: how similar their spaces are, and which retrieves better.
 
 Either side may be a source, a target, an adapter, or vectors by language. The spaces need not have
 a common width: similarity is measured row by row, and each side ranks candidates in its own space.

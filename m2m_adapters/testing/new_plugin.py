@@ -18,7 +18,11 @@ def template_folder() -> Path:
 
 
 def write_plugin(name: str, folder: str | Path | None = None) -> Path:
-    """A plugin called ``name`` in ``folder`` (default: ``m2m-NAME`` here)."""
+    """A plugin called ``name`` in ``folder`` (default: ``m2m-NAME`` here).
+
+    name: with or without ``m2m-`` in front.
+    """
+    name = name.removeprefix("m2m-")
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name) or keyword.iskeyword(name):
         raise UserError(
             f"'{name}' cannot be a plugin's name",
