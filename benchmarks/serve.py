@@ -66,6 +66,25 @@ def one_client(
     return here, there, nothing
 
 
+def batch_gain(adapter: Any, together: int = 32, rounds: int = 5) -> float:
+    """How much less time a query takes encoded with others: a bound of what load can gain.
+
+    The fastest of rounds in turns, so that other work on the machine counts less.
+    """
+    adapter.encode(texts(together, start=9000))
+    alone, batch = [], []
+    for turn in range(rounds):
+        asked = texts(together, start=10_000 + turn * together)
+        start = time.perf_counter()
+        for text in asked:
+            adapter.encode([text])
+        alone.append(time.perf_counter() - start)
+        start = time.perf_counter()
+        adapter.encode(asked)
+        batch.append(time.perf_counter() - start)
+    return min(alone) / min(batch)
+
+
 @dataclass
 class Load:
     """What clients saw. seconds: of the answers; busy: answers 429; failed: everything else;
@@ -224,6 +243,8 @@ def main() -> None:
                 report.add("... a request that does nothing, ms", spread(nothing))
                 report.add("... ratio: median of the pairs / of the two fastest",
                            f"{ratio:.2f}x / {least:.2f}x")  # fmt: skip
+                gain = batch_gain(adapter)
+                report.add("... 32 queries encoded at once, times one at a time", f"{gain:.1f}x")
             single = asyncio.run(load(address, 1, asked.seconds / 4))
             memory = Memory(address)
             many = asyncio.run(load(address, asked.clients, asked.seconds))

@@ -207,3 +207,30 @@ def test_a_server_corrects_as_the_index_does(world: Path) -> None:
         wanted = held.index.search([query], 5, adapter=adapter)[0]
         assert [hit.path for hit in hits] == [hit.path for hit in wanted]
         assert [h.score for h in hits] == pytest.approx([h.score for h in wanted], abs=1e-5)
+
+
+def test_a_chosen_language_is_read_by_the_table_of_the_adapter(world: Path) -> None:
+    pytest.importorskip("starlette")
+    import numpy as np
+
+    from m2m_adapters.artifact.languages import LanguageTable
+    from m2m_adapters.search.query import Query
+    from m2m_adapters.serve.holdings import open_holdings
+    from m2m_adapters.serve.work import SearchJob, TextsJob, answer
+
+    adapter = m2m.load_adapter(world / "adapter")
+    shift = np.zeros(adapter.dim, np.float32)
+    shift[0] = 0.5
+    adapter.languages = LanguageTable({"de": shift}, 1.0, 10, ())
+    holdings = open_holdings([world / "index"], [adapter])
+    (held,) = holdings.indexes.values()
+    assert holdings.adapters()[0]["languages"] == ["de"]
+    side, query = held.space.default, Query.of_text("ein Kreis")
+    jobs = [SearchJob([held], [side], [query], 5, None, code) for code in (None, "de", "fr")]
+    plain, german, french = answer(jobs)
+    wanted = held.index.search([query], 5, adapter=adapter, language="de")[0]
+    assert [h.score for h in german] == pytest.approx([h.score for h in wanted], abs=1e-5)
+    assert [h.score for h in german] != pytest.approx([h.score for h in plain], abs=1e-5)
+    assert list(french) == list(plain)
+    rows = answer([TextsJob(held.space, side, ["ein Kreis"], "de")])[0]
+    assert np.allclose(rows, held.space.encode_texts(side, ["ein Kreis"], "de"), atol=1e-6)

@@ -38,7 +38,7 @@ class TermBody(Struct, forbid_unknown_fields=True):
 class SearchBody(Struct, forbid_unknown_fields=True):
     """``POST /search``. index: a name, a list of names, or null for all. adapter: a name,
     ``native``, or null for the one that each index has. language: what the query is in, where
-    the client knows it; else it is detected."""
+    the client knows it, for adapters with a table of languages; else it is detected and shown."""
 
     query: Words | Annotated[list[TermBody], Meta(min_length=1, max_length=MAX_TERMS)]
     index: Name | Annotated[list[Name], Meta(min_length=1, max_length=256)] | None = None

@@ -51,10 +51,13 @@ class Space:
     def default(self) -> str:
         return next(iter(self.adapters), NATIVE)
 
-    def encode_texts(self, adapter: str, texts: Sequence[str]) -> Vectors:
-        """float32 ``[n, dim]``, rows of length 1. adapter: a name, or ``native``."""
+    def encode_texts(
+        self, adapter: str, texts: Sequence[str], language: str | None = None
+    ) -> Vectors:
+        """float32 ``[n, dim]``, rows of length 1. adapter: a name, or ``native``. language: of
+        the texts; for adapters with a table of languages and sources that are chosen by it."""
         if adapter != NATIVE:
-            return normalize(self.adapters[adapter].encode(list(texts)))
+            return normalize(self.adapters[adapter].encode(list(texts), language=language))
         return normalize(embed(self.target.text, list(texts), what="target"))
 
     def encode_items(self, items: Sequence[Any]) -> Vectors:
@@ -157,6 +160,7 @@ class Holdings:
                 "source": adapter.record.source.title,
                 "target": space.name,
                 "indexes": space.indexes,
+                "languages": _languages(adapter),
             }
             for space in self.spaces
             for name, adapter in space.adapters.items()
@@ -248,6 +252,11 @@ def _name_of(adapter: str | Path | Adapter) -> str:
         return adapter.name
     path = Path(adapter)
     return path.resolve().name if path.exists() else str(adapter)
+
+
+def _languages(adapter: Adapter) -> list[str]:
+    """Languages whose choice changes what the adapter computes."""
+    return list(adapter.languages.shifts) if adapter.languages is not None else []
 
 
 def _distinct(names: Iterable[str], taken: Iterable[str] = ()) -> Iterator[str]:

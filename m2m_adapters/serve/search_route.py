@@ -53,7 +53,8 @@ class SearchRoute:
         terms = [] if isinstance(body.query, str) else [_checked(term) for term in body.query]
         indexes, sides = self._asked(body, terms)
         queries = [query] * len(indexes) if query else await self._queries(terms, indexes)
-        job = SearchJob(indexes, sides, queries, body.k, body.where or None)
+        chosen = language.named(body.language).tag if body.language else None
+        job = SearchJob(indexes, sides, queries, body.k, body.where or None, chosen)
         (hits,) = await self.texts.do(job)
         return hits, indexes, sides
 

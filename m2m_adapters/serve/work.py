@@ -19,8 +19,8 @@ from m2m_adapters.search.several import nearest_in
 from m2m_adapters.search.towers import NATIVE
 from m2m_adapters.serve.holdings import Held, Space
 
-Side = tuple[int, str]
-"""Space (its id) and adapter: what encodes a text."""
+Side = tuple[int, str, str | None]
+"""Space (its id), adapter and chosen language: how a text is encoded."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class TextsJob:
     space: Space
     adapter: str
     texts: Sequence[str]
+    language: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class SearchJob:
     """A query to some indexes.
 
     sides, queries: for each index what encodes texts, and the query with everything but its
-    texts as vectors of the index's space.
+    texts as vectors of the index's space. language: of the texts, if the client has chosen one.
     """
 
     indexes: Sequence[Held]
@@ -53,6 +54,7 @@ class SearchJob:
     queries: Sequence[Query]
     k: int
     where: str | None
+    language: str | None = None
 
 
 def cost(job: TextsJob | SearchJob) -> int:
@@ -79,7 +81,7 @@ def answer(jobs: Sequence[TextsJob | SearchJob]) -> list[Any]:
     for at, job in enumerate(jobs):
         if isinstance(job, TextsJob):
             answers[at] = _attempt(
-                lambda job=job: encoded.vectors(job.space, job.adapter, job.texts)
+                lambda job=job: encoded.vectors(job.space, job.adapter, job.language, job.texts)
             )
         else:
             alike[tuple(held.name for held in job.indexes), job.k, job.where].append(at)
@@ -97,7 +99,7 @@ class _Encoded:
         texts: dict[Side, dict[str, int]] = defaultdict(dict)
         for job in jobs:
             for space, adapter, some in _wanted(job):
-                side = (id(space), adapter)
+                side = (id(space), adapter, job.language)
                 self._spaces[side] = space
                 for text in some:
                     texts[side].setdefault(text, len(texts[side]))
@@ -106,12 +108,14 @@ class _Encoded:
 
     def _encode(self, side: Side, texts: list[str]) -> Vectors | M2MError:
         try:
-            return self._spaces[side].encode_texts(side[1], texts)
+            return self._spaces[side].encode_texts(side[1], texts, side[2])
         except M2MError as error:
             return error
 
-    def vectors(self, space: Space, adapter: str, texts: Sequence[str]) -> Vectors:
-        side = (id(space), adapter)
+    def vectors(
+        self, space: Space, adapter: str, language: str | None, texts: Sequence[str]
+    ) -> Vectors:
+        side = (id(space), adapter, language)
         rows, places = self._rows[side], self._places[side]
         if isinstance(rows, M2MError):
             raise rows
@@ -152,9 +156,9 @@ def _query_vectors(job: SearchJob, encoded: _Encoded) -> tuple[list[Vectors], li
     vectors: list[Vectors] = []
     biases: list[RowBias | None] = []
     for held, adapter, query in zip(job.indexes, job.sides, job.queries):
-        side = (id(held.space), adapter)
+        side = (id(held.space), adapter, job.language)
         if side not in known:
-            texts = partial(encoded.vectors, held.space, adapter)
+            texts = partial(encoded.vectors, held.space, adapter, job.language)
             known[side] = combined([query], texts, _no_items, held.space.dim)[0]
         vectors.append(known[side])
         biases += held.index.biases([query], held.space.adapters.get(adapter, NATIVE))

@@ -41,6 +41,9 @@ export function receive(held) {
   const languages = (tags.length ? tags : COMMON).map((tag) => [tag, languageName(tag)]);
   languages.sort(([, a], [, b]) => a.localeCompare(b));
   fill($("language"), [["", "Any language"], ...languages]);
+  $("language-label").title = tags.length
+    ? "The language the query is read as"
+    : "The language of the query: sets the direction of reading; results are the same in every language";
   const sides = choices();
   fill($("adapter"), sides.map(([value, text]) => [value === "own" ? "" : value, text]));
   $("adapter-label").hidden = $("compare").hidden = sides.length < 2;
