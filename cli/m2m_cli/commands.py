@@ -79,7 +79,7 @@ COMMANDS = {
     "generate": Entry(
         "generate",
         "generate",
-        "Generate pictures (.png) or sounds (.wav) from prompts in any language.",
+        "Generate pictures (.png), sounds (.wav) or videos (.mp4) from prompts in any language.",
     ),
     "reproduce": Entry(
         "reproduce",
