@@ -40,6 +40,7 @@ def evaluate(
     baselines: bool = asks.BASELINES,
     baseline: list[str] | None = asks.BASELINE,
     against: list[str] | None = asks.AGAINST,
+    rerank: str | None = asks.RERANK,
     correct: list[str] | None = asks.CORRECT,
     no_bank: bool = asks.NO_BANK,
     trust: bool = asks.TRUST_REPORT,
@@ -79,7 +80,7 @@ def evaluate(
     _check_outputs(adapter, report or (), keep, benchmark)
     retrieval = Retrieval(
         data, items, split, allow_missing, skip_bad, baselines, baseline, against, correct,
-        no_bank, protocol, texts,
+        no_bank, protocol, texts, rerank,
     )  # fmt: skip
     painting = Painting(scorer, reference_items, limit, steps, batch_size, judge)
     loaded = load_adapter(adapter, device=device, trust_remote_code=trust_remote_code)

@@ -35,6 +35,7 @@ class Retrieval:
     no_bank: bool
     protocol: str
     texts: Sequence[str] | None
+    rerank: str | None = None
 
     def refuse(self, what: str) -> None:
         """For anything but a benchmark of items."""
@@ -103,6 +104,12 @@ def retrieve(
     )
     for name, reason in evaluation.benchmark.unreadable.items():
         typer.echo(f"m2m: left out {name}: {reason}", err=True)
+    if options.rerank is not None:
+        from m2m_adapters.evaluation.reranked import rerank_evaluation
+
+        with progress_for().stage("re-rank", len(evaluation.benchmark.languages)) as done:
+            joint = load_adapter(options.rerank, device=device)
+            evaluation.reranked = rerank_evaluation(evaluation, joint, progress=done)
     return evaluation
 
 
@@ -140,7 +147,20 @@ def results_table(evaluation: Evaluation) -> str:
     bench = evaluation.benchmark
     head = f"{bench.name}: {counted(len(bench.items), 'item')}, protocol {evaluation.protocol}\n"
     trust = [titled(one) for one in trust_tables(evaluation)] if evaluation.trust else []
-    return "\n".join([head + table(rows, header), *trust])
+    return "\n".join([head + table(rows, header), *_reranked(evaluation), *trust])
+
+
+def _reranked(evaluation: Evaluation) -> list[str]:
+    """Recall before and after a joint model ordered the first items."""
+    if not evaluation.reranked:
+        return []
+    names = list(next(iter(evaluation.reranked.values())))
+    header = ["", *(f"{name} {when}" for name in names for when in ("before", "re-ranked"))]
+    rows = [
+        [code, *(f"{value:.1f}" for name in names for value in row[name])]
+        for code, row in evaluation.reranked.items()
+    ]
+    return ["\nText to item, the first 50 ordered by the joint model\n" + table(rows, header)]
 
 
 def titled(one: Table) -> str:

@@ -28,6 +28,11 @@ BASELINE = typer.Option(None, "--baseline", help="Compare with one baseline; rep
 AGAINST = typer.Option(
     None, "--against", help="Compare with another adapter to the same target; repeatable."
 )
+RERANK = typer.Option(
+    None,
+    "--rerank",
+    help="An adapter to a joint model (vilt:...): recall before and after it orders the first 50.",
+)
 CORRECT = typer.Option(
     None,
     "--correct",

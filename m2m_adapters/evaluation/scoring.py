@@ -34,6 +34,7 @@ class Evaluation:
     scored: list[Scored]
     items: Vectors = field(repr=False)
     trust: dict[str, object] = field(default_factory=dict)
+    reranked: Json = field(default_factory=dict)
 
     def __getitem__(self, system: str) -> Scored:
         return next(one for one in self.scored if one.system.name == system)
@@ -77,6 +78,8 @@ class Evaluation:
         }
         if self.trust:
             content["trust"] = self.trust
+        if self.reranked:
+            content["reranked"] = self.reranked
         return content
 
 

@@ -1,6 +1,7 @@
 """ViLT: pairs are scored as by itself, and a search is re-ranked in any language."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -136,6 +137,64 @@ def test_the_first_hits_change_places(adapter, pictures):
     assert [hit.row for hit in whole][4:] == [4, 5]
     (sums,) = rerank([answer], [parse("Hund + Katze")], adapter, k=6)
     assert [hit.row for hit in sums] == list(range(6))
+
+
+class Knowing(ToySource):
+    """A joint model's adapter that knows every pair; or none of them."""
+
+    def __init__(self, owners, sign=1):
+        super().__init__()
+        self.owners, self.sign, self.target, self.record = owners, sign, self, None
+
+    def can(self, ability):
+        return ability == "score"
+
+    def score(self, texts, items):
+        return np.array([self.sign * (self.owners[t] == str(i)) for t, i in zip(texts, items)])
+
+
+def test_recall_before_and_after(adapter, pictures):
+    pytest.importorskip("m2m_tiny")
+    from m2m_adapters.evaluation import Benchmark, evaluate
+    from m2m_adapters.evaluation.reranked import rerank_evaluation
+
+    texts = {"en": [f"picture {n}" for n in range(6)], "de": [f"Bild {n}" for n in range(6)]}
+    plain = m2m.align("tiny-text", "tiny-clip", list(toy_sentences(200)), store=False,
+                      recipe="closed-form", progress=False)  # fmt: skip
+    found = evaluate(plain, Benchmark("six", "image", pictures, texts))
+    owners = {text: str(p) for some in texts.values() for text, p in zip(some, pictures)}
+    best, worst = (rerank_evaluation(found, Knowing(owners, sign)) for sign in (1, -1))
+    for code in texts:
+        before = found.value("adapter", code, "R@1")
+        assert best[code]["R@1"] == [before, 100.0] and worst[code]["R@1"] == [before, 0.0]
+        assert best[code]["R@10"] == [100.0, 100.0]
+    (few,) = {rerank_evaluation(found, Knowing(owners), first=1)["de"]["R@10"][1]}
+    assert few == found.value("adapter", "de", "R@1")
+    found.reranked = rerank_evaluation(found, adapter)
+    assert set(found.to_dict()["reranked"]) == set(texts)
+    with pytest.raises(UserError, match="does not score pairs"):
+        rerank_evaluation(found, plain)
+
+
+def test_the_command_evaluates_re_ranking(folder, pictures, tmp_path, capsys):
+    pytest.importorskip("m2m_tiny")
+    from m2m_cli.main import run as m2m_run
+
+    texts = m2m.read_corpus("tiny-scene-captions", max_sentences=100).sentences
+    for target, options in (("tiny-clip", {"recipe": "closed-form"}),
+                            (f"vilt:{folder}", {"level": "token", "epochs": 1})):  # fmt: skip
+        made = m2m.align("tiny-text", target, texts, store=False, progress=False, **options)
+        made.save(tmp_path / target[:4])
+    photos = tmp_path / "photos"
+    shutil.copytree(pictures[0].parent, photos)
+    rows = ["image,en,de", *(f"{one.name},picture {one.stem},Bild {one.stem}" for one in pictures)]
+    (photos / "captions.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    with pytest.raises(SystemExit) as left:
+        m2m_run(["evaluate", str(tmp_path / "tiny"), "--benchmark", str(photos), "--langs", "de",
+                 "--rerank", str(tmp_path / "vilt"), "--device", "cpu"])  # fmt: skip
+    said = capsys.readouterr()
+    assert left.value.code == 0, said.err
+    assert "R@1 re-ranked" in said.out
 
 
 def test_what_cannot_re_rank(pictures):
