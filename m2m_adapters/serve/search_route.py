@@ -38,25 +38,29 @@ class SearchRoute:
     async def answer(self, request: Request) -> Response:
         start = time.perf_counter()
         body = decoded(await request.body(), SearchBody)
-        hits, indexes, asked = await replies.within(self.limits.seconds, self._answer(body))
+        hits, read, indexes, asked = await replies.within(self.limits.seconds, self._answer(body))
         return replies.json(
             {
                 "hits": _described(hits, indexes),
-                "language": language.named(body.language) if body.language else _language(body),
+                "language": read,
                 "adapter": body.adapter or (asked[0] if len(set(asked)) == 1 else None),
                 "milliseconds": round(1000 * (time.perf_counter() - start), 3),
             }
         )
 
-    async def _answer(self, body: SearchBody) -> tuple[Hits, Sequence[Held], Sequence[str]]:
+    async def _answer(
+        self, body: SearchBody
+    ) -> tuple[Hits, language.Detected | None, Sequence[Held], Sequence[str]]:
         query = parse(body.query) if isinstance(body.query, str) else None
         terms = [] if isinstance(body.query, str) else [_checked(term) for term in body.query]
         indexes, sides = self._asked(body, terms)
         queries = [query] * len(indexes) if query else await self._queries(terms, indexes)
-        chosen = language.named(body.language).tag if body.language else None
-        job = SearchJob(indexes, sides, queries, body.k, body.where or None, chosen)
-        (hits,) = await self.texts.do(job)
-        return hits, indexes, sides
+        chosen = language.named(body.language) if body.language else None
+        tag = chosen.tag if chosen is not None else None
+        job = SearchJob(indexes, sides, queries, body.k, body.where or None, tag)
+        (answer,) = self.texts.submit(job)
+        read = chosen or _language(body)  # while the worker encodes
+        return await answer, read, indexes, sides
 
     def _asked(self, body: SearchBody, terms: Sequence[TermBody]) -> tuple[list[Held], list[str]]:
         """The indexes that a query goes to, and what encodes its texts for each."""

@@ -72,8 +72,8 @@ class Worker(Generic[Job]):
     def __len__(self) -> int:
         return len(self._queue)
 
-    async def do(self, *jobs: Job) -> list[Any]:
-        """The answers to jobs; raises what the first failed one failed with, or :class:`Busy`."""
+    def submit(self, *jobs: Job) -> list[asyncio.Future[Any]]:
+        """The answers to jobs, to be awaited; raises :class:`Busy`."""
         loop = asyncio.get_running_loop()
         waiting = [_Waiting(job, loop, loop.create_future()) for job in jobs]
         with self._changed:
@@ -84,7 +84,11 @@ class Worker(Generic[Job]):
                 raise Busy(max(1, min(LONGEST, math.ceil(self._pace * len(self._queue)))))
             self._queue.extend(waiting)
             self._changed.notify()
-        futures = [one.future for one in waiting]
+        return [one.future for one in waiting]
+
+    async def do(self, *jobs: Job) -> list[Any]:
+        """The answers to jobs; raises what the first failed one failed with, or :class:`Busy`."""
+        futures = self.submit(*jobs)
         if len(futures) == 1:  # cancelled with whoever waits for it
             return [await futures[0]]
         try:
