@@ -32,6 +32,9 @@ def main() -> None:
     for name, values in durations.items():
         ratio = statistics.median(v / bare for v, bare in zip(values, durations[BARE]))
         report.add(name, spread(values), f"{ratio:.1f}x")
+    report.notes.append(
+        "ratios are medians over the turns, each within its turn; seconds depend on what else runs"
+    )
     report.finish(options)
 
 
