@@ -123,11 +123,11 @@ def _judge(
 
     if reports or keep:
         raise UserError("--judge fills no report and no card", "use --json, or leave it out")
-    found = judged(adapter, prompts, painting, seed=seed)
+    agreement = judged(adapter, prompts, painting, seed=seed)
     if json:
-        print_json(found.to_dict())
+        print_json(agreement.to_dict())
     else:
-        typer.echo(agreement_lines(found))
+        typer.echo(agreement_lines(agreement))
 
 
 def _check(

@@ -113,13 +113,13 @@ def chosen(wanted: Sequence[str] | None) -> list[str]:
 @cache
 def phrases(language: str) -> tuple[Phrase, ...]:
     """All phrases of a language, those of ``check`` included."""
-    found = []
+    lines = []
     for row in _table():
         forms = row[language].split("|")
         names = (ONE,) if len(forms) == 1 else (MASCULINE, FEMININE)
-        found += [Phrase(row["kind"], row["key"], form, text)
+        lines += [Phrase(row["kind"], row["key"], form, text)
                   for form, text in zip(names, forms, strict=True)]  # fmt: skip
-    return tuple(found)
+    return tuple(lines)
 
 
 @cache

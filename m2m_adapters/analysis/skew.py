@@ -65,13 +65,13 @@ def with_skew(
     if k >= len(pictures):
         raise UserError(f"{len(pictures)} pictures are too few for the first {k}", "give more")
     held = unit(pictures)
-    found = list(study.findings)
+    findings = list(study.findings)
     for code in languages:
         texts = [one.text for one in phrases(code) if one.kind != CHECK]
         ranked = np.argsort(-(unit(encode(texts)) @ held.T), axis=1, kind="stable")[:, :k]
         for name, values in labels.items():
-            found += _sentences(f"skew at {k}, {code}, {name}", values, ranked, seed)
-    return replace(study, findings=found)
+            findings += _sentences(f"skew at {k}, {code}, {name}", values, ranked, seed)
+    return replace(study, findings=findings)
 
 
 def _sentences(

@@ -45,8 +45,8 @@ def rerank_evaluation(
             benchmark.captions[code], rows, benchmark.owners[code], strict=True
         ):
             order = np.argsort(-(evaluation.items @ row + offset), kind="stable")[:first]
-            again = _ordered(joint, text, benchmark.items, order)
-            ranks.append([_place(order, owner), _place(again, owner)])
+            reranked = _ordered(joint, text, benchmark.items, order)
+            ranks.append([_place(order, owner), _place(reranked, owner)])
         places = np.asarray(ranks)
         result[code] = {
             f"R@{k}": [round(100 * float(value), 2) for value in (places <= k).mean(0)]

@@ -116,7 +116,7 @@ class TokenEncoder(TextEncoder):
         with torch.inference_mode():
             for rows, tokens in self._ahead(texts, budget, limit):
                 waiting += self._run_batch(rows, tokens)
-                if sum(len(some) for some, _ in waiting) >= KEPT_ON_DEVICE:
+                if sum(len(batch) for batch, _ in waiting) >= KEPT_ON_DEVICE:
                     collect()
             collect()
         return normalize(out) if self.normalized else out
@@ -138,8 +138,8 @@ class TokenEncoder(TextEncoder):
             tokens.update(zip(rows, tokenized, strict=True))
             # The last batch may have room for texts of the next piece.
             *full, left = batches([*left, *rows], tokens, budget, limit)
-            for some in full:
-                yield some, [tokens.pop(i) for i in some]
+            for batch_ids in full:
+                yield batch_ids, [tokens.pop(i) for i in batch_ids]
         yield left, [tokens.pop(i) for i in left]
 
     def _tokenized(

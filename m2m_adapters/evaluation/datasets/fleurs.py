@@ -43,12 +43,12 @@ def read(
             if number in recordings and number not in seen:
                 seen.add(number)
                 rows.append((number, name, text))
-    found = Items([items] if items else [tables[english].parent, folder], "audio")
+    item_files = Items([items] if items else [tables[english].parent, folder], "audio")
     return assemble(
         f"fleurs ({split})",
         "audio",
         rows,
-        {number: found.find(recording) for number, recording in recordings.items()},
+        {number: item_files.find(recording) for number, recording in recordings.items()},
         allow_missing=allow_missing,
         where=items or folder,
         license=LICENSE,
@@ -72,10 +72,10 @@ def spoken(
         held = Items([path.parent], "audio")
         texts[code], files[code] = {}, {}
         for number, recording, text in sentences(path):
-            found = held.find(recording)
-            if found is not None:
+            recording_path = held.find(recording)
+            if recording_path is not None:
                 texts[code].setdefault(number, text)
-                files[code].setdefault(number, found)
+                files[code].setdefault(number, recording_path)
     if missing := sorted((wanted or set()) - set(texts)):
         raise UserError(f"{folder} has no {split}.tsv in '{missing[0]}'", "correct --langs")
     shared = set.intersection(*(set(side) for side in files.values()))

@@ -80,8 +80,8 @@ class PlainSource(_Source, TokenEncoder):
         self._prompt_length = model[0]._get_prompt_length(self._prompt) if self._prompt else None
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        some = [self._prompt + text for text in texts] if self._prompt else list(texts)
-        return self.tokenizer(some, truncation="longest_first")["input_ids"]  # type: ignore[no-any-return]
+        prompted = [self._prompt + text for text in texts] if self._prompt else list(texts)
+        return self.tokenizer(prompted, truncation="longest_first")["input_ids"]  # type: ignore[no-any-return]
 
     def collate(self, tokens: list[list[int]]) -> dict[str, Any]:
         import torch
@@ -120,15 +120,15 @@ class TokenSource(PlainSource):
         import torch
 
         tokens = self.tokenize(texts)
-        found: list[Vectors] = [np.zeros((0, 0), np.float32)] * len(tokens)
+        rows_of: list[Vectors] = [np.zeros((0, 0), np.float32)] * len(tokens)
         with torch.inference_mode():
             for rows in batches(range(len(tokens)), tokens, TOKENS_PER_BATCH):
                 batch = self.collate([tokens[i] for i in rows])
                 batch = {key: value.to(self.device) for key, value in batch.items()}
                 states = self._run(batch)["token_embeddings"].float().cpu().numpy()
-                for row, some in zip(rows, states, strict=True):
-                    found[row] = some[: len(tokens[row])].copy()
-        return found
+                for row, of_text in zip(rows, states, strict=True):
+                    rows_of[row] = of_text[: len(tokens[row])].copy()
+        return rows_of
 
 
 class WholeSource(_Source):

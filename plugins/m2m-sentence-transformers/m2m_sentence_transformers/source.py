@@ -128,7 +128,7 @@ def _open(
             )
     try:
         with no_progress_bars(), missing_weights() as missing:
-            made = SentenceTransformer(
+            model = SentenceTransformer(
                 str(located.folder),
                 device=str(device),
                 trust_remote_code=trusted,
@@ -145,43 +145,43 @@ def _open(
             + (f" and {len(missing) - 3} more" if len(missing) > 3 else ""),
             "the checkpoint is incomplete or of another model; fetch it again",
         )
-    made.eval()
-    tokenizer = getattr(made, "tokenizer", None)
-    config = getattr(getattr(made[0], "auto_model", None), "config", None)
+    model.eval()
+    tokenizer = getattr(model, "tokenizer", None)
+    config = getattr(getattr(model[0], "auto_model", None), "config", None)
     if config is not None and callable(tokenizer):
         vocabulary = getattr(config.get_text_config(), "vocab_size", None)
         if vocabulary is not None:
             check_vocabulary(tokenizer, int(vocabulary), located.name)
-    return made
+    return model
 
 
-def _prompt(made: Any, located: Located, prompt: str | None, name: str | None) -> str:
+def _prompt(model: Any, located: Located, prompt: str | None, name: str | None) -> str:
     """The text before every sentence; empty for none."""
     if prompt is not None:
         return prompt
-    name = name or made.default_prompt_name
+    name = name or model.default_prompt_name
     if name is None:
         return ""
-    if name not in made.prompts:
+    if name not in model.prompts:
         raise UserError(
             f"{located.name} has no prompt '{name}'",
-            f"choose one of {', '.join(sorted(made.prompts)) or '(it has none)'}",
+            f"choose one of {', '.join(sorted(model.prompts)) or '(it has none)'}",
         )
-    return str(made.prompts[name])
+    return str(model.prompts[name])
 
 
-def _limit(made: Any) -> int | None:
-    limit = made.max_seq_length
+def _limit(model: Any) -> int | None:
+    limit = model.max_seq_length
     # Tokenizers without a limit say 10^30.
     return int(limit) if limit is not None and limit < 10**6 else None
 
 
-def _is_plain(made: Any) -> bool:
+def _is_plain(model: Any) -> bool:
     """Whether the model is a transformer that takes plain tokens, which we can batch ourselves."""
     from sentence_transformers.sentence_transformer.modules import Transformer
     from transformers import PreTrainedTokenizerBase
 
-    first = made[0]
+    first = model[0]
     return (
         type(first) is Transformer
         and isinstance(first.processor, PreTrainedTokenizerBase)
