@@ -128,8 +128,8 @@ def search_with(
         scores, rows = engine.search(queries, wanted, kept)
         last = scores[:, -1] + largest
         corrected = np.where(rows < 0, -np.inf, scores + bias.values[rows])
-        found, chosen = best([(corrected, rows)], min(k, wanted))
-        if wanted >= min(there, max(MOST, k)) or (found[:, -1] >= last).all():
+        scored, chosen = best([(corrected, rows)], min(k, wanted))
+        if wanted >= min(there, max(MOST, k)) or (scored[:, -1] >= last).all():
             break
         wanted = min(there, 4 * wanted)
-    return padded(found, chosen, k)
+    return padded(scored, chosen, k)

@@ -83,13 +83,13 @@ class FaissEngine:
                 return self._probe(queries, k, self.nprobe, None)
             if len(queries) >= MANY:
                 return self._scan(queries, k, None)
-            return self._found(self._flat.search(queries, k))
+            return self._as_arrays(self._flat.search(queries, k))
         if self._ivf is None:
             if len(queries) >= MANY or len(kept) < GATHERED_PART * self.rows:
                 return self._scan(queries, k, kept)
             faiss = faiss_files.load_faiss()
             parameters = faiss.SearchParameters(sel=self._selector(kept))
-            return self._found(self._flat.search(queries, k, params=parameters))
+            return self._as_arrays(self._flat.search(queries, k, params=parameters))
         # The best k of the kept rows lie about as deep as the best k / part of all of them.
         part = len(kept) / self.rows
         nprobe = min(int(self._ivf.nlist), math.ceil(self.nprobe / part))
@@ -108,13 +108,13 @@ class FaissEngine:
             scores, rows = self._ivf.search(queries, k, params=parameters)
             return scores, rows
         wanted = min(RESCORED * k, self.rows)
-        rows = self._found(self._ivf.search(queries, wanted, params=parameters))[1]
+        rows = self._as_arrays(self._ivf.search(queries, wanted, params=parameters))[1]
         stored = self.vectors(np.maximum(rows, 0).ravel()).reshape(*rows.shape, self.columns)
         scores = np.einsum("qkd,qd->qk", stored, queries)
         return best([(scores, rows)], k)
 
     def _parameters(self, nprobe: int, selector: Any) -> Any:
-        """Of a search in lists; those without a filter are made once."""
+        """Of a search in lists; those without a filter are kept."""
         if selector is None and self._plain is not None and self._plain.nprobe == nprobe:
             return self._plain
         parameters = faiss_files.load_faiss().SearchParametersIVF(nprobe=nprobe)
@@ -137,13 +137,13 @@ class FaissEngine:
             best_of = min(k, len(piece))
             if len(queries) >= MANY:
                 vectors = faiss_files.as_vectors(rows)
-                found = faiss.knn(queries, vectors, best_of, metric=faiss.METRIC_INNER_PRODUCT)
+                answer = faiss.knn(queries, vectors, best_of, metric=faiss.METRIC_INNER_PRODUCT)
             else:
                 index = faiss_files.flat(self.columns)
                 faiss_files.add_codes(index, rows)
                 with faiss_files.one_thread():
-                    found = index.search(queries, best_of)
-            scores, places = self._found(found)
+                    answer = index.search(queries, best_of)
+            scores, places = self._as_arrays(answer)
             parts.append((scores, np.where(places < 0, -1, piece[places])))
             if len(parts) > 8:  # of large indexes only the best so far are kept
                 parts = [best(parts, k)]
@@ -156,7 +156,7 @@ class FaissEngine:
         return faiss.IDSelectorBitmap(np.packbits(bits, bitorder="little"))
 
     @staticmethod
-    def _found(answer: tuple[Any, Any]) -> tuple[Vectors, Rows]:
+    def _as_arrays(answer: tuple[Any, Any]) -> tuple[Vectors, Rows]:
         return np.asarray(answer[0], np.float32), np.asarray(answer[1], np.int64)
 
 

@@ -131,15 +131,15 @@ class Index:
         self, adapter: Adapter | str | Path | None = None, **options: Any
     ) -> towers.Queries:
         """What encodes texts: ``adapter``, else the recorded one, else the target's own tower."""
-        given = adapter if adapter is not None else self.record.adapter or towers.NATIVE
-        given = str(given) if isinstance(given, Path) else given
-        key = given if isinstance(given, str) else id(given)
+        chosen = adapter if adapter is not None else self.record.adapter or towers.NATIVE
+        chosen = str(chosen) if isinstance(chosen, Path) else chosen
+        key = chosen if isinstance(chosen, str) else id(chosen)
         if key not in self._adapters:
-            if isinstance(given, str) and given == towers.NATIVE:
+            if isinstance(chosen, str) and chosen == towers.NATIVE:
                 native = self._target or towers.load_recorded(self.record.target, **options)
                 self._adapters[key] = towers.NativeQueries(native.text)
             else:
-                self._adapters[key] = towers.adapter_queries(given, self.record.target, **options)
+                self._adapters[key] = towers.adapter_queries(chosen, self.record.target, **options)
         return self._adapters[key]
 
     def rows_where(self, where: str | None) -> Rows | None:

@@ -38,8 +38,8 @@ def ranked(
     answers: dict[int, Hits] = {}
     for group in groups.values():
         asked = [names[at] for at in group]
-        found = _of_one_bias(index, vectors[group], k, kept, asked, biases[group[0]])
-        answers.update(zip(group, found))
+        hits = _of_one_bias(index, vectors[group], k, kept, asked, biases[group[0]])
+        answers.update(zip(group, hits))
     return [answers[at] for at in range(len(vectors))]
 
 
@@ -55,13 +55,13 @@ def _of_one_bias(
     wanted = k if index.record.rows == index.record.items else 4 * k
     while True:
         if bias is None:
-            scores, found = index.engine.search(vectors, wanted, kept)
+            scores, rows = index.engine.search(vectors, wanted, kept)
         else:
-            scores, found = item_bias.search_with(index.engine, vectors, wanted, kept, bias)
-        about = index.metadata.at(sorted({row for row in found.ravel().tolist() if row >= 0}))
-        answers = [_hits(index, *one, about, k) for one in zip(names, scores, found)]
+            scores, rows = item_bias.search_with(index.engine, vectors, wanted, kept, bias)
+        about = index.metadata.at(sorted({row for row in rows.ravel().tolist() if row >= 0}))
+        answers = [_hits(index, *one, about, k) for one in zip(names, scores, rows)]
         enough = all(len(answer) >= k for answer in answers)
-        if enough or wanted == k or wanted >= index.engine.rows or (found < 0).any():
+        if enough or wanted == k or wanted >= index.engine.rows or (rows < 0).any():
             return answers
         wanted = min(4 * wanted, index.engine.rows)
 

@@ -66,13 +66,13 @@ def nearest_in(
     """
     groups: dict[str, list[list[Hits]]] = {}
     for index, rows, bias in zip(indexes, vectors, biases or [None] * len(indexes)):
-        found = index.nearest(rows, k, index.rows_where(where), names, bias)
-        groups.setdefault(without_precision(index.record.target.fingerprint), []).append(found)
+        hits = index.nearest(rows, k, index.rows_where(where), names, bias)
+        groups.setdefault(without_precision(index.record.target.fingerprint), []).append(hits)
     by_folder = {str(index.folder): index for index in indexes}
     answers = []
     for at, name in enumerate(names):
         ranked = [
-            sorted((hit for found in group for hit in found[at]), key=lambda hit: -hit.score)[:k]
+            sorted((hit for answer in group for hit in answer[at]), key=lambda hit: -hit.score)[:k]
             for group in groups.values()
         ]
         answers.append(Hits(name, _in_turns(ranked)[:k], by_folder))
