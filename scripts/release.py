@@ -56,13 +56,35 @@ def build(out: Path) -> list[Path]:
 
 
 def check(wheels: list[Path], out: Path) -> None:
-    """Metadata that an index accepts, a license in every wheel, and typed packages."""
+    """Metadata that an index accepts, a license in every wheel, typed packages, and all files."""
     run(sys.executable, "-m", "twine", "check", "--strict", *sorted(out.iterdir()))
     for wheel in wheels:
         names = zipfile.ZipFile(wheel).namelist()
         for wanted in ("licenses/LICENSE", "py.typed"):
             if not any(name.endswith(wanted) for name in names):
                 sys.exit(f"{wheel.name} has no {wanted}")
+        missing = sorted(package_files(wheel.name.split("-")[0]) - set(names))
+        if missing:
+            sys.exit(f"{wheel.name} lacks {', '.join(missing[:5])}")
+
+
+def package_files(package: str) -> set[str]:
+    """Names in a wheel of all files of its package: code, tables, models, pages."""
+    if package != "m2m_adapters":
+        return _inside(ROOT / "plugins" / package.replace("_", "-") / package, package)
+    template = _inside(ROOT / "plugins" / "template", "m2m_adapters/plugin_template")
+    commands = _inside(ROOT / "cli" / "m2m_cli", "m2m_cli")
+    own = _inside(ROOT / package, package)
+    return own | commands | template | {"m2m_adapters/registry.yaml"}
+
+
+def _inside(folder: Path, prefix: str) -> set[str]:
+    files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return {
+        f"{prefix}/{path.as_posix()}"
+        for path in files
+        if not any(part == "__pycache__" or part.startswith(".") for part in path.parts)
+    }
 
 
 def environment(folder: Path, wheels: list[Path], *, reuse_libraries: bool) -> Path:
