@@ -68,7 +68,8 @@ def mutated(rng: random.Random) -> bytes:
                       [], {}, [[]], [None], {"text": "red"}, "data:image/png;base64,AAAA",
                       "data:,", [0, 0, 0], [1, 0, 0], "photos", "native", '"', "a - ", "- a", "9:",
                       "((((", "date >= 1", "not not a", "x" * 9000]  # fmt: skip
-    terms = ["text", "item", "index", "image", "sound", "vector", "weight", "zzz"]
+    terms = ["text", "item", "index", "image", "sound", "speech", "vector", "weight",
+             "zzz"]  # fmt: skip
     term = {rng.choice(terms): rng.choice(odd) for _ in range(rng.randint(0, 3))}
     body: dict[str, Any] = {"query": rng.choice(["red", [term], [term, {"text": "red"}]])}
     names = ["query", "index", "adapter", "k", "where", "language", "model", "input", "dimensions",

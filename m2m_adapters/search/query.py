@@ -35,7 +35,8 @@ HELP = 'write texts joined by " + " or " - ", such as: 2:dog + snow - "people"'
 @dataclass(frozen=True)
 class Term:
     """A text, an item (a path, bytes, ... as the target takes it), a spoken sentence (a sound, for
-    the source of an adapter) or a vector; and its weight."""
+    the source of an adapter) or a vector; and its weight. A vector beside one of the others is its
+    direction: it is not encoded again."""
 
     weight: float = 1.0
     text: str | None = None
@@ -148,7 +149,7 @@ def combined(
         directions.update(zip(written, normalize(texts(written))))
     if shown := [t.item for t in terms if t.item is not None]:
         directions.update(zip(map(id, shown), normalize(items(shown))))
-    if spoken := [t.speech for t in terms if t.speech is not None]:
+    if spoken := [t.speech for t in terms if t.speech is not None and t.vector is None]:
         if speech is None:
             raise AbilityMissing("spoken queries are not taken here", "write the query")
         directions.update(zip(map(id, spoken), normalize(speech(spoken))))

@@ -24,13 +24,15 @@ Data = str
 
 
 class TermBody(Struct, forbid_unknown_fields=True):
-    """One of text, item (with its index), image, sound or vector, and its weight."""
+    """One of text, item (with its index), image, sound, speech (a spoken sentence, for adapters
+    whose source takes it) or vector, and its weight."""
 
     text: Words | None = None
     item: Name | int | None = None
     index: Name | None = None
     image: Data | None = None
     sound: Data | None = None
+    speech: Data | None = None
     vector: Annotated[list[float], Meta(min_length=1, max_length=65_536)] | None = None
     weight: Weight = 1.0
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from m2m_adapters.artifact.adapter import Adapter
 from m2m_adapters.artifact.load import load_adapter
-from m2m_adapters.errors import UserError
+from m2m_adapters.errors import M2MError, UserError
 from m2m_adapters.interfaces import ModalityModel, Vectors, normalize
 from m2m_adapters.models.items import encode_items
 from m2m_adapters.models.text_encoder import embed
@@ -63,6 +63,14 @@ class Space:
     def encode_items(self, items: Sequence[Any]) -> Vectors:
         """float32 ``[n, dim]``, rows of length 1, of pictures or sounds as bytes."""
         return normalize(encode_items(self.target, list(items)))
+
+    def encode_speech(self, adapter: str, sounds: Sequence[Any]) -> Vectors:
+        """float32 ``[n, dim]``, rows of length 1, of spoken sentences as bytes."""
+        return normalize(self.adapters[adapter].encode_speech(list(sounds)))
+
+    def takes_speech(self, adapter: str) -> bool:
+        """Whether the source of an adapter takes spoken sentences; loads the source."""
+        return adapter in self.adapters and _takes_speech(self.adapters[adapter])
 
     @property
     def target(self) -> ModalityModel:
@@ -161,6 +169,7 @@ class Holdings:
                 "target": space.name,
                 "indexes": space.indexes,
                 "languages": _languages(adapter),
+                "speech": _takes_speech(adapter),
             }
             for space in self.spaces
             for name, adapter in space.adapters.items()
@@ -257,6 +266,15 @@ def _name_of(adapter: str | Path | Adapter) -> str:
 def _languages(adapter: Adapter) -> list[str]:
     """Languages whose choice changes what the adapter computes."""
     return list(adapter.languages.shifts) if adapter.languages is not None else []
+
+
+def _takes_speech(adapter: Adapter) -> bool:
+    try:
+        source = adapter.source
+    except M2MError:  # texts are refused too, with the reason
+        return False
+    hears = source.item_modality == "audio" and source.can("encode_items")
+    return hears and adapter.level == "sentence"
 
 
 def _distinct(names: Iterable[str], taken: Iterable[str] = ()) -> Iterator[str]:

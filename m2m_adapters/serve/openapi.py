@@ -55,7 +55,8 @@ INDEX = _object(
     folders=_list(_object("name items", name=TEXT, items=WHOLE)), dates=_list(TEXT), adapter=TEXT,
 )  # fmt: skip
 ADAPTER = _object(
-    "name source", name=TEXT, source=TEXT, target=TEXT, indexes=_list(TEXT), languages=_list(TEXT)
+    "name source", name=TEXT, source=TEXT, target=TEXT, indexes=_list(TEXT), languages=_list(TEXT),
+    speech={"type": "boolean"},
 )  # fmt: skip
 HELD = _object(
     "indexes adapters native",

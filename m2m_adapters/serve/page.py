@@ -18,6 +18,13 @@ KINDS = {
     ".svg": "image/svg+xml",
 }
 
+PERMISSIONS = {
+    "index.html": {
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=(self)",
+    }
+}
+"""Spoken queries need the microphone, on the search page alone; the browser still asks for it."""
+
 
 class Page(NamedTuple):
     """A file of the page. tag: the ETag of its content."""
@@ -50,7 +57,7 @@ class Pages:
         page = self._files.get(name)
         if page is None:
             raise HTTPException(404, "there is no such page")
-        headers = {"ETag": page.tag, "Cache-Control": "no-cache"}
+        headers = {"ETag": page.tag, "Cache-Control": "no-cache", **PERMISSIONS.get(name, {})}
         if request.headers.get("if-none-match") == page.tag:
             return Response(status_code=304, headers=headers)
         return Response(page.content, headers=headers, media_type=page.kind)

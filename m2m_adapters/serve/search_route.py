@@ -13,7 +13,8 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from m2m_adapters.errors import UserError
+from m2m_adapters.errors import AbilityMissing, UserError
+from m2m_adapters.interfaces import SPEECH_SOURCES
 from m2m_adapters.search.hits import Hit, Hits
 from m2m_adapters.search.query import Query, Term, parse
 from m2m_adapters.search.towers import NATIVE
@@ -53,8 +54,11 @@ class SearchRoute:
     ) -> tuple[Hits, language.Detected | None, Sequence[Held], Sequence[str]]:
         query = parse(body.query) if isinstance(body.query, str) else None
         terms = [] if isinstance(body.query, str) else [_checked(term) for term in body.query]
-        indexes, sides = self._asked(body, terms)
-        queries = [query] * len(indexes) if query else await self._queries(terms, indexes)
+        if any(term.speech is not None for term in terms):  # a source may have to be loaded
+            indexes, sides = await asyncio.to_thread(self._asked, body, terms)
+        else:
+            indexes, sides = self._asked(body, terms)
+        queries = [query] * len(indexes) if query else await self._queries(terms, indexes, sides)
         chosen = language.named(body.language) if body.language else None
         tag = chosen.tag if chosen is not None else None
         job = SearchJob(indexes, sides, queries, body.k, body.where or None, tag)
@@ -78,29 +82,31 @@ class SearchRoute:
                 f"no chosen index has an adapter '{(body.adapter or '')[:80]}'",
                 f"choose one of {names or 'none'}, or {NATIVE}",
             )
+        if any(term.speech is not None for term in terms):
+            served = _hearing(served)
         return [held for held, _ in served], [side for _, side in served]
 
-    async def _queries(self, terms: Sequence[TermBody], indexes: Sequence[Held]) -> list[Query]:
+    async def _queries(
+        self, terms: Sequence[TermBody], indexes: Sequence[Held], sides: Sequence[str]
+    ) -> list[Query]:
         """For each index the query, with everything but texts as vectors of its space."""
         known: dict[int, Query] = {}
         name = " ".join(term.text or "an item" for term in terms)
-        for held in indexes:
+        for held, side in zip(indexes, sides):  # indexes of one space are asked by one adapter
             if id(held.space) not in known:
-                known[id(held.space)] = Query(name, tuple(await self._terms(terms, held.space)))
+                encoded = await self._terms(terms, held.space, side)
+                known[id(held.space)] = Query(name, tuple(encoded))
         return [known[id(held.space)] for held in indexes]
 
-    async def _terms(self, terms: Sequence[TermBody], space: Space) -> list[Term]:
-        brought = [
-            (at, bytes_of(address, f"the {kind} of a term"))
-            for at, term in enumerate(terms)
-            for kind in MODALITIES
-            if (address := getattr(term, kind)) is not None
-        ]
+    async def _terms(self, terms: Sequence[TermBody], space: Space, side: str) -> list[Term]:
+        shown = _brought(terms, *MODALITIES)
+        spoken = _brought(terms, "speech")
         encoded = [await self._term(term) for term in terms]
-        if brought:
-            (vectors,) = await self.items.do(ItemsJob(space, [data for _, data in brought]))
-            for (at, _), vector in zip(brought, vectors):
-                encoded[at] = replace(encoded[at], vector=vector)
+        for brought, adapter in ((shown, None), (spoken, side)):
+            if brought:
+                (vectors,) = await self.items.do(ItemsJob(space, list(brought.values()), adapter))
+                for at, vector in zip(brought, vectors):
+                    encoded[at] = replace(encoded[at], vector=vector)
         return encoded
 
     async def _term(self, term: TermBody) -> Term:
@@ -109,7 +115,26 @@ class SearchRoute:
             number = held.number_of(term.item)
             vector = await asyncio.to_thread(held.item_vector, number)
             return Term(term.weight, vector=vector)
-        return Term(term.weight, text=term.text, vector=term.vector)
+        # That it was spoken is kept: the bias of the rows is for texts, written or spoken.
+        return Term(term.weight, text=term.text, vector=term.vector, speech=term.speech)
+
+
+def _hearing(served: list[tuple[Held, str]]) -> list[tuple[Held, str]]:
+    """The indexes whose adapter takes speech, with the adapter."""
+    hearing = [(held, side) for held, side in served if held.space.takes_speech(side)]
+    if not hearing:
+        raise AbilityMissing("no chosen adapter takes speech", SPEECH_SOURCES)
+    return hearing
+
+
+def _brought(terms: Sequence[TermBody], *kinds: str) -> dict[int, bytes]:
+    """The pictures and sounds of these kinds, by the place of their term."""
+    return {
+        at: bytes_of(address, f"the {kind} of a term")
+        for at, term in enumerate(terms)
+        for kind in kinds
+        if (address := getattr(term, kind)) is not None
+    }
 
 
 def _described(hits: Hits, indexes: Sequence[Held]) -> list[HitBody]:
@@ -131,11 +156,12 @@ def _hit(hit: Hit, held: Held, place: str) -> HitBody:
 
 def _checked(term: TermBody) -> TermBody:
     """A term with exactly one content."""
-    held = [name for name in ("text", "item", "image", "sound", "vector")
+    held = [name for name in ("text", "item", "image", "sound", "speech", "vector")
             if getattr(term, name) is not None]  # fmt: skip
     if len(held) != 1:
         raise UserError(
-            f"a term has {len(held)} of text, item, image, sound and vector", "give one of them"
+            f"a term has {len(held)} of text, item, image, sound, speech and vector",
+            "give one of them",
         )
     if (term.index is not None) != (term.item is not None):
         raise UserError("an item goes with its index, and nothing else does", "give both")

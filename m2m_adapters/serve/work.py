@@ -35,10 +35,12 @@ class TextsJob:
 
 @dataclass(frozen=True)
 class ItemsJob:
-    """Pictures or sounds to encode, as bytes."""
+    """Pictures or sounds to encode, as bytes. adapter: whose source hears them as spoken sentences;
+    without it they are items of the target."""
 
     space: Space
     items: Sequence[bytes]
+    adapter: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ def encode_items(jobs: Sequence[ItemsJob]) -> list[Any]:
 
     def one(job: ItemsJob) -> Any:
         try:
+            if job.adapter is not None:
+                return job.space.encode_speech(job.adapter, job.items)
             return job.space.encode_items(job.items)
         except M2MError as error:
             return error

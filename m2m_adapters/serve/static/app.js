@@ -7,6 +7,7 @@ import { $, el, plural } from "./dom.js";
 import * as drop from "./drop.js";
 import * as keyboard from "./keyboard.js";
 import { askForKey, notice, quiet, summarize } from "./messages.js";
+import * as microphone from "./microphone.js";
 import { parts } from "./query.js";
 import * as results from "./results.js";
 import * as search from "./search.js";
@@ -145,7 +146,7 @@ function switchTheme() {
 }
 
 async function share() {
-  const left = unshared() ? " The picture or sound you brought is not part of it." : "";
+  const left = unshared() ? " The picture, sound or speech you brought is not part of it." : "";
   try {
     await navigator.clipboard.writeText(location.href);
     summarize(`The address is copied.${left}`);
@@ -181,7 +182,10 @@ function listen() {
   results.onAct(act);
   viewer.setUp(act);
   keyboard.setUp({ act, clear, enter: () => changed() });
-  drop.setUp((term) => (chips.add({ ...term, weight: 1 }), changed()), (words) => notice(words, ["Close", quiet]));
+  const brought = (term) => (chips.add({ ...term, weight: 1 }), changed());
+  const unusable = (words) => notice(words, ["Close", quiet]);
+  drop.setUp(brought, unusable);
+  microphone.setUp(brought, unusable);
   search.setUp({ answered, nothing, refused, busy });
 }
 

@@ -2,6 +2,7 @@
 
 import { $, el, fill } from "./dom.js";
 import { KINDS } from "./hit.js";
+import * as microphone from "./microphone.js";
 import { FILTERS, state } from "./state.js";
 
 const COMMON = ["en", "de", "fr", "es", "it", "pt", "nl", "pl", "tr", "ru", "uk", "ar", "fa", "he", "hi", "bn", "zh", "ja", "ko", "vi", "th", "id", "sw"];
@@ -72,6 +73,14 @@ function choices() {
     ...(native ? [["native", "Native, no adapter"]] : [])];
 }
 
+/** Whether what reads the query takes spoken ones. */
+function takesSpeech() {
+  const { adapters, indexes } = holding;
+  const asked = indexes.filter(({ name }) => !state.index || name === state.index);
+  const sides = state.adapter && state.adapter !== "own" ? [state.adapter] : asked.map(({ adapter }) => adapter);
+  return adapters.some(({ name, speech }) => speech && sides.includes(name));
+}
+
 export function titleOf(side) {
   return choices().find(([value]) => value === (side ?? "own"))?.[1] ?? side;
 }
@@ -94,6 +103,7 @@ export function draw() {
   $("show-filters").lastElementChild.textContent = count ? `Filters: ${count}` : "Filters";
   $("show-filters").classList.toggle("on", count > 0);
   $("no-filters").hidden = count === 0;
+  $("microphone").hidden = !(takesSpeech() && microphone.works());
   $("language").value = state.language ?? "";
   $("language-label").classList.toggle("on", Boolean(state.language));
 }

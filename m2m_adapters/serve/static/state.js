@@ -8,7 +8,7 @@ export const state = blank();
 function blank() {
   return {
     text: "", // what stands in the box
-    terms: [], // chips: {kind: text|item|image|sound, value, weight, index?, modality?, label}
+    terms: [], // chips: {kind: text|item|image|sound|speech, value, weight, index?, modality?, label}
     index: null, // null: every index
     adapter: null, // null: the one each index was built with
     versus: null, // the adapter it is compared with; null: no comparison
@@ -73,5 +73,5 @@ export function save(lasting) {
   history[lasting ? "pushState" : "replaceState"](null, "", next);
 }
 
-/** Whether the address leaves something out: pictures and sounds from outside. */
-export const unshared = () => state.terms.some(({ kind }) => kind === "image" || kind === "sound");
+/** Whether the address leaves something out: pictures, sounds and speech from outside. */
+export const unshared = () => state.terms.some(({ kind }) => kind === "image" || kind === "sound" || kind === "speech");
