@@ -74,17 +74,22 @@ class SearchRoute:
                 "no chosen index can be searched with these terms together",
                 "use pictures on indexes of pictures, sounds on sounds, items on their own space",
             )
-        sides = [(held, self.holdings.side(held, body.adapter)) for held in chosen]
+        served = self._served(chosen, body.adapter)
+        if any(term.speech is not None for term in terms):
+            served = _hearing(served)
+        return [held for held, _ in served], [side for _, side in served]
+
+    def _served(self, chosen: Sequence[Held], adapter: str | None) -> list[tuple[Held, str]]:
+        """The indexes that an adapter serves, with what encodes texts for each."""
+        sides = [(held, self.holdings.side(held, adapter)) for held in chosen]
         served = [(held, side) for held, side in sides if side is not None]
         if not served:
             names = ", ".join(dict.fromkeys(n for held in chosen for n in held.space.adapters))
             raise UserError(
-                f"no chosen index has an adapter '{(body.adapter or '')[:80]}'",
+                f"no chosen index has an adapter '{(adapter or '')[:80]}'",
                 f"choose one of {names or 'none'}, or {NATIVE}",
             )
-        if any(term.speech is not None for term in terms):
-            served = _hearing(served)
-        return [held for held, _ in served], [side for _, side in served]
+        return served
 
     async def _queries(
         self, terms: Sequence[TermBody], indexes: Sequence[Held], sides: Sequence[str]
