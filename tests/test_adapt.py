@@ -197,7 +197,7 @@ def test_the_command(tmp_path: Path) -> None:
     told = run_m2m("adapt", "no/folder", "--texts", "de=de.txt")
     assert told.returncode == 2 and "give --out FOLDER" in told.stderr
     told = run_m2m("encode", "toy-source", "a dog", "--lang", "de")
-    assert told.returncode == 2 and "is no adapter" in told.stderr
+    assert told.returncode == 2 and "is not an adapter" in told.stderr
     told = run_m2m("encode", str(folder), "a dog", "--lang", "de", "--json")
     assert told.returncode == 0 and len(json.loads(told.stdout)[0]["vector"]) == toy.dim
 

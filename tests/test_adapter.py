@@ -78,7 +78,7 @@ def test_the_interfaces_close(adapter: m2m.Adapter) -> None:
 
 
 def test_another_source_is_refused(folder: Path) -> None:
-    with pytest.raises(UserError, match="not the one this adapter was made with"):
+    with pytest.raises(UserError, match="not the one this adapter was aligned with"):
         m2m.load_adapter(folder, source=ToySource(64, salt=5)).encode(["a"])
     with pytest.raises(UserError, match="dimension 32"):
         m2m.load_adapter(folder, source=ToySource(32)).encode(["a"])

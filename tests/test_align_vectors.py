@@ -96,8 +96,8 @@ def test_rows_keep_their_partners_across_chunks(monkeypatch, pairs):
     ("spoil", "what"),
     [
         (lambda x, y: (x, y[:-1]), "do not pair up"),
-        (lambda x, y: (x[0], y), "no table of numbers"),
-        (lambda x, y: (x.astype(str), y), "no table of numbers"),
+        (lambda x, y: (x[0], y), "not a table of numbers"),
+        (lambda x, y: (x.astype(str), y), "not a table of numbers"),
         (lambda x, y: (x[:20], y[:20]), "too few"),
         (lambda x, y: (x * np.nan, y), "too few"),
         (lambda x, y: (x, None), "needs its target"),

@@ -75,7 +75,7 @@ def test_adapters_and_targets_rank_items(tmp_path: Path) -> None:
     rows = {row["language"]: row for row in study.rows}
     assert rows["en"]["B finds"] > 0.8 and rows["de"]["A finds"] > rows["de"]["B finds"] + 0.3
     assert "item first" in study.findings[0]
-    with pytest.raises(UserError, match="is a source and has no items"):
+    with pytest.raises(UserError, match="is a source and does not encode items"):
         compare("tiny-text", "tiny-clip", texts, items=True)
 
 
@@ -96,7 +96,7 @@ def test_the_command_writes_a_page_and_json(tmp_path: Path) -> None:
     (["a.npz", "b.npz"], "there is no file a.npz"),
     (["tiny-text", "nobody", "--benchmark", "tiny-scenes"], "is called 'nobody'"),
     (["tiny-text", "tiny-clip", "--benchmark", "tiny-scenes", "--limit", "20", "--measures",
-      "retrieval"], "is measured of each side anyway"),
+      "retrieval"], "is always measured for each side"),
     (["tiny-text", "tiny-clip", "--benchmark", "tiny-scenes", "--out", "c.pdf"],
      "cannot write a study"),
 ])  # fmt: skip

@@ -228,7 +228,7 @@ def test_stored_vectors_are_studied(tmp_path: Path, world: dict[str, np.ndarray]
     ({"en": 1, "de": 1}, ["--langs", "ja"], "no array for 'ja'"),
     ({"en": 1, "de": 2}, [], "arrays differ in shape"),
     ({"en": 0, "de": 0}, [], "5 rows are too few"),
-    ({"en": 3, "de": 3}, [], "values that are no numbers"),
+    ({"en": 3, "de": 3}, [], "values that are not numbers"),
     ({"en": 1, "de": 1}, ["--study", "gaps"], "the study 'gaps' needs a model"),
     ({"en": 1, "de": 1}, ["--benchmark", "tiny-scenes"], "vectors need no texts"),
     ({"en": 4, "de": 4}, [], "is not a file of arrays"),

@@ -28,7 +28,10 @@ BAD = [
     ("align -s toy-source -t toy-targt --texts {d}/good.txt --out {d}/out", "toy-target"),
     ("align -s toy-target -t toy-target --texts {d}/good.txt --out {d}/out", "toy-target"),
     ("align -s nope:x -t toy-target --texts {d}/good.txt --out {d}/out", "nope:x"),
-    ("align -s toy-source+ -t toy-target --texts {d}/good.txt --out {d}/out", "lacks a source"),
+    (
+        "align -s toy-source+ -t toy-target --texts {d}/good.txt --out {d}/out",
+        "has a '+' without a source",
+    ),
     ("align -s x*toy-source+toy-source -t toy-target --texts {d}/good.txt --out {d}/out", "weight"),
     ("align -s 0*toy-source+toy-source -t toy-target --texts {d}/good.txt --out {d}/out", "weight"),
     ("align -s toy-source -t toy-target --texts {d}/absent.txt --out {d}/out", "absent.txt"),

@@ -79,7 +79,7 @@ IMAGES: dict[str, tuple[Any, str]] = {
     "pickle.pt": (b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00\x8c\x02os\x94.", "not an image"),
     "absent": (Path("/absent/dog.png"), "no such file"),
     "folder": (Path(tempfile.gettempdir()), "not a file"),
-    "url": ("http://localhost:1/dog.png", "URLs are not fetched"),
+    "url": ("http://localhost:1/dog.png", "URLs are not downloaded"),
     "nothing": (None, "NoneType is not an image"),
     "number": (7, "int is not an image"),
     "five channels": (np.zeros((8, 8, 5), np.uint8), "shape [8, 8, 5]"),
@@ -111,7 +111,7 @@ SOUNDS: dict[str, tuple[Any, str]] = {
     "nan.wav": (wav(np.full(400, np.nan, np.float32), subtype="FLOAT"), "NaN"),
     "absent": (Path("/absent/dog.wav"), "no such file"),
     "folder": (Path(tempfile.gettempdir()), "not a file"),
-    "url": ("https://localhost:1/dog.wav", "URLs are not fetched"),
+    "url": ("https://localhost:1/dog.wav", "URLs are not downloaded"),
     "nothing": (None, "NoneType is not a sound"),
     "no rate": (ONE, "ndarray is not a sound"),
     "rate unsaid": ({"array": ONE}, "None is not a sampling rate"),
@@ -306,7 +306,7 @@ def test_urls_are_fetched_only_when_allowed(tmp_path: Path) -> None:
     thread.start()
     try:
         url = f"http://127.0.0.1:{server.server_port}/a.png"
-        with pytest.raises(UserError, match="URLs are not fetched"):
+        with pytest.raises(UserError, match="URLs are not downloaded"):
             rgb_image(url)
         assert not asked
         assert rgb_image(url, allow_urls=True).size == (64, 48)

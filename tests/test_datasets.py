@@ -427,7 +427,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     narrow = m2m.align(m2m.load_adapter(words).source, AffineTarget(24), list(toy_sentences(300)),
                        recipe="closed-form", progress=False).save(tmp_path / "narrow")  # fmt: skip
     assert code(*beside, str(narrow)) == 2
-    assert "leads to another target" in capsys.readouterr().err
+    assert "has another target" in capsys.readouterr().err
     assert code("evaluate", str(words), "-b", "xtd10", "--data", str(tmp_path)) == 2
     assert "does not hold test_image_names.txt" in capsys.readouterr().err
     xtd(tmp_path / "xtd", items=False)

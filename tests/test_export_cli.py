@@ -134,7 +134,7 @@ def test_exports_in_one_line(
     assert code == 0 and "numpy, reloaded and compared on 32 vectors" in out
     for arguments, line in (
         (("--to", "nunpy"), "there is no format called 'nunpy' (did you mean 'numpy'?)"),
-        (("--to", "numpy", "--precision", "fp16"), "knows no option 'precision'"),
+        (("--to", "numpy", "--precision", "fp16"), "has no option 'precision'"),
         (("--to", "sentence-transformers"), "--to onnx-projector"),
     ):
         code, out, err = run(capsys, "export", toys, *arguments, "--out", tmp_path / "x")

@@ -58,5 +58,5 @@ def test_immichs_own_steps_give_the_adapters_vectors(adapter, tmp_path: Path, na
 
 
 def test_odd_names_are_refused(adapter, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="not a model's name"):
+    with pytest.raises(UserError, match="not the name of an Immich model"):
         export(adapter, "immich", tmp_path / "out", name="a/b")

@@ -112,7 +112,7 @@ def test_what_cannot_be_held_is_said(tmp_path: Path) -> None:
         export(adapter(tmp_path), "sentence-transformers-router", tmp_path / "out")
     with pytest.raises(UserError, match="did you mean 'numpy'"):
         export(toys, "nunpy", tmp_path / "out")
-    with pytest.raises(UserError, match="knows no option 'precision'"):
+    with pytest.raises(UserError, match="has no option 'precision'"):
         export(toys, "numpy", tmp_path / "out", precision="fp16")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").write_text("mine")

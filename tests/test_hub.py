@@ -211,12 +211,12 @@ def test_what_cannot_be_published(
     hub: Hub, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("name", "org/name@v1", "org/..", "a b/c"):
-        with pytest.raises(UserError, match="not a name on the hub"):
+        with pytest.raises(UserError, match="not a repository name of the hub"):
             push(folder, name)
     with pytest.raises(UserError, match="there is no adapter folder org/name"):
         push("org/name", "org/name")
     here = changed(folder, tmp_path, lambda r: r["source"].update(name="st:/home/somebody/model"))
-    with pytest.raises(UserError, match="a folder of this machine"):
+    with pytest.raises(UserError, match="is a local folder"):
         push(here, "org/name")
     with pytest.raises(UserError, match="a folder already"):
         pull(str(folder), tmp_path / "out")
@@ -301,7 +301,7 @@ def test_a_path_in_a_record_of_the_hub_is_not_opened(
     hub: Hub, folder: Path, tmp_path: Path
 ) -> None:
     on_hub(hub, changed(folder, tmp_path, lambda r: r["source"].update(name="st:/etc")))
-    with pytest.raises(UserError, match=r"folder of the machine it was made on \(/etc\)"):
+    with pytest.raises(UserError, match=r"local folder of the machine it was aligned on \(/etc\)"):
         m2m.load_adapter("org/name").encode(["a dog"])
 
 

@@ -28,9 +28,9 @@ def test_an_eps_called_png_is_not_handed_to_ghostscript(
     path = tmp_path / "photo.png"
     path.write_bytes(EPS)
     for item in (path, EPS):
-        with pytest.raises(UserError, match="of a kind that is not read; use PNG, JPEG"):
+        with pytest.raises(UserError, match="of an unsupported format; use PNG, JPEG"):
             rgb_image(item)
-    with pytest.raises(UserError, match="EPS pictures are not read"):
+    with pytest.raises(UserError, match="EPS pictures are not supported"):
         rgb_image(Image.open(io.BytesIO(EPS)))
     assert not ran
 

@@ -271,11 +271,11 @@ def test_files_are_assigned_to_languages(tmp_path: Path) -> None:
     assert assign_files([str(plain)], ["de", "en"]) == {"de": str(plain)}
     assert assign_files([f"jp={plain}"], ["ja", "de"]) == {"ja": str(plain)}
     assert assign_files([str(table)], ["sw", "te", "de"]) == {"sw": str(table), "te": str(table)}
-    with pytest.raises(UserError, match="which language is"):
+    with pytest.raises(UserError, match="the language of"):
         assign_files([str(plain)], ["sw", "te"])
-    with pytest.raises(UserError, match="not among the languages asked"):
+    with pytest.raises(UserError, match="not among the requested languages"):
         assign_files([f"de={plain}"], ["sw"])
-    with pytest.raises(UserError, match="not among the languages asked"):
+    with pytest.raises(UserError, match="not among the requested languages"):
         m2m.forecast("tiny-text", "jina-clip", "sw", parallel={"de": plain})
 
 

@@ -62,7 +62,7 @@ def test_an_adapter_aligned_in_one_precision_works_in_another(tmp_path: Path) ->
         rows = again.encode(["ein roter Kreis"])
     assert float(rows[0] @ adapter.encode(["ein roter Kreis"])[0]) > 0.995
     other = m2m.load_adapter(tmp_path / "a", source=m2m.load_source("tiny-text", max_tokens=5))
-    with pytest.raises(UserError, match="not the one this adapter was made with"):
+    with pytest.raises(UserError, match="not the one this adapter was aligned with"):
         other.encode(["a"])
 
 

@@ -205,7 +205,7 @@ def test_a_collection_is_searched_where_it_is(
     given: dict[str, Any] = {"source": "http://localhost:6333", "in_place": True}
     with pytest.raises(UserError, match="not by cosine"):
         m2m.import_index("tiny-clip", out=tmp_path / "far", collection="far", **given)
-    with pytest.raises(UserError, match="not searched in its place"):
+    with pytest.raises(UserError, match="cannot be searched in place"):
         m2m.import_index("tiny-clip", world / "vectors.npy", tmp_path / "no", in_place=True)
     m2m.import_index(str(world / "adapter"), out=tmp_path / "index", collection="photos", **given)
     index, native = m2m.load_index(tmp_path / "index"), m2m.load_index(world / "native")

@@ -60,7 +60,7 @@ def test_what_is_said_is_what_is_written(adapter: m2m.Adapter, files: list[Path]
 def test_a_source_of_texts_alone_says_which_take_speech(files: list[Path]) -> None:
     texts = list(toy_sentences(300))
     adapter = m2m.align(ToySource(), AffineTarget(), texts, recipe="closed-form", progress=False)
-    with pytest.raises(AbilityMissing, match=r"takes no speech; .*tiny-speech.*speech:"):
+    with pytest.raises(AbilityMissing, match=r"does not accept speech; .*tiny-speech.*speech:"):
         adapter.encode_speech(files)
     assert not adapter.as_text_encoder().can("encode_items")
     with pytest.raises(AbilityMissing, match="encodes texts only"):
@@ -104,13 +104,13 @@ def test_a_spoken_query_of_an_index(
     both = Query("both", (Term(speech=files[0]), Term(text=SAID[1])))
     found = index.search(both, 2, adapter=adapter)
     assert {Path(hit.item.path).stem for hit in found} == set(SAID[:2])
-    with pytest.raises(AbilityMissing, match="own text tower takes no speech"):
+    with pytest.raises(AbilityMissing, match="own text tower does not accept speech"):
         index.search(Query.of_speech(files[0]), adapter="native")
 
 
 def test_from_the_shell_a_source_without_speech_is_refused(files: list[Path]) -> None:
     done = run_m2m("encode", "toy-source", "--speech", str(files[0]))
     assert done.returncode == 2
-    assert "'toy-source' takes no speech" in done.stderr and "tiny-speech" in done.stderr
+    assert "'toy-source' does not accept speech" in done.stderr and "tiny-speech" in done.stderr
     done = run_m2m("encode", "toy-source", "a text", "--speech", str(files[0]))
     assert done.returncode == 2 and "--speech cannot be combined" in done.stderr

@@ -19,7 +19,7 @@ def compare(
     a: str = typer.Argument(
         ..., help="A source, a target or an adapter; or vectors: FILE.npz or FILE.npz:PART."
     ),
-    b: str = typer.Argument(..., help="The encoder to compare A with, given in the same ways."),
+    b: str = typer.Argument(..., help="The encoder to compare A with, in one of the same forms."),
     benchmark: str | None = typer.Option(
         None, "--benchmark", "-b", help="Benchmark whose captions are used as translations."
     ),

@@ -122,7 +122,9 @@ def _judge(
     from m2m_adapters.errors import UserError
 
     if reports or keep:
-        raise UserError("--judge fills no report and no card", "use --json, or leave it out")
+        raise UserError(
+            "--judge cannot be combined with --report or --keep", "leave them out, or use --json"
+        )
     agreement = judged(adapter, prompts, painting, seed=seed)
     if json:
         print_json(agreement.to_dict())

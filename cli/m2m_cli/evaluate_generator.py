@@ -112,11 +112,11 @@ def judged(
     return denoiser_agreement(adapter, prompts.captions["en"], seed=seed, **options)
 
 
-def agreement_lines(found: DenoiserAgreement) -> str:
-    levels = ", ".join(f"{level:.3f}" for level in found.by_level)
+def agreement_lines(result: DenoiserAgreement) -> str:
+    levels = ", ".join(f"{level:.3f}" for level in result.by_level)
     return (
-        f"denoiser agreement {found.agreement:.3f} [{found.low:.3f}, {found.high:.3f}] over "
-        f"{found.prompts} English prompts\n"
+        f"denoiser agreement {result.agreement:.3f} [{result.low:.3f}, {result.high:.3f}] over "
+        f"{result.prompts} English prompts\n"
         f"from the most noise to the least: {levels}\n"
         "1: it follows the adapter as it follows native English; 0: as if there were no prompt"
     )

@@ -82,7 +82,9 @@ def generate(
     check_prompts(asked)
     model = _load(adapter, device, precision, offload=offload, quantize=quantize)
     if grid is not None and model.modality not in ("image", "video"):
-        raise UserError(f"--grid is for pictures; this makes {model.modality}", "leave it out")
+        raise UserError(
+            f"--grid is for pictures; this adapter generates {model.modality}", "leave it out"
+        )
     suffix = f".{video.removeprefix('.')}" if model.modality == "video" else None
     bar: Progress = Bars() if sys.stderr.isatty() and not json else Progress()
     with bar.stage("generate", len(dict.fromkeys(asked)), "prompts") as progress:
@@ -121,7 +123,7 @@ def _load(name: str, device: str, precision: str | None, **memory: str) -> Adapt
     target = model.record.target
     if not model.target.can("generate"):
         raise UserError(
-            f"{target.name} does not generate", "give an adapter of a diffusion pipeline"
+            f"{target.name} cannot generate anything", "give an adapter of a diffusion pipeline"
         )
     saving = {option: value for option, value in memory.items() if value != "none"}
     if saving:

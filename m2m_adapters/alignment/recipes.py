@@ -160,7 +160,7 @@ def _named(name: str, level: str) -> Recipe:
         )
     if name not in offered:
         raise UserError(
-            f"the recipe '{name}' is not one of {level} level",
+            f"the recipe '{name}' does not exist at {level} level",
             f"use {', '.join(offered)}, or leave --recipe out",
         )
     return RECIPES[name]

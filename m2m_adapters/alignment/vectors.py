@@ -94,7 +94,7 @@ def _opened(source: VectorsLike, target: VectorsLike | None) -> tuple[Any, Any]:
         numeric = getattr(table, "dtype", np.dtype(np.float32)).kind in "fiu"
         if table.ndim != 2 or not table.shape[1] or not numeric:
             raise UserError(
-                f"the {side} vectors are no table of numbers [n, d] (shape {tuple(table.shape)})",
+                f"the {side} vectors are not a table of numbers [n, d] (shape {list(table.shape)})",
                 "give one row per vector",
             )
     if len(x) != len(y):

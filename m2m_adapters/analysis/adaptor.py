@@ -59,8 +59,8 @@ def adaptor_study(
         model,
         data,
         rows,
-        [Chart(f"{name} of speech with text, by layer of text", "layer", found)
-         for name, found in series.items()],
+        [Chart(f"{name} of speech with text, by layer of text", "layer", means)
+         for name, means in series.items()],
         [_finding(name, ends) for name in measures if (name, WHERE[0]) in ends],
         [warning] if warning else [],
     )  # fmt: skip

@@ -69,7 +69,7 @@ def bias_study(
     """
     codes = ["en", *(code for code in languages if code != "en")]
     said = {code: phrases(code) for code in codes}
-    vectors = {code: aligned([one.text for one in found]) for code, found in said.items()}
+    vectors = {code: aligned([one.text for one in listed]) for code, listed in said.items()}
     rows: list[dict[str, Cell]] = []
     extremes: list[str] = []
     for direction in directions():
@@ -143,21 +143,21 @@ def _extremes(said: Sequence[Phrase], places: Values) -> str:
     values = np.array([p for one, p in zip(said, places, strict=True) if one.kind != CHECK])
     order = np.argsort(values)
     low, high = (
-        ", ".join(f"{keys[i]} ({values[i]:+.2f})" for i in some)
-        for some in (order[:NAMED], order[::-1][:NAMED])
+        ", ".join(f"{keys[i]} ({values[i]:+.2f})" for i in end)
+        for end in (order[:NAMED], order[::-1][:NAMED])
     )
     return f"lowest {low}; highest {high}"
 
 
 def _findings(extremes: Sequence[str], rows: Sequence[dict[str, Cell]]) -> list[str]:
-    found = []
+    findings = []
     for direction, ends in zip(directions(), extremes, strict=True):
-        found += [
+        findings += [
             f"{direction.name}, in English: {ends}",
             f"{direction.name}, against English phrase by phrase: "
             f"{_against_english(direction, rows)}",
         ]
-    return found
+    return findings
 
 
 def _against_english(direction: Direction, rows: Sequence[dict[str, Cell]]) -> str:
@@ -167,8 +167,8 @@ def _against_english(direction: Direction, rows: Sequence[dict[str, Cell]]) -> s
     up = [_name(row) for row in read if float(row["minus low"] or 0) > 0]
     down = [_name(row) for row in read if float(row["minus high"] or 0) < 0]
     left = f" (check below {LEAST_CHECK}, not read: {', '.join(sorted(unread))})"
-    found = f"higher in {', '.join(up) or 'none'}; lower in {', '.join(down) or 'none'}"
-    return found + (left if unread else "")
+    summary = f"higher in {', '.join(up) or 'none'}; lower in {', '.join(down) or 'none'}"
+    return summary + (left if unread else "")
 
 
 def _unread(direction: Direction, rows: Sequence[dict[str, Cell]]) -> set[str]:

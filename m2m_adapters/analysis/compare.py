@@ -55,7 +55,7 @@ def compare(
     both are vectors. items: rank the benchmark's items instead of the English texts.
     """
     if "retrieval" in measures:
-        raise UserError("'retrieval' is measured of each side anyway", "leave it out")
+        raise UserError("'retrieval' is always measured for each side", "leave it out")
     between = {name: measure(name) for name in measures}
     sides = [_side(one, texts, items, store or Store(), progress or Progress()) for one in (a, b)]
     rows = _rows(sides, between, precision or Precision())
@@ -108,7 +108,9 @@ def _side(
     if texts is None:
         raise UserError("no texts are named", "give one of --benchmark and --parallel")
     if items and named.kind == "source":
-        raise UserError(f"'{named.name}' is a source and has no items", "compare targets, adapters")
+        raise UserError(
+            f"'{named.name}' is a source and does not encode items", "compare targets, adapters"
+        )
     encoder = StoredEncoder(named.text, store, named.kind)
     vectors = {}
     for code, said in texts.texts.items():

@@ -17,7 +17,7 @@ def scores(queries: Matrix, candidates: Matrix) -> Rows:
 
 def rank_agreement(a: Rows, b: Rows) -> Rows:
     """float64 ``[queries]``: Spearman correlation of two systems' scores of all candidates."""
-    x, y = (np.stack([ranks(row) for row in some]) for some in (a, b))
+    x, y = (np.stack([ranks(row) for row in scores]) for scores in (a, b))
     x, y = x - x.mean(axis=1, keepdims=True), y - y.mean(axis=1, keepdims=True)
     lengths = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
     return np.asarray((x * y).sum(axis=1) / np.where(lengths == 0, 1, lengths))

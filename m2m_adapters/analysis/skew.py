@@ -79,12 +79,12 @@ def _sentences(
 ) -> list[str]:
     """The mean over phrases of each label's skew. ranked: ``[phrases, k]``, pictures by rank."""
     draws = Resamples(len(ranked), seed=seed)
-    found = []
+    lines = []
     for value in sorted(set(values)):
         each = np.array([skew([values[i] for i in row], values, value) for row in ranked])
         mean, low, high = draws.mean(each).rounded()
-        found.append(
+        lines.append(
             f"{what} = {value}: {mean:+.3f} ({low:+.3f} to {high:+.3f}; 0: as frequent as in the "
             "folder)"
         )
-    return found
+    return lines

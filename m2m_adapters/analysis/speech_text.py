@@ -150,7 +150,9 @@ def speech_text(
 
     named = resolve_encoder(model, **options)
     if not hears(named):
-        raise UserError(f"'{model}' takes no speech", "give a source that does: speech:ORG/MODEL")
+        raise UserError(
+            f"'{model}' does not accept speech", "give a source that does: speech:ORG/MODEL"
+        )
     encoder = named.text
     return speech_text_study(
         {code: text_layers(encoder, said, store=Store()) for code, said in texts.items()},

@@ -88,7 +88,7 @@ def _check(vectors: Mapping[str, Vectors], where: str) -> None:
         raise UserError(f"{where}: {shapes['en'][0]} rows are too few", f"give at least {FEWEST}")
     for code, x in vectors.items():
         if not np.isfinite(x).all():
-            raise UserError(f"{where}: '{code}' has values that are no numbers", "encode it again")
+            raise UserError(f"{where}: '{code}' has values that are not numbers", "encode it again")
 
 
 def analyze_vectors(

@@ -138,7 +138,7 @@ class Adapter:
             )
             if not name and recorded.class_name == VECTORS:
                 raise UserError(
-                    "this adapter was learned from vectors alone and knows no encoder of texts",
+                    "this adapter was learned from vectors alone and records no text encoder",
                     "map vectors with project(), or pass the encoder: load_adapter(folder, "
                     "source=encoder)",
                 )

@@ -57,7 +57,7 @@ def decode_record(raw: bytes, where: str | Path) -> Record:
     for text in _texts(content):
         if len(text) > TEXT_LIMIT or not text.replace("\n", "").replace("\t", "").isprintable():
             raise UserError(
-                f"{where}: a text is overlong or holds control characters ({text[:40]!r})", AGAIN
+                f"{where}: a text is too long or contains control characters ({text[:40]!r})", AGAIN
             )
     if recorded != checksum(content):
         raise UserError(f"{where} was changed after it was written (its checksum differs)", AGAIN)

@@ -50,7 +50,7 @@ def push(
 ) -> Published:
     """Publish an adapter as ``org/name``: weights, record, card and results, in one commit."""
     if not NAME.match(repo) or "@" in repo or ".." in repo:
-        raise UserError(f"'{repo}' is not a name on the hub", "write ORG/NAME")
+        raise UserError(f"'{repo}' is not a repository name of the hub", "write ORG/NAME")
     if isinstance(adapter, str | Path) and not Path(adapter).is_dir():
         raise UserError(f"there is no adapter folder {adapter}", "correct the path")
     loaded = load_adapter(adapter) if isinstance(adapter, str | Path) else adapter
@@ -91,8 +91,8 @@ def _no_machine_paths(adapter: Adapter) -> None:
             path = term.rpartition("*")[2].partition(":")[2]
             if path and (path.startswith(("/", "~", ".")) or os.path.isdir(path)):
                 raise UserError(
-                    f"the {side} of this adapter is a folder of this machine ({path}), "
-                    "which nobody else has",
+                    f"the {side} of this adapter is a local folder ({path}), "
+                    "which others do not have",
                     "align with a model of the hub, or publish that model first",
                 )
 

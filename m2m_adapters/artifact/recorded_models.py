@@ -18,7 +18,8 @@ def recorded_name(
     path = local_path(recorded.name)
     if path and from_hub:
         raise UserError(
-            f"the {side} of this adapter is a folder of the machine it was made on ({path})",
+            f"the {side} of this adapter is a local folder "
+            f"of the machine it was aligned on ({path})",
             f"pass it: load_adapter(folder, {side}=...)",
         )
     return recorded.name
@@ -48,13 +49,13 @@ def check_same(
     """Refuse another model than the recorded one."""
     if dim != recorded.dim:
         raise UserError(
-            f"the {side} has dimension {dim}, the adapter was made with one of {recorded.dim}",
+            f"the {side} has dimension {dim}, the adapter was aligned with one of {recorded.dim}",
             f"use the {side} '{recorded.title}'",
         )
     # An imported checkpoint was published without a fingerprint of its encoders.
     if recorded.fingerprint is not None and not same_model(fingerprint, recorded.fingerprint):
         raise UserError(
-            f"the {side} is not the one this adapter was made with "
+            f"the {side} is not the one this adapter was aligned with "
             f"(fingerprint {fingerprint}, recorded {recorded.fingerprint})",
             f"use '{recorded.title}' at the recorded revision, or align again",
         )

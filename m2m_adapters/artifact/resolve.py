@@ -76,7 +76,8 @@ class NamedEncoder:
         if language is not None:
             if self.kind != "adapter":
                 raise UserError(
-                    f"'{self.name}' is no adapter and knows no languages", "leave --lang out"
+                    f"'{self.name}' is not an adapter and has no table of languages",
+                    "leave --lang out",
                 )
             return self.adapter.encode(texts, language=language)
         return embed(self.text, texts, what=self.kind)

@@ -19,6 +19,6 @@ def speech_rows(source: TextEncoder, name: str, sounds: Any, **options: Any) -> 
 
 
 def need_speech(source: TextEncoder, name: str) -> None:
-    """Refuse a source that takes no speech."""
+    """Refuse a source that does not accept speech."""
     if source.item_modality != "audio" or not source.can("encode_items"):
-        raise AbilityMissing(f"the source {name} takes no speech", SPEECH_SOURCES)
+        raise AbilityMissing(f"the source {name} does not accept speech", SPEECH_SOURCES)

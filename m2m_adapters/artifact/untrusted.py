@@ -73,7 +73,7 @@ def parse_json(raw: bytes, where: str | Path) -> dict[str, Any]:
         return mapping
 
     def constant(name: str) -> Any:
-        raise ValueError(f"{name} is not a number of JSON")
+        raise ValueError(f"{name} is not a JSON number")
 
     def number(text: str) -> float:
         value = float(text)
@@ -110,7 +110,7 @@ def check_safetensors(
     length = int.from_bytes(raw[:8], "little")
     if length > min(HEADER_LIMIT, len(raw) - 8):
         raise UserError(
-            f"{where} is not a readable safetensors file (it claims a header of {length:,} bytes)",
+            f"{where} is not a readable safetensors file (header of {length:,} bytes)",
             AGAIN,
         )
     header = parse_json(raw[8 : 8 + length].rstrip(b" "), f"the header of {where}")
@@ -130,7 +130,7 @@ def check_safetensors(
         for side in shape:
             size *= side
         if stop - start != size:
-            raise UserError(f"{where}: the place of '{name}' does not fit its shape", AGAIN)
+            raise UserError(f"{where}: the offsets of '{name}' do not match its shape", AGAIN)
         spans.append((start, stop))
     end = 0
     for start, stop in sorted(spans):

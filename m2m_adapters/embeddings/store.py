@@ -38,7 +38,7 @@ class Store:
 
     def __init__(self, folder: str | Path | None = None, dtype: str = "fp32") -> None:
         if dtype not in DTYPES:
-            raise UserError(f"'{dtype}' is not a format of the store", "use fp32 or fp16")
+            raise UserError(f"'{dtype}' is not a number format of the store", "use fp32 or fp16")
         self.folder = Path(folder) if folder is not None else cache_folder()
         self.dtype = dtype
 

@@ -51,7 +51,7 @@ def arrays(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"there is no file {path}", "check the path")
     if path.suffix not in FORMATS:
-        raise UserError(f"vectors are not read from '{path.suffix or path.name}'",
+        raise UserError(f"vectors cannot be read from '{path.suffix or path.name}'",
                         f"use {', '.join(FORMATS)}")  # fmt: skip
     try:
         if path.suffix == ".npy":

@@ -69,7 +69,8 @@ def denoiser_agreement(
     english = list(texts)[:limit]
     if not english or levels < 1:
         raise UserError(
-            f"{len(english)} prompts at {levels} noise levels judge nothing", "give at least one"
+            f"{len(english)} prompts at {levels} noise levels are too few to judge",
+            "give at least one",
         )
     text = adapter.target.text
     native, nothing = (embed(text, rows, what="target") for rows in (english, [""]))

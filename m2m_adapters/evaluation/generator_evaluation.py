@@ -280,12 +280,12 @@ def _check(
     if not adapter.target.can("generate"):
         raise UserError(
             f"'{prompts.name}' is a benchmark of prompts, and "
-            f"{adapter.record.target.name or 'the target'} makes nothing from them",
+            f"{adapter.record.target.name or 'the target'} does not generate",
             "give a benchmark of items (`m2m list --benchmarks`), or an adapter that generates",
         )
     if adapter.modality != prompts.modality:
         raise UserError(
-            f"the prompts of '{prompts.name}' are for items of kind {prompts.modality}, the "
+            f"the prompts of '{prompts.name}' are of modality {prompts.modality}, the "
             f"adapter leads to {adapter.modality}",
             f"choose prompts for {adapter.modality}",
         )

@@ -113,8 +113,7 @@ def beside(adapter: Adapter, other: Adapter, name: str, *, bank: bool = True) ->
         target.fingerprint, other_target.fingerprint
     ):
         raise UserError(
-            f"'{name}' leads to another target ({other_target.title}) than the adapter "
-            f"({target.title})",
+            f"'{name}' has another target ({other_target.title}) than the adapter ({target.title})",
             "compare adapters to one target; their items are encoded once",
         )
     return System(name, f"another adapter: {other.name}", other.encode, _bias(other, bank))

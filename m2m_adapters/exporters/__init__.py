@@ -71,12 +71,12 @@ def export(adapter: Adapter, to: str, out: str | Path, **options: Any) -> Export
     if adapter.projector.training or any(
         parameter.device.type != "cpu" for parameter in adapter.projector.parameters()
     ):
-        raise UserError("the projector is being trained or lies on a GPU", "save and load it first")
+        raise UserError("the projector is in training mode or on a GPU", "save and load it first")
     module, function, _ = FORMATS[to]
     exporter = getattr(importlib.import_module(f"m2m_adapters.exporters.{module}"), function)
     known = set(inspect.signature(exporter).parameters)
     if odd := sorted(set(options) - known):
-        raise UserError(f"the format {to} knows no option '{odd[0]}'", f"leave --{odd[0]} out")
+        raise UserError(f"the format {to} has no option '{odd[0]}'", f"leave --{odd[0]} out")
     exported: Exported = exporter(adapter, out, **options)
     if adapter.bank is not None and to not in HOLD_BANK:
         return replace(exported, notes=[*exported.notes, NO_BANK])

@@ -39,7 +39,7 @@ def export(
     onnx = library()
     check_precision(precision)
     if not name or "/" in name or "\\" in name:
-        raise UserError(f"'{name}' is not a model's name in Immich", "e.g. ViT-B-32__openai")
+        raise UserError(f"'{name}' is not the name of an Immich model", "e.g. ViT-B-32__openai")
     model, tokenizer = source_and_tokenizer(adapter)
     if not getattr(tokenizer, "is_fast", False) or tokenizer.pad_token is None:
         raise UserError(
@@ -50,7 +50,7 @@ def export(
     length = min(64 if "siglip" in name.lower() else 77, int(model.max_seq_length or 77))
     graph = token_graph(adapter, model, tokenizer)
     if precision == "fp32" and graph.ByteSize() > LARGEST:
-        raise UserError("a file of ONNX ends at 2 GiB", "add --precision fp16")
+        raise UserError("an ONNX file cannot be larger than 2 GiB", "add --precision fp16")
     lowered = lower(graph, precision)
     masked = name.startswith(MASKED)
     _fixed_inputs(lowered, length, int(tokenizer.pad_token_id), masked)

@@ -60,7 +60,8 @@ def export_router(adapter: Adapter, out: Path, items: list[Any] | None = None) -
     tower = _item_tower(adapter)
     if adapter.projector.shape.head != "l2":
         raise UserError(
-            "this adapter's space is not an angular one, so items and texts do not meet in it",
+            "this adapter's target does not compare texts and items by cosine, "
+            "as sentence-transformers does",
             "export it to sentence-transformers without the items",
         )
     modules = _modules()

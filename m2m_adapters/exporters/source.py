@@ -81,7 +81,7 @@ def whole_width(model: SentenceTransformer) -> int:
         for name in ("get_embedding_dimension", "get_sentence_embedding_dimension"):
             if callable(width_of := getattr(module, name, None)) and width_of() is not None:
                 return int(width_of())
-    raise UserError("the source does not say how many columns it has", REMEDY)
+    raise UserError("the source reports no dimension", REMEDY)
 
 
 def unit_source(adapter: Adapter) -> bool:

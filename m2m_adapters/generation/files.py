@@ -146,7 +146,7 @@ def generate_files(
         rows = [record for prompt in batch for record in expected[prompt]]
         if len(items) != len(rows):
             raise UserError(
-                f"the target made {len(items)} items where {len(rows)} were asked for",
+                f"the target generated {len(items)} items instead of {len(rows)}",
                 "correct its plugin",
             )
         for record, item in zip(rows, items, strict=True):

@@ -82,14 +82,14 @@ def writer_for(modality: str, suffix: str | None) -> tuple[str, Writer]:
     """(suffix, writer), checked before anything is generated."""
     if modality not in WRITERS:
         raise UserError(
-            f"this adapter leads to {modality}, not to {' or '.join(WRITERS)}",
+            f"this adapter's target is of modality {modality}, not {' or '.join(WRITERS)}",
             "use adapter.generate",
         )
     known = WRITERS[modality]
     chosen = suffix or next(iter(known))
     if chosen not in known:
         raise UserError(
-            f"{modality} items are not written as {chosen}", f"use {' or '.join(known)}"
+            f"{modality} items cannot be written as {chosen}", f"use {' or '.join(known)}"
         )
     if modality == "video":
         need_av()

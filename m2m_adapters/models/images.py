@@ -53,13 +53,13 @@ def rgb_image(item: object, *, allow_urls: bool = False) -> Image:
 
     if isinstance(item, pil.Image):
         if item.format == "EPS":  # Pillow would run Ghostscript to load it
-            raise UserError("EPS pictures are not read", "convert it to PNG first")
+            raise UserError("EPS pictures are not supported", "convert it to PNG first")
         return _to_rgb(item)
     if isinstance(item, (bytes, bytearray, memoryview)):
         return _decode(bytes(item))
     if isinstance(item, str) and item.startswith(("http://", "https://")):
         if not allow_urls:
-            raise UserError("URLs are not fetched here", "pass allow_urls=True, or a file")
+            raise UserError("URLs are not downloaded", "pass allow_urls=True, or a file")
         return _decode(_fetched(item))
     if isinstance(item, (str, Path)):
         path = Path(item)
@@ -99,7 +99,7 @@ def _decode(data: bytes) -> Image:
         raise UserError("the image claims too many pixels", "scale it down") from None
     except pil.UnidentifiedImageError:
         raise UserError(
-            "not an image, or of a kind that is not read", f"use {', '.join(FORMATS[:6])}"
+            "not an image, or of an unsupported format", f"use {', '.join(FORMATS[:6])}"
         ) from None
     except MemoryError:
         raise UserError("the image does not fit in memory", "scale it down") from None

@@ -34,7 +34,7 @@ def mono_samples(item: object, rate: int) -> Samples:
     if isinstance(item, (str, Path)):
         path = Path(item)
         if str(item).startswith(("http://", "https://")):
-            raise UserError("URLs are not fetched here", "download the file first")
+            raise UserError("URLs are not downloaded", "download the file first")
         if not path.exists():
             raise UserError("there is no such file")
         if not path.is_file():

@@ -110,7 +110,7 @@ class TokenEncoder(TextEncoder):
         def collect() -> None:
             if waiting:
                 places = [row for rows, _ in waiting for row in rows]
-                out[places] = torch.cat([found for _, found in waiting]).float().cpu().numpy()
+                out[places] = torch.cat([vectors for _, vectors in waiting]).float().cpu().numpy()
                 waiting.clear()
 
         with torch.inference_mode():

@@ -41,7 +41,7 @@ def check_languages(languages: Iterable[str]) -> list[str]:
             )
         tags[tag] = None
     if not tags:
-        raise UserError("no language", "name at least one, e.g. sw,te,de")
+        raise UserError("no language is named", "name at least one, e.g. sw,te,de")
     return list(tags)
 
 

@@ -105,7 +105,7 @@ def assign_files(files: Sequence[str], languages: Sequence[str]) -> dict[str, st
             tag = normalize_tag(head)
             if tag not in foreign:
                 raise UserError(
-                    f"'{written}' is for '{head}', which is not among the languages asked",
+                    f"'{written}' is for '{head}', which is not among the requested languages",
                     f"add {head} to the languages, or leave the file out",
                 )
             chosen[tag] = rest
@@ -115,7 +115,7 @@ def assign_files(files: Sequence[str], languages: Sequence[str]) -> dict[str, st
             named = foreign
         if not named:
             raise UserError(
-                f"which language is {written} in?",
+                f"the language of {written} is not clear",
                 f"write {foreign[0] if foreign else 'sw'}={written}, or name the columns",
             )
         chosen |= dict.fromkeys(named, written)
@@ -136,7 +136,7 @@ def measure(
     wanted = {normalize_tag(tag): value for tag, value in parallel.items()}
     if stray := sorted(set(wanted) - set(languages)):
         raise UserError(
-            f"parallel sentences for '{stray[0]}', which is not among the languages asked",
+            f"parallel sentences for '{stray[0]}', which is not among the requested languages",
             "add the language, or leave its sentences out",
         )
     pairs = {}

@@ -95,7 +95,7 @@ class AffineProjector(Projector):
         super().__init__()
         if (size := sum(i * o for i, o in shape.widths())) > MOST_PARAMETERS:
             raise UserError(
-                f"a projector of {size:,} weights is more than the {MOST_PARAMETERS:,} it may have",
+                f"a projector of {size:,} weights exceeds the limit of {MOST_PARAMETERS:,}",
                 "use fewer or narrower layers (hidden=768)",
             )
         self.shape = shape

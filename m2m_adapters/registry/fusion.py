@@ -110,6 +110,8 @@ def fuse(expression: str, load: Callable[..., TextEncoder], **options: Any) -> F
                 f"'{factor}' in '{expression}' is not a weight", "write e.g. 0.7*mpnet+0.3*labse"
             ) from None
         if not name.strip():
-            raise UserError(f"'{expression}' lacks a source beside a '+'", "write e.g. mpnet+labse")
+            raise UserError(
+                f"'{expression}' has a '+' without a source beside it", "write e.g. mpnet+labse"
+            )
         names.append(name.strip())
     return Fusion([load(name, **options) for name in names], weights)

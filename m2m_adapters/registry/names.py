@@ -99,7 +99,7 @@ def _by_scheme(kind: str, name: str, options: dict[str, object]) -> Resolved:
     offer = catalogue().find(kind, scheme)
     if offer is not None and offer.scheme:
         if not model:
-            raise UserError(f"'{name}' lacks a model", f"write {scheme}:ORG/MODEL or a folder")
+            raise UserError(f"'{name}' names no model", f"write {scheme}:ORG/MODEL or a folder")
         return Resolved(offer, (model,), options)
     if scheme in registry().plugins:
         line = registry().plugins[scheme].install

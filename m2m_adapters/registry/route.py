@@ -91,7 +91,9 @@ def route_parts(expression: str) -> list[Part]:
     for term in expression.removeprefix("route(").removesuffix(")").split("|"):
         name, bracket, codes = term.strip().partition("[")
         if not name.strip() or (bracket and not codes.endswith("]")):
-            raise UserError(f"'{term}' in '{expression}' is no source with languages", HELP)
+            raise UserError(
+                f"'{term}' in '{expression}' is not of the form SOURCE[LANGUAGES]", HELP
+            )
         listed = tuple(code.strip() for code in codes[:-1].split(",") if code.strip())
         parts.append((name.strip(), listed))
     if len(parts) < 2:

@@ -95,7 +95,7 @@ def _picture(path: str) -> tuple[dict[str, Any], Preview]:
     except UserError:
         raise
     except Image.UnidentifiedImageError:
-        raise UserError("not an image, or of a kind that is not read") from None
+        raise UserError("not an image, or of an unsupported format") from None
     except Exception as error:  # decoders raise nearly anything on damaged files
         raise UserError(f"the image is damaged ({' '.join(str(error).split())[:120]})") from error
     small.thumbnail((THUMBNAIL, THUMBNAIL))

@@ -85,7 +85,7 @@ def import_index(
         _check_encoder(opened, about)
         if in_place and opened.stays is None:
             raise UserError(
-                f"{opened.place} is not searched in its place", "leave --in-place out: it is copied"
+                f"{opened.place} cannot be searched in place", "leave --in-place out: it is copied"
             )
         base = Path(folder).expanduser() if folder is not None else opened.base
         run = _Import(place, opened, about, base, Comparison(model, compare), previews, workers)

@@ -206,17 +206,17 @@ class Index:
         language: of the texts, or ``"auto"``; for adapters with a table of languages.
         """
 
-        def texts(some: list[str]) -> Vectors:
+        def texts(lines: list[str]) -> Vectors:
             encoder = self.queries(adapter, **options)
             if language is None:
-                return encoder.encode(some)
-            return encoder.encode(some, language=language)
+                return encoder.encode(lines)
+            return encoder.encode(lines, language=language)
 
-        def items(some: list[Any]) -> Vectors:
-            return encode_items(self.target, some)
+        def items(batch: list[Any]) -> Vectors:
+            return encode_items(self.target, batch)
 
-        def speech(some: list[Any]) -> Vectors:
-            return self.queries(adapter, **options).encode_speech(some)
+        def speech(files: list[Any]) -> Vectors:
+            return self.queries(adapter, **options).encode_speech(files)
 
         return combined(queries, texts, items, self.dim, speech)
 

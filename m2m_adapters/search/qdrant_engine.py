@@ -61,11 +61,13 @@ class QdrantEngine:
             limit = min(self.rows, math.ceil(2 * wanted * self.rows / len(kept)))
             listed, beyond = None, kept
         while True:
-            found, more = self._ask(queries, limit, listed)
+            hits_by_query, more = self._ask(queries, limit, listed)
             if beyond is not None:
-                found = [[hit for hit in hits if _among(hit[1], beyond)] for hits in found]
-            if not more or min(map(len, found)) >= wanted:
-                return found
+                hits_by_query = [
+                    [hit for hit in hits if _among(hit[1], beyond)] for hits in hits_by_query
+                ]
+            if not more or min(map(len, hits_by_query)) >= wanted:
+                return hits_by_query
             limit *= 4  # a filter, or points that came later, took too many places
 
     def _ask(
@@ -92,20 +94,20 @@ class QdrantEngine:
             answers = self._client.query_batch_points(self._record.collection, requests)
         except self._failures as error:
             raise databases.unreachable(self._record.place, error) from error
-        found = [[(float(p.score), str(p.id)) for p in answer.points] for answer in answers]
-        rows = self._rows({name for hits in found for _, name in hits})
-        more = any(len(hits) == limit for hits in found)
-        return [[(s, rows[name]) for s, name in hits if name in rows] for hits in found], more
+        named = [[(float(p.score), str(p.id)) for p in answer.points] for answer in answers]
+        rows = self._rows({name for hits in named for _, name in hits})
+        more = any(len(hits) == limit for hits in named)
+        return [[(s, rows[name]) for s, name in hits if name in rows] for hits in named], more
 
     def vectors(self, rows: Rows) -> Vectors:
         ids = self._ids(rows.tolist())
-        found: dict[str, Any] = {}
+        by_id: dict[str, Any] = {}
         wanted = list(ids.values())
         for start in range(0, len(wanted), AT_ONCE):
-            some = [_point(one) for one in wanted[start : start + AT_ONCE]]
+            part = [_point(one) for one in wanted[start : start + AT_ONCE]]
             try:
                 points = self._client.retrieve(
-                    self._record.collection, some, with_payload=False, with_vectors=True
+                    self._record.collection, part, with_payload=False, with_vectors=True
                 )
             except self._failures as error:
                 raise databases.unreachable(self._record.place, error) from error
@@ -113,13 +115,13 @@ class QdrantEngine:
                 vector = point.vector
                 if isinstance(vector, dict):
                     vector = vector[self._record.vector]
-                found[str(point.id)] = vector
-        if len(found) < len(wanted):
+                by_id[str(point.id)] = vector
+        if len(by_id) < len(wanted):
             raise UserError(
-                f"{len(wanted) - len(found)} points of '{self._record.collection}' are gone",
+                f"{len(wanted) - len(by_id)} points of '{self._record.collection}' are gone",
                 "import the collection again",
             )
-        held = [found[ids[row]] for row in rows.tolist()]
+        held = [by_id[ids[row]] for row in rows.tolist()]
         return np.array(held, np.float32).reshape(len(rows), self.columns)
 
     def _ids(self, rows: Sequence[int]) -> dict[int, str]:
@@ -130,9 +132,9 @@ class QdrantEngine:
 
     def _pairs(self, query: str, keys: Sequence[Any]) -> Iterable[tuple[Any, Any]]:
         for start in range(0, len(keys), AT_ONCE):
-            some = keys[start : start + AT_ONCE]
-            marks = ", ".join("?" * len(some))
-            yield from self._points.execute(f"{query} IN ({marks})", some)
+            part = keys[start : start + AT_ONCE]
+            marks = ", ".join("?" * len(part))
+            yield from self._points.execute(f"{query} IN ({marks})", part)
 
 
 def _point(name: str) -> int | str:

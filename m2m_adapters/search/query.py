@@ -98,7 +98,7 @@ def _term(rest: str, sign: float, line: str) -> tuple[Term, str, str | None]:
     if match := WEIGHT.match(rest):
         weight, rest = float(match[1]), rest[match.end() :]
         if weight == 0:
-            raise UserError(f"a term of '{_short(line)}' has the weight 0", "leave the term out")
+            raise UserError(f"a term of '{_short(line)}' has weight 0", "leave the term out")
     if not rest or (rest[0] in "+-−" and (len(rest) == 1 or rest[1].isspace())):
         raise UserError(f"a term is missing in '{_short(line)}'", HELP)
     if rest[0] in QUOTES:

@@ -125,7 +125,7 @@ def adapter_queries(
     same = same_model(fingerprint, record.fingerprint) if fingerprint else name == record.name
     if not same or dim != record.dim:
         raise UserError(
-            f"the adapter {adapter.name} leads to another space than this index has: "
+            f"the adapter {adapter.name} maps into another space than that of this index: "
             f"{name or fingerprint}, not {record.name or record.fingerprint}",
             f"choose an adapter to '{record.name or record.fingerprint}', or build an index "
             "with the adapter's target",

@@ -17,7 +17,7 @@ def bytes_of(address: str, what: str) -> bytes:
     match = START.match(address[:400])
     if match is None:
         if address[:8].lower().startswith(("http:", "https:", "file:", "ftp:")):
-            raise UserError(f"{what} is an address, and this server fetches none", REMEDY)
+            raise UserError(f"{what} is a URL, and this server downloads nothing", REMEDY)
         raise UserError(f"{what} is not a data: address", REMEDY)
     try:
         data = base64.b64decode(address[match.end() :], validate=True)

@@ -147,7 +147,7 @@ def _read(value: Any, modality: Kind) -> tuple[Kind, Any]:
             )
         return _read(getattr(value, held[0]), held[0])  # type: ignore[arg-type]
     if not isinstance(value, str):
-        raise UserError("an input is made of token numbers", "send texts")
+        raise UserError("an input consists of token numbers", "send texts")
     if modality != "text":
         return modality, bytes_of(value, NOUNS[modality])
     if len(value) > MOST_CHARACTERS:

@@ -49,7 +49,9 @@ def serve(
 
     key = os.environ.get(KEY, "")
     if not all("!" <= c <= "~" for c in key):
-        raise UserError(f"the key in {KEY} holds blanks or letters beyond ASCII", "choose another")
+        raise UserError(
+            f"the key in {KEY} contains spaces or characters beyond ASCII", "choose another"
+        )
     with _listening(host, port) as listener:
         holdings = (
             indexes

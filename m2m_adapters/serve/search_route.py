@@ -169,9 +169,9 @@ def _checked(term: TermBody) -> TermBody:
             "give one of them",
         )
     if (term.index is not None) != (term.item is not None):
-        raise UserError("an item goes with its index, and nothing else does", "give both")
+        raise UserError("'item' and 'index' belong together", "give both or neither")
     if term.weight == 0:
-        raise UserError("a term has the weight 0", "leave the term out")
+        raise UserError("a term has weight 0", "leave the term out")
     if term.text is not None and not term.text.strip():
         raise UserError("the text of a term is empty", "leave the term out")
     if term.vector is not None and not 0 < math.hypot(*term.vector) < math.inf:

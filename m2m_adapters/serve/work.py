@@ -90,8 +90,8 @@ def answer(jobs: Sequence[TextsJob | SearchJob]) -> list[Any]:
         else:
             alike[tuple(held.name for held in job.indexes), job.k, job.where].append(at)
     for places in alike.values():
-        for at, found in zip(places, _searched([jobs[at] for at in places], encoded)):
-            answers[at] = found
+        for at, hits in zip(places, _searched([jobs[at] for at in places], encoded)):
+            answers[at] = hits
     return answers
 
 
@@ -102,13 +102,13 @@ class _Encoded:
         self._spaces: dict[Side, Space] = {}
         texts: dict[Side, dict[str, int]] = defaultdict(dict)
         for job in jobs:
-            for space, adapter, some in _wanted(job):
+            for space, adapter, wanted in _wanted(job):
                 side = (id(space), adapter, job.language)
                 self._spaces[side] = space
-                for text in some:
+                for text in wanted:
                     texts[side].setdefault(text, len(texts[side]))
         self._places = texts
-        self._rows = {side: self._encode(side, list(some)) for side, some in texts.items()}
+        self._rows = {side: self._encode(side, list(rows)) for side, rows in texts.items()}
 
     def _encode(self, side: Side, texts: list[str]) -> Vectors | M2MError:
         try:
@@ -148,9 +148,9 @@ def _searched(jobs: Sequence[Any], encoded: _Encoded) -> list[Hits | M2MError]:
     biases = [[answers[at][1][place] for at in good] for place in places]
     names = [jobs[at].queries[0].name for at in good]
     indexes = [held.index for held in first.indexes]
-    found = _attempt(nearest_in, indexes, stacked, first.k, names, where=first.where, biases=biases)
+    hits = _attempt(nearest_in, indexes, stacked, first.k, names, where=first.where, biases=biases)
     for place, at in enumerate(good):
-        answers[at] = found if isinstance(found, M2MError) else found[place]
+        answers[at] = hits if isinstance(hits, M2MError) else hits[place]
     return answers
 
 

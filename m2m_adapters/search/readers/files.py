@@ -90,7 +90,10 @@ def embedded(place: str) -> Source:
     """A dataset of `m2m embed --items`: a folder, or one of an object store (``s3://...``)."""
     opened, about = dataset.open_dataset(place)
     if about.kind != "item":
-        raise UserError(f"{place} holds vectors of texts", "give a dataset of `m2m embed --items`")
+        raise UserError(
+            f"{place} contains vectors of texts, not of items",
+            "give a dataset of `m2m embed --items`",
+        )
 
     def pieces() -> Iterator[Piece]:
         for names, rows in opened.read():

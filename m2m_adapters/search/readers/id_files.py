@@ -46,7 +46,7 @@ def _of_file(path: Path, columns: Columns, row: int) -> Iterator[Entry]:
         elif path.suffix in (".csv", ".jsonl"):
             yield from _of_records(path, columns, row)
         else:
-            raise UserError(f"ids are not read from '{path.suffix or path.name}'",
+            raise UserError(f"ids cannot be read from '{path.suffix or path.name}'",
                             f"use {', '.join(FORMATS)}")  # fmt: skip
     except (OSError, ValueError, csv.Error) as error:
         words = str(error).partition("\n")[0][:160]
@@ -81,7 +81,7 @@ class Named:
         taken = list(islice(self._coming, count))
         if len(taken) < count:
             raise UserError(
-                f"{self._path} names {first + len(taken):,} items, the vectors are more",
+                f"{self._path} names {first + len(taken):,} items, but there are more vectors",
                 "give the ids of just these vectors, one for each row",
             )
         return taken
@@ -90,6 +90,6 @@ class Named:
         """Refuse ids that are left over."""
         if self._coming is not None and (left := sum(1 for _ in self._coming)):
             raise UserError(
-                f"{self._path} names {self._row + left:,} items, the vectors are {self._row:,}",
+                f"{self._path} names {self._row + left:,} items for {self._row:,} vectors",
                 "give the ids of just these vectors, one for each row",
             )

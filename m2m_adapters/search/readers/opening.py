@@ -58,7 +58,7 @@ def _folder(path: Path, ids: Path | None, columns: Columns, collection: str | No
         return _without_ids(source, ids)
     if tables := numbered(path, ".parquet"):
         return files.parquet_files(tables, ids, columns)
-    raise UserError(f"{path} holds no vectors that are read here", f"give {KINDS}")
+    raise UserError(f"{path} contains no vectors in a supported format", f"give {KINDS}")
 
 
 def _without_ids(source: Source, ids: Path | None) -> Source:

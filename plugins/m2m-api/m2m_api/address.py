@@ -54,7 +54,8 @@ def parse(name: str, key_env: str | None = None) -> Address:
         raise UserError("the URL of the server cannot be read", EXAMPLE) from None
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise UserError(
-            "the URL of a server holds no user, password or query: names are recorded",
+            "the URL of a server must not contain a user, password or query, "
+            "since names are recorded",
             f"put the key into the environment variable {key_variable('example.com')} (for a host "
             "example.com)",
         )

@@ -110,7 +110,8 @@ class Client:
                 content += piece
                 if len(content) > LARGEST_ANSWER:
                     raise UserError(
-                        f"{self.address.url} sends an endless answer", "check the address"
+                        f"{self.address.url} sends a response that is too large",
+                        "check the address",
                     )
                 if time.monotonic() > ends:
                     raise httpx.ReadTimeout("too slow")
@@ -169,13 +170,13 @@ class Client:
                 rows[place] = row["embedding"]
             vectors = np.array(rows, dtype=np.float32)
             if vectors.ndim != 2 or not vectors.size:
-                raise ValueError("vectors of no, or of different, length")
+                raise ValueError("vectors that are empty or differ in length")
             if not np.isfinite(vectors).all():
                 raise ValueError("NaN or infinity in a vector")
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             said = str(error) if type(error) is ValueError else "no list of vectors"
             raise UserError(
-                f"{self.address.url} gives no usable embeddings: {said[:120]}",
+                f"{self.address.url} returned no usable embeddings: {said[:120]}",
                 "it must answer as OpenAI's /v1/embeddings does",
             ) from None
         usage = answer.get("usage")

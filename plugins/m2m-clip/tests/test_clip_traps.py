@@ -237,7 +237,7 @@ def test_bad_images_are_named_or_skipped(tmp_path: Path) -> None:
     skipped: list[Skipped] = []
     vectors = target.encode_items(items, on_error="skip", skipped=skipped)
     assert vectors.shape == (1, 12) and [s.index for s in skipped] == [1, 2]
-    assert "URLs are not fetched" in skipped[1].reason
+    assert "URLs are not downloaded" in skipped[1].reason
     assert target.encode_items(items[1:], on_error="skip").shape == (0, 12)
 
 

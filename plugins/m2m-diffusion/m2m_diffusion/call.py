@@ -32,7 +32,7 @@ def call_arguments(
     for name in options:
         if name not in known or "embeds" in name or "prompt" in name:
             raise UserError(
-                f"{name_of_class} takes no '{name}' here",
+                f"{name_of_class} has no option '{name}' that can be set here",
                 "it takes " + ", ".join(
                     sorted(k for k in known if "embeds" not in k and "prompt" not in k)
                 ),
@@ -45,7 +45,7 @@ def call_arguments(
     if "size" in settings:
         if "width" not in known:
             raise UserError(
-                f"{name_of_class} makes nothing that has a size",
+                f"{name_of_class} generates nothing that has a size",
                 "sounds take audio_length_in_s (--option audio_length_in_s=5)",
             )
         call["width"], call["height"] = width_height(settings["size"])

@@ -87,16 +87,16 @@ def detected_prompts(place: Place, interface: Interface) -> Prompts:
         return torch.cat(pooled, 1) if pooled else None, rows[layout.sequence[0]], mask
 
     def arguments(text: PromptText, pooled: Any, sequence: Any, mask: Any) -> dict[str, Any]:
-        layout, given, start = text.layout, {}, 0
+        layout, call, start = text.layout, {}, 0
         assert layout is not None
         for name, shape in layout.beside:
             width = _product(shape)
-            given[name] = pooled[:, start : start + width].reshape(len(pooled), *shape)
+            call[name] = pooled[:, start : start + width].reshape(len(pooled), *shape)
             start += width
-        given[layout.sequence[0]] = sequence
+        call[layout.sequence[0]] = sequence
         if layout.mask:
-            given[layout.mask[0]] = mask.to(_dtype(layout.mask[1], sequence))
-        return given
+            call[layout.mask[0]] = mask.to(_dtype(layout.mask[1], sequence))
+        return call
 
     def probe(text: PromptText) -> Layout:
         return layout_of(place, lambda: text.pipeline, interface, TOKENS)
@@ -185,7 +185,7 @@ def _main_sequence(place: Place, rows: dict[str, Any]) -> str:
 
 def _unclear(place: Place, what: str) -> UserError:
     return UserError(
-        f"how a {place.pipeline_class} takes its prompt cannot be seen: {what}",
+        f"it cannot be detected how a {place.pipeline_class} takes its prompt: {what}",
         "describe it with m2m_diffusion.kinds.register_kind",
     )
 

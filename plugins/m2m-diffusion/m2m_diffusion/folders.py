@@ -34,8 +34,8 @@ class Place:
 
     def holds(self, part: str) -> bool:
         """Whether the pipeline was saved with this part."""
-        told = self.index.get(part)
-        return isinstance(told, list) and len(told) == 2 and None not in told
+        entry = self.index.get(part)
+        return isinstance(entry, list) and len(entry) == 2 and None not in entry
 
     def part(self, name: str) -> Path:
         """The folder of one part, fetched if need be."""
@@ -44,7 +44,7 @@ class Place:
         folder = self.folder / name
         if not folder.is_dir() or not any(folder.iterdir()):
             raise UserError(
-                f"{self.name} has no folder '{name}', which its {INDEX} promises",
+                f"{self.name} has no folder '{name}' although its {INDEX} lists it",
                 "the pipeline is incomplete; fetch or save it again",
             )
         return folder
@@ -75,10 +75,10 @@ class Place:
         """Changes whenever those parts could: the commit, or a digest of their files."""
         if self.commit is not None:
             return f"hub:{self.name}@{self.commit}"
-        told = hashlib.sha256(self.pipeline_class.encode())
+        digest = hashlib.sha256(self.pipeline_class.encode())
         for name in parts:
-            told.update(f"{name}\0{digest_folder(self.part(name))}\n".encode())
-        return f"files:{told.hexdigest()}"
+            digest.update(f"{name}\0{digest_folder(self.part(name))}\n".encode())
+        return f"files:{digest.hexdigest()}"
 
 
 def find(model: str, revision: str | None = None) -> Place:
@@ -114,7 +114,7 @@ def _snapshot(model: str, revision: str | None, patterns: list[str]) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        found = Path(
+        folder = Path(
             snapshot_download(
                 model, revision=revision, allow_patterns=patterns, local_files_only=offline()
             )
@@ -125,12 +125,12 @@ def _snapshot(model: str, revision: str | None, patterns: list[str]) -> Path:
             f"check the spelling, your access and the network; or `hf download {model}` where "
             "there is one, or use a local copy with diffusion:FOLDER",
         ) from error
-    if INDEX in patterns and not (found / INDEX).is_file():
+    if INDEX in patterns and not (folder / INDEX).is_file():
         raise UserError(
             f"{model} is not in the cache, or is no diffusers pipeline: it has no {INDEX}",
             f"fetch it with `hf download {model}`, or use a local copy with diffusion:FOLDER",
         )
-    return found
+    return folder
 
 
 def in_precision(dtype: Any) -> dict[str, Any]:

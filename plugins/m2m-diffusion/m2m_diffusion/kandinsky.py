@@ -81,8 +81,8 @@ class PriorText(TextEncoder):
             batch = texts[start : start + size]
             noise = [torch.Generator("cpu").manual_seed(SEED) for _ in batch]
             with torch.inference_mode():
-                made = self.prior(batch, generator=noise).image_embeds
-            out[start : start + len(batch)] = made.float().cpu().numpy()
+                vectors = self.prior(batch, generator=noise).image_embeds
+            out[start : start + len(batch)] = vectors.float().cpu().numpy()
         return out
 
     def negative(self, text: str) -> Vectors:

@@ -58,8 +58,8 @@ class Loaded(Protocol):
 
 def both(pooled: Any, sequence: Any) -> dict[str, Any]:
     """The arguments of most: token states, and a pooled vector where there is one."""
-    given = {"prompt_embeds": sequence, "pooled_prompt_embeds": pooled}
-    return {name: value for name, value in given.items() if value is not None}
+    arguments = {"prompt_embeds": sequence, "pooled_prompt_embeds": pooled}
+    return {name: value for name, value in arguments.items() if value is not None}
 
 
 def pooled_alone(pooled: Any, sequence: Any) -> dict[str, Any]:
@@ -67,19 +67,19 @@ def pooled_alone(pooled: Any, sequence: Any) -> dict[str, Any]:
     return {"prompt_embeds": pooled}
 
 
-def images(pipeline: Any, made: Any) -> list[Any]:
-    return list(made.images)
+def images(pipeline: Any, output: Any) -> list[Any]:
+    return list(output.images)
 
 
-def sounds(pipeline: Any, made: Any) -> list[Any]:
+def sounds(pipeline: Any, output: Any) -> list[Any]:
     """(float32 samples, rate), as targets of sounds take them."""
-    return [(samples, int(pipeline.vocoder.config.sampling_rate)) for samples in made.audios]
+    return [(samples, int(pipeline.vocoder.config.sampling_rate)) for samples in output.audios]
 
 
-def waves(pipeline: Any, made: Any) -> list[Any]:
+def waves(pipeline: Any, output: Any) -> list[Any]:
     """(float32 samples ``[channels, n]``, rate)."""
     rate = int(pipeline.vae.sampling_rate)
-    return [(samples.float().cpu().numpy(), rate) for samples in made.audios]
+    return [(samples.float().cpu().numpy(), rate) for samples in output.audios]
 
 
 def guide(pipeline: Any, call: dict[str, Any], guidance: Any, has_negative: bool) -> bool:
@@ -280,7 +280,7 @@ WITHOUT_TOWERS = ("AuraFlowPipeline", "Flux2KleinPipeline")
 def register_kind(pipeline_class: str, kind: Kind) -> None:
     """Teach this process another class of pipelines; a class that is known cannot be changed."""
     if KINDS.get(pipeline_class, kind) != kind:
-        raise UserError(f"'{pipeline_class}' is known already", "give your class another name")
+        raise UserError(f"'{pipeline_class}' is registered already", "give your class another name")
     KINDS[pipeline_class] = kind
 
 
@@ -297,7 +297,8 @@ def kind_of(place: Place) -> Kind:
     interface = None if made_of is None else interface_of(made_of)
     if interface is None:
         raise UserError(
-            f"{place.name} is a '{name or 'nameless'}', which m2m-diffusion does not know",
+            f"{place.name} is of class '{name or 'unknown'}', a pipeline that "
+            "m2m-diffusion does not support",
             f"give a {', '.join(KINDS)}, or add yours with m2m_diffusion.kinds.register_kind",
         )
     return _detected(place, interface)

@@ -103,18 +103,18 @@ class MusicgenTarget(ModalityModel):
         steps: tokens of sound, 50 a second.
         """
         if size is not None or negative is not None:
-            raise UserError("MusicGen takes neither a size nor a negative", "leave it out")
+            raise UserError("MusicGen takes neither a size nor a negative prompt", "leave it out")
         if unknown := sorted(set(options) - set(SETTINGS)):
-            raise UserError(f"MusicGen takes no '{unknown[0]}' here", f"it takes {SETTINGS}")
+            raise UserError(f"MusicGen has no option '{unknown[0]}'", f"it takes {SETTINGS}")
         if steps is not None:
             options["max_new_tokens"] = steps
         if guidance is not None:
             options["guidance_scale"] = float(guidance)
-        given = self.conditioning(vectors)
+        conditioning = self.conditioning(vectors)
         sounds: list[Any] = []
         for row in range(len(vectors)):
-            length = int(given["attention_mask"][row].sum())
-            states = given["encoder_hidden_states"][row : row + 1, :length]
+            length = int(conditioning["attention_mask"][row].sum())
+            states = conditioning["encoder_hidden_states"][row : row + 1, :length]
             sounds += [self._sound(states, seed + k, options) for k in range(num_images)]
             if progress is not None:
                 progress(row + 1, len(vectors))

@@ -166,12 +166,12 @@ class PromptText(TextEncoder):
         folder = self.place.whole(without=left_out | set(absent))
         try:
             with no_progress_bars("diffusers"):
-                made = made_of.from_pretrained(
+                pipeline = made_of.from_pretrained(
                     folder, local_files_only=True, **in_precision(self.dtype), **absent
                 )
         except Exception as error:
             raise load_error(folder, error) from error
-        return made.to(self.device)
+        return pipeline.to(self.device)
 
     def _without_pipeline(self) -> Any:
         """The text models and tokenizers under the names the pipeline has for them."""

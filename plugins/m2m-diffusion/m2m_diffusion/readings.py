@@ -115,8 +115,8 @@ def give_sd3(text: PromptText, pooled: Any, sequence: Any, mask: Any) -> dict[st
 
 def give_masked(text: PromptText, pooled: Any, sequence: Any, mask: Any) -> dict[str, Any]:
     # No prompt, and no negative prompt either: the default of the latter is a text.
-    given = {"prompt": None, "prompt_embeds": sequence}
-    return {**given, "prompt_attention_mask": mask.to(sequence.dtype)}
+    arguments = {"prompt": None, "prompt_embeds": sequence}
+    return {**arguments, "prompt_attention_mask": mask.to(sequence.dtype)}
 
 
 def give_states(text: PromptText, pooled: Any, sequence: Any, mask: Any) -> dict[str, Any]:

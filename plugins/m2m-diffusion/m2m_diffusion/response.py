@@ -33,7 +33,7 @@ class Recorder:
         name = None if args else next((name for name in LATENTS if name in kwargs), None)
         if not args and name is None:
             raise UserError(
-                f"{type(module).__name__} takes no latents that this judge knows",
+                f"{type(module).__name__} takes no latents that --judge denoiser can record",
                 f"its first input must be one of {', '.join(LATENTS)}",
             )
         latents = kwargs[name] if name is not None else args[0]
@@ -98,8 +98,8 @@ def changes(
 
         def ask(vectors: Vectors, rows: range = rows, latents: Any = None) -> Recorder:
             noise = [generators(seed + row, 1, 1)[0] for row in rows]
-            given = model.conditioning(vectors[rows.start : rows.stop], guided=False)
-            return responses(model, given, noise, call, latents)
+            conditioning = model.conditioning(vectors[rows.start : rows.stop], guided=False)
+            return responses(model, conditioning, noise, call, latents)
 
         own = ask(native)
         after = [ask(other, latents=own.latents) for other in others]

@@ -129,31 +129,31 @@ class DiffusionModel(ModalityModel):
                 )
         made_of = self._pipeline_class()
         # What the class expects must be passed as None, or it complains that it was not saved.
-        given = {
+        parts = {
             name: None
             for name in inspect.signature(made_of.__init__).parameters
             if name in left_out or place.index.get(name) == [None, None]
         }
         if self.kind.keeps_towers:  # those that read the text already
-            given |= self.text.loaded()
-        folder = place.whole(without=left_out | set(given))
+            parts |= self.text.loaded()
+        folder = place.whole(without=left_out | set(parts))
         try:
             with no_progress_bars("diffusers"):
-                made = made_of.from_pretrained(
+                pipeline = made_of.from_pretrained(
                     folder,
                     local_files_only=True,
                     **in_precision(self.dtype),
                     **loading_options(self.quantize, self.kind.backbone),
-                    **given,
+                    **parts,
                 )
         except Exception as error:
             raise load_error(folder, error) from error
-        made.set_progress_bar_config(disable=True)
+        pipeline.set_progress_bar_config(disable=True)
         fit_into_memory(
-            made, self.kind.backbone, device=self.device, dtype=self.dtype,
+            pipeline, self.kind.backbone, device=self.device, dtype=self.dtype,
             offload=self._offload, quantize=self.quantize,
         )  # fmt: skip
-        return made
+        return pipeline
 
     def _pipeline_class(self) -> Any:
         return pipeline_class(self.kind.module, self.place.pipeline_class)
@@ -178,21 +178,21 @@ class DiffusionModel(ModalityModel):
         """
         import torch
 
-        found = np.asarray(vectors, dtype=np.float32)
-        if found.ndim != 2 or found.shape[1] != self.text.dim:
+        array = np.asarray(vectors, dtype=np.float32)
+        if array.ndim != 2 or array.shape[1] != self.text.dim:
             raise UserError(
-                f"these vectors have shape {list(found.shape)}; {self.place.pipeline_class} "
+                f"these vectors have shape {list(array.shape)}; {self.place.pipeline_class} "
                 f"takes [n, {self.text.dim}]",
                 "encode with an adapter that was aligned to this target",
             )
-        if not np.isfinite(found).all():
+        if not np.isfinite(array).all():
             raise UserError("these vectors hold NaN or infinity", "encode the prompts again")
-        rows = torch.from_numpy(np.ascontiguousarray(found)).to(self.device, self.dtype)
-        made = self._arguments(rows.repeat_interleave(num_images, 0), "")
+        rows = torch.from_numpy(np.ascontiguousarray(array)).to(self.device, self.dtype)
+        arguments = self._arguments(rows.repeat_interleave(num_images, 0), "")
         if guided and not (negative is None and self.kind.unguided_by_itself):
             against = self._negative(negative).to(self.device, self.dtype)
-            made |= self._arguments(against.expand(len(rows) * num_images, -1), "negative_")
-        return made
+            arguments |= self._arguments(against.expand(len(rows) * num_images, -1), "negative_")
+        return arguments
 
     def _negative(self, negative: str | Vectors | None) -> Any:
         """``[1, dim]``."""
@@ -204,13 +204,14 @@ class DiffusionModel(ModalityModel):
             negative = ""
         if isinstance(negative, str):
             return torch.from_numpy(self.text.negative(negative))
-        found = np.asarray(negative, dtype=np.float32).reshape(1, -1)
-        if found.shape[1] != self.text.dim:
+        vector = np.asarray(negative, dtype=np.float32).reshape(1, -1)
+        if vector.shape[1] != self.text.dim:
             raise UserError(
-                f"the negative has {found.shape[1]} columns, not {self.text.dim}",
+                "the vector of the negative prompt "
+                f"has {vector.shape[1]} columns, not {self.text.dim}",
                 "encode it with the same adapter as the prompts",
             )
-        return torch.from_numpy(found)
+        return torch.from_numpy(vector)
 
     def _arguments(self, rows: Any, prefix: str) -> dict[str, Any]:
         if isinstance(self.text, PromptText):
@@ -255,14 +256,16 @@ class DiffusionModel(ModalityModel):
         for name, value in (("num_images", num_images), ("batch_size", batch_size)):
             if value < 1:
                 raise UserError(f"{name} must be 1 or more, not {value}")
-        made: list[Any] = []
+        items: list[Any] = []
         for start in range(0, len(vectors), batch_size):
-            some = vectors[start : start + batch_size]
-            given = self.conditioning(some, negative=negative, num_images=num_images, guided=guided)
-            made += self._run({**call, **given}, generators(seed, num_images, len(some)))
+            part = vectors[start : start + batch_size]
+            conditioning = self.conditioning(
+                part, negative=negative, num_images=num_images, guided=guided
+            )
+            items += self._run({**call, **conditioning}, generators(seed, num_images, len(part)))
             if progress is not None:
                 progress(min(start + batch_size, len(vectors)), len(vectors))
-        return made
+        return items
 
     def denoiser_changes(
         self,
@@ -288,14 +291,14 @@ class DiffusionModel(ModalityModel):
         import torch
 
         try:
-            made = self.pipeline(**call, generator=list(noise))
-            return self.kind.results(self.pipeline, made)
+            output = self.pipeline(**call, generator=list(noise))
+            return self.kind.results(self.pipeline, output)
         except torch.OutOfMemoryError as error:
             raise UserError(
-                f"{self.device} has not enough memory for this",
+                f"{self.device} is out of memory",
                 "use a smaller --size, precision fp16 or bf16, --quantize fp8, or --offload model",
             ) from error
         except (ValueError, TypeError) as error:
             raise UserError(
-                f"{self.place.pipeline_class} refuses: {str(error)[:240]}", "change that option"
+                f"{self.place.pipeline_class} stopped: {str(error)[:240]}", "change that option"
             ) from error

@@ -121,8 +121,8 @@ class ClapTower(Tower):
         inputs = self.inputs(texts)
         ids, mask = (inputs[name].to(self.device) for name in ("input_ids", "attention_mask"))
         if hasattr(self.model, "get_text_features"):
-            found = self.model.get_text_features(ids, attention_mask=mask)
-            return getattr(found, "pooler_output", found), None
+            features = self.model.get_text_features(ids, attention_mask=mask)
+            return getattr(features, "pooler_output", features), None
         return normalize(self.model(ids, attention_mask=mask).text_embeds, dim=-1), None
 
 
@@ -149,13 +149,13 @@ class ConditionerText(TextEncoder):
 
     def _present(self) -> list[str]:
         # SDXL's refiner, for one, was saved without its first tower.
-        found = [part for part in self.kind.towers if self.place.holds(part)]
-        if not found:
+        parts = [part for part in self.kind.towers if self.place.holds(part)]
+        if not parts:
             raise UserError(
                 f"{self.place.name} was saved without its text encoders",
                 "save it with them: they are the space that sources are aligned to",
             )
-        return found
+        return parts
 
     def encode(self, texts: Sequence[str], **options: Any) -> Vectors:
         import torch
@@ -165,9 +165,9 @@ class ConditionerText(TextEncoder):
         size = int(options.get("batch_size") or BATCH)
         with torch.inference_mode():
             for start in range(0, len(texts), size):
-                some = texts[start : start + size]
-                rows = self.states(some)
-                out[start : start + len(some)] = torch.cat(
+                batch = texts[start : start + size]
+                rows = self.states(batch)
+                out[start : start + len(batch)] = torch.cat(
                     [part.flatten(1) for part in rows if part is not None], 1
                 ).float().cpu().numpy()  # fmt: skip
         return out
@@ -209,8 +209,8 @@ class ConditionerText(TextEncoder):
     @cached_property
     def fingerprint(self) -> str:
         parts = [*self.towers, *(p.replace("text_encoder", "tokenizer") for p in self.towers)]
-        told = f"{self.place.pipeline_class}:{self.place.fingerprint(parts)}"
-        return at_precision(f"diffusion:{told}", self._precision)
+        model = f"{self.place.pipeline_class}:{self.place.fingerprint(parts)}"
+        return at_precision(f"diffusion:{model}", self._precision)
 
     @property
     def provenance(self) -> dict[str, Any]:

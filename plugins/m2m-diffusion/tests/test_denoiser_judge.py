@@ -97,5 +97,5 @@ def test_the_command_judges_and_refuses_what_it_cannot(tmp_path, capsys):
         ("--judge", "denoiser", "--scorer", "clip"),
     ):
         assert run(*wrong)[0] == 2
-    with pytest.raises(UserError, match="judge nothing"):
+    with pytest.raises(UserError, match="are too few to judge"):
         denoiser_agreement(m2m.load_adapter(tmp_path / "a"), [])

@@ -37,7 +37,7 @@ def test_conditioning_cannot_be_smuggled_past_ours(flux):
 def test_wrong_dimensions(flux):
     with pytest.raises(UserError, match=r"shape \[1, 17\].*takes \[n, 16\]"):
         flux.generate(np.zeros((1, 17), np.float32))
-    with pytest.raises(UserError, match="the negative has 3 columns, not 16"):
+    with pytest.raises(UserError, match="the vector of the negative prompt has 3 columns, not 16"):
         flux.conditioning(np.zeros((1, 16), np.float32), negative=np.zeros(3))
     with pytest.raises(UserError, match="NaN"):
         flux.generate(np.full((1, 16), np.nan, np.float32))
@@ -80,7 +80,9 @@ def test_no_pipeline_at_all(tmp_path):
     with pytest.raises(UserError, match="no pipeline folder"):
         load("nowhere")
     (tmp_path / "model_index.json").write_text('{"_class_name": "NobodysPipeline"}')
-    with pytest.raises(UserError, match="'NobodysPipeline', which m2m-diffusion does not know"):
+    with pytest.raises(
+        UserError, match="'NobodysPipeline', a pipeline that m2m-diffusion does not support"
+    ):
         load(str(tmp_path))
     (tmp_path / "model_index.json").write_text("{")
     with pytest.raises(UserError, match="cannot be read"):

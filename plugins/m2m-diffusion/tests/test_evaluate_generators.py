@@ -294,5 +294,5 @@ def test_prompts_for_a_model_that_only_finds(tmp_path, adapter_folder, table, ca
     code, said = run([tmp_path / "finds", "--benchmark", table, "--scorer", "x"], capsys)
     assert code == 2 and "--scorer is for prompts" in said.err
     adapter = m2m.load_adapter(tmp_path / "finds")
-    with pytest.raises(UserError, match="makes nothing from them"):
+    with pytest.raises(UserError, match="does not generate"):
         evaluate_generator(adapter, Prompts("p", "words", PROMPTS, Brightness()))

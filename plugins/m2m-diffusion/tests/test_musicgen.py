@@ -92,7 +92,7 @@ def test_what_it_does_not_take(folder):
     vectors = target.text.encode([ENGLISH])
     with pytest.raises(UserError, match="neither a size nor a negative"):
         target.generate(vectors, size=16)
-    with pytest.raises(UserError, match="takes no 'eta' here"):
+    with pytest.raises(UserError, match="has no option 'eta'"):
         target.generate(vectors, eta=1)
     with pytest.raises(UserError, match="MusicGen takes"):
         target.generate(vectors[:, :5])

@@ -85,7 +85,7 @@ def test_conditioning_changes_the_sound_and_a_seed_repeats_it(name, target):
 def test_the_space_and_what_is_asked_of_it(name, target):
     assert target.modality == "audio" and target.text.normalized and target.text.dim == 16
     assert np.allclose(np.linalg.norm(target.text.encode(ENGLISH), axis=1), 1, atol=1e-6)
-    with pytest.raises(UserError, match="makes nothing that has a size"):
+    with pytest.raises(UserError, match="generates nothing that has a size"):
         target.generate(target.text.encode(ENGLISH), size=16)
 
 
@@ -157,5 +157,5 @@ def test_another_class_of_pipelines_is_added(tmp_path, monkeypatch):
     ours = target.generate(vectors, steps=1, seed=1)[0][0]
     usual = load(str(folder("audioldm")), device="cpu").generate(vectors, steps=1, seed=1)[0][0]
     assert np.array_equal(ours, usual)
-    with pytest.raises(UserError, match="is known already"):
+    with pytest.raises(UserError, match="is registered already"):
         register_kind("AudioLDMPipeline", Kind(**{**known, "modality": "image"}))

@@ -151,4 +151,4 @@ def test_without_pyav_one_line_before_anything_is_made(
 
 def test_another_format_is_refused(adapter_folder, tmp_path, capsys):
     code, said = run([adapter_folder, "x", "--out", tmp_path / "v", "--video", "avi"], capsys)
-    assert code == 2 and "video items are not written as .avi; use .mp4 or .webm" in said.err
+    assert code == 2 and "video items cannot be written as .avi; use .mp4 or .webm" in said.err

@@ -61,13 +61,13 @@ def load(
     library = "torch" if backend == INT8 else backend  # which reads the model
     located = locate(model, revision, scheme="st", extra="" if library == "torch" else library)
     refuse_foreign_code(located, trust_remote_code)
-    made = _open(located, chosen, dtype, trust_remote_code, library, truncate_dim)
-    prompt = _prompt(made, located, prompt, prompt_name)
+    loaded = _open(located, chosen, dtype, trust_remote_code, library, truncate_dim)
+    prompt = _prompt(loaded, located, prompt, prompt_name)
     if max_tokens is not None:
         if max_tokens < 1:
             raise UserError(f"max_tokens is {max_tokens}", "give at least 1, or leave it out")
-        made.max_seq_length = max_tokens
-    dim = made.get_embedding_dimension()
+        loaded.max_seq_length = max_tokens
+    dim = loaded.get_embedding_dimension()
     if truncate_dim is not None and not 0 < truncate_dim <= (dim or truncate_dim):
         raise UserError(
             f"truncate_dim is {truncate_dim}, the model has {dim} columns", "choose fewer columns"
@@ -76,18 +76,18 @@ def load(
         "backend": backend,
         "precision": "int8" if backend == INT8 else precision,
         "prompt": prompt,
-        "max_tokens": _limit(made),
+        "max_tokens": _limit(loaded),
         "truncate_dim": truncate_dim,
         "normalized": normalized,
     }
     if backend == INT8:
         from m2m_sentence_transformers.int8 import Int8Source
 
-        if not _is_plain(made):
+        if not _is_plain(loaded):
             raise UserError(f"{located.name} is no plain transformer, which {INT8} needs", TORCH)
-        return Int8Source(made, located, settings)
-    kind = TokenSource if _is_plain(made) else WholeSource
-    return kind(made, located, settings)
+        return Int8Source(loaded, located, settings)
+    kind = TokenSource if _is_plain(loaded) else WholeSource
+    return kind(loaded, located, settings)
 
 
 def _check_backend(backend: str, precision: str) -> None:

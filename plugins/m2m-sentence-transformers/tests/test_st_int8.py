@@ -132,7 +132,7 @@ def test_an_adapter_remembers_the_backend(tmp_path: Path) -> None:
     assert type(again.source).__name__ == "Int8Source"
     np.testing.assert_allclose(again.encode(TEXTS), adapter.encode(TEXTS), atol=1e-5)
     other = m2m.load_adapter(tmp_path / "a", backend="torch")
-    with pytest.raises(UserError, match="not the one this adapter was made with"):
+    with pytest.raises(UserError, match="not the one this adapter was aligned with"):
         other.encode(["a"])
     with pytest.raises(UserError, match="Int8Source, not one sentence-transformers model"):
         m2m.export(again, "sentence-transformers", tmp_path / "st")

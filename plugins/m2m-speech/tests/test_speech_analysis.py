@@ -78,5 +78,5 @@ def test_the_claims_of_the_paper_are_measured(spoken: Parallel) -> None:
                         samples=QUICK, precision="fp32")  # fmt: skip
     assert {row["language"] for row in study.rows} == {"en", "de"} and len(study.findings) == 8
     assert all("as published" in line for line in study.findings)
-    with pytest.raises(UserError, match="takes no speech"):
+    with pytest.raises(UserError, match="does not accept speech"):
         speech_text(f"speech:{speech_folders.folder('sonar')}", spoken.texts, {}, data="toy")

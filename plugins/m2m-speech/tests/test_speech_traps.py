@@ -90,7 +90,9 @@ def test_an_encoder_that_only_hears_says_so(name: str) -> None:
 def test_sonar_takes_no_speech() -> None:
     texts = list(toy_sentences(120))
     adapter = m2m.align(ours("sonar"), AffineTarget(), texts, recipe="closed-form", progress=False)
-    with pytest.raises(AbilityMissing, match=r"takes no speech; choose a source that takes speech"):
+    with pytest.raises(
+        AbilityMissing, match=r"does not accept speech; choose a source that takes speech"
+    ):
         adapter.encode_speech(sounds())
 
 

@@ -83,7 +83,7 @@ def test_texts_by_the_target_are_its_own_towers(client: Any, adapter: Any) -> No
         ({"input": ["x"] * 2049}, "2,049 entries"),
         ({"input": "x", "extra_body": {"modality": "image"}}, "not a data: address"),
         ({"input": "data:audio/wav;base64,AAAA", "extra_body": {"modality": "audio"}}, "not encode"),
-        ({"input": "http://localhost/a.png", "extra_body": {"modality": "image"}}, "fetches none"),
+        ({"input": "http://localhost/a.png", "extra_body": {"modality": "image"}}, "downloads nothing"),
         ({"input": [{}]}, "0 of text"),
     ],
 )  # fmt: skip

@@ -33,7 +33,7 @@ tags: [m2m-adapters]
 
 # {name}
 
-{told}
+{description}
 
 Part of the tiny family of m2m-adapters: small enough to ship, real enough to prove the method
 offline. Trained on renderings of small scenes and their English captions only; a fifth of all
@@ -72,7 +72,7 @@ def main(out: Path, work: Path, seed: int = 0, device: str = "cpu", train: bool 
             )
     print(f"\n{'model':12}{'figure':62}{'score':>8}")
     for name, description in TOLD.items():
-        card = CARD.format(name=name, told=description)
+        card = CARD.format(name=name, description=description)
         if name in LEVELS:
             figures = scores(name, out)
             for figure, value in figures.items():
@@ -88,7 +88,7 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, default=MODELS.with_name("zoo-out"))
-    parser.add_argument("--work", type=Path, help="checkpoints and parts; OUT.work if not told")
+    parser.add_argument("--work", type=Path, help="checkpoints and parts; by default OUT.work")
     parser.add_argument("--score-only", action="store_true", help="print the table, train nothing")
     options = parser.parse_args()
     work = options.work or options.out.with_name(options.out.name + ".work")

@@ -56,11 +56,11 @@ def lexicon(lang: str, n: int = CAPTIONS) -> dict[str, Any]:
             for word, phones in zip(words, said, strict=True):
                 sounds[word][tuple(coarse(phones))] += 1
                 weaker.setdefault(tuple(coarse(phones)), half_heard(phones))
-    found = _numbered(
+    tables = _numbered(
         spaced, sounds, follows, lambda word: tuple(coarse(says.pronounce(word, lang)))
     )
-    found["sounds"] = _with_weaker(found["sounds"], weaker)
-    return found
+    tables["sounds"] = _with_weaker(tables["sounds"], weaker)
+    return tables
 
 
 def half_heard(pronunciation: str) -> list[tuple[int, ...]]:
@@ -71,8 +71,8 @@ def half_heard(pronunciation: str) -> list[tuple[int, ...]]:
     """
     spelled = unicodedata.normalize("NFD", pronunciation)
     oral = spelled.replace(NASAL, "")
-    found = [coarse(one) for one in (oral, spelled.replace("ʁ", ""), oral.replace("ʁ", ""))]
-    return [tuple(phones) for phones in found if phones]
+    variants = [coarse(one) for one in (oral, spelled.replace("ʁ", ""), oral.replace("ʁ", ""))]
+    return [tuple(phones) for phones in variants if phones]
 
 
 def _with_weaker(
