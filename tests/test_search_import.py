@@ -269,7 +269,7 @@ def test_vectors_that_say_nothing_are_counted(world: Path, tmp_path: Path) -> No
 
 
 def test_ids_must_be_as_many_as_vectors(world: Path, tmp_path: Path) -> None:
-    for count, word in ((COUNT - 1, "more"), (COUNT + 2, f"vectors are {COUNT}")):
+    for count, word in ((COUNT - 1, "more"), (COUNT + 2, f"items for {COUNT} vectors")):
         (tmp_path / "ids.txt").write_text("".join(f"{row}\n" for row in range(count)))
         with pytest.raises(UserError, match=word):
             m2m.import_index(

@@ -103,7 +103,7 @@ def test_prompts_from_a_file_and_a_negative(adapter, adapter_folder, tmp_path, c
     [
         (["x", "--size", "huge"], "'huge' is not a size"),
         (["x", "--steps", "0"], "steps must be 1 or more"),
-        (["x", "--option", "clip_skip=2"], "takes no 'clip_skip'"),
+        (["x", "--option", "clip_skip=2"], "has no option 'clip_skip'"),
         (["x", "--option", "nonsense"], "not NAME=VALUE"),
         (["x", "--grid", "sheet.pdf"], "cannot write a sheet"),
         ([" "], "prompt 1 is empty"),
