@@ -5,7 +5,7 @@ VENV := .venv
 # That share the tests; each computes in one thread.
 PROCESSES ?= 2
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
-PLUGINS := sentence-transformers clip open-clip clap diffusion speech tiny api
+PLUGINS := sentence-transformers clip open-clip clap diffusion speech tiny api llm
 PLUGIN_PATHS := $(foreach p,$(PLUGINS),-e plugins/m2m-$(p))
 
 .PHONY: demo test fuzz mutants lint docs release zoo
