@@ -10,9 +10,9 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -84,7 +84,7 @@ def encode_record(record: Record) -> bytes:
     return raw
 
 
-def checksum(content: dict[str, Any]) -> str:
+def checksum(content: Mapping[str, object]) -> str:
     """sha256 of the record's canonical JSON; 64 zeros for what is no JSON."""
     canonical = json.dumps(
         content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
@@ -128,7 +128,7 @@ def _texts(value: object) -> Iterator[str]:
             pending += one
 
 
-def _not_json(content: dict[str, Any]) -> str:
+def _not_json(content: Mapping[str, object]) -> str:
     """The first key whose value JSON cannot hold."""
     for key, value in content.items():
         try:

@@ -8,6 +8,7 @@ their source's vectors as they come, not scaled to length 1.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +117,7 @@ def _named(ours: dict[str, str], recorded: object, side: str, path: Path) -> str
     )
 
 
-def _is_residual(config: dict[str, Any], path: Path) -> bool:
+def _is_residual(config: Mapping[str, object], path: Path) -> bool:
     """Whether layers add to their input, by the config or else the file's path."""
     method = config.get("emb_method", "skip_conn" if "skip_conn" in str(path) else None)
     if method not in (None, "skip_conn", "no_skip_conn"):

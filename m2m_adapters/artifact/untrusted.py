@@ -10,7 +10,7 @@ import json
 import os
 import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from m2m_adapters._internal.folders import current
 from m2m_adapters.errors import UserError
@@ -72,7 +72,7 @@ def parse_json(raw: bytes, where: str | Path) -> dict[str, Any]:
             raise ValueError(f"the key '{twice[:40]}' appears twice")
         return mapping
 
-    def constant(name: str) -> Any:
+    def constant(name: str) -> NoReturn:
         raise ValueError(f"{name} is not a JSON number")
 
     def number(text: str) -> float:
@@ -141,7 +141,7 @@ def check_safetensors(
         raise UserError(f"{where}: its size does not match its header", AGAIN)
 
 
-def _offsets(claim: Any) -> tuple[int, int]:
+def _offsets(claim: object) -> tuple[int, int]:
     """(start, stop) of a tensor's data; an empty span for anything that is not two numbers."""
     if not isinstance(claim, list) or len(claim) != 2 or any(type(c) is not int for c in claim):
         return 0, 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +21,10 @@ from m2m_adapters.exporters.verify import PROBES, Exported, compare
 from m2m_adapters.interfaces import Vectors
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerBase
+
     from m2m_adapters.artifact.adapter import Adapter
 
 MASKED = ("LABSE-Vit-", "XLM-Roberta-Large-Vit-")
@@ -73,7 +77,7 @@ def export(
         return compare("immich", out, ours, exported, tolerance, angle=angle, notes=notes)
 
 
-def _fixed_inputs(model: Any, length: int, pad: int, masked: bool) -> None:
+def _fixed_inputs(model: ModelProto, length: int, pad: int, masked: bool) -> None:
     """Give the graph Immich's inputs: int32 ``[1, length]``; without a mask, compute it."""
     from onnx import TensorProto, helper, numpy_helper
 
@@ -101,7 +105,7 @@ def _fixed_inputs(model: Any, length: int, pad: int, masked: bool) -> None:
         graph.input.append(helper.make_tensor_value_info(name, TensorProto.INT32, [1, length]))
 
 
-def _write_tokenizer(tokenizer: Any, prompt: str, folder: Path) -> None:
+def _write_tokenizer(tokenizer: PreTrainedTokenizerBase, prompt: str, folder: Path) -> None:
     """tokenizer.json, which puts the source's prompt before every text itself."""
     from tokenizers import Tokenizer, normalizers
 
@@ -116,7 +120,7 @@ def _write_tokenizer(tokenizer: Any, prompt: str, folder: Path) -> None:
         plain.save(path)
 
 
-def _tokenizer(folder: Path, length: int) -> Any:
+def _tokenizer(folder: Path, length: int) -> Tokenizer:
     from tokenizers import Tokenizer
 
     config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))

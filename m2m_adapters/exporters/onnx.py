@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from m2m_adapters._internal.files import whole_file
 from m2m_adapters._internal.folders import whole_folder
@@ -23,6 +25,8 @@ from m2m_adapters.exporters.verify import PROBES, Exported, compare, source_prob
 from m2m_adapters.interfaces import Vectors
 
 if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
     from m2m_adapters.artifact.adapter import Adapter
 
 
@@ -48,7 +52,7 @@ def export_projector(adapter: Adapter, out: Path, precision: str = "fp32") -> Ex
         return _compare("onnx-projector", out, ours, exported, precision)
 
 
-def _states_probe(adapter: Adapter) -> tuple[dict[str, Any], Vectors]:
+def _states_probe(adapter: Adapter) -> tuple[dict[str, npt.NDArray[np.generic]], Vectors]:
     """(token states of several lengths and their mask, what the projector makes of them)."""
     from m2m_adapters.projectors.rows import TokenStates
 
@@ -117,7 +121,7 @@ def run(folder: str | Path, texts: list[str]) -> Vectors:
     return np.asarray(open_session(folder / "model.onnx").run(None, wanted)[0], np.float32)
 
 
-def library() -> Any:
+def library() -> ModuleType:
     try:
         import onnx
         import onnxruntime  # noqa: F401  an export that cannot be checked is not made
@@ -125,10 +129,11 @@ def library() -> Any:
         raise UserError(
             f"this export needs {error.name}", 'pip install "m2m-adapters[export]"'
         ) from error
-    return onnx
+    package: ModuleType = onnx
+    return package
 
 
-def open_session(path: Path) -> Any:
+def open_session(path: Path) -> InferenceSession:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -136,7 +141,7 @@ def open_session(path: Path) -> Any:
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def _compare(name: str, out: Path, ours: Vectors, exported: Any, precision: str) -> Exported:
+def _compare(name: str, out: Path, ours: Vectors, exported: Vectors, precision: str) -> Exported:
     angle, tolerance, note = PRECISIONS[precision]
     return compare(
         name, out, ours, exported, tolerance, angle=angle, notes=[note] if note else None

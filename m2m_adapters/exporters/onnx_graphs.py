@@ -6,6 +6,7 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.exporters.source import (
@@ -36,11 +37,11 @@ def projector_graph(adapter: Adapter) -> ModelProto:
     nodes: list[Any] = []
     constants: list[Any] = []
 
-    def constant(name: str, value: Any) -> str:
+    def constant(name: str, value: npt.ArrayLike) -> str:
         constants.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
-    def node(kind: str, *inputs: str, output: str = "", **attributes: Any) -> str:
+    def node(kind: str, *inputs: str, output: str = "", **attributes: float) -> str:
         name = output or f"{kind}_{len(nodes)}"
         nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
         return name
@@ -79,7 +80,9 @@ def projector_graph(adapter: Adapter) -> ModelProto:
     return helper.make_model(graph, opset_imports=opset, ir_version=9, producer_name="m2m-adapters")
 
 
-def source_and_tokenizer(adapter: Adapter) -> tuple[Any, Any]:
+def source_and_tokenizer(
+    adapter: Adapter,
+) -> tuple[SentenceTransformer, PreTrainedTokenizerBase]:
     """(the source as a SentenceTransformer of our own to change, its tokenizer)."""
     model = copy.deepcopy(source_model(adapter))
     encoder = getattr(model[0], "model", None) or getattr(model[0], "auto_model", None)
@@ -107,10 +110,11 @@ def token_graph(
             apart = any(getattr(module, "include_prompt", True) is False for module in self.rest)
             self.prompt_length = model[0]._get_prompt_length(prompt) if prompt and apart else None
 
-        def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Any:
+        def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
             hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask)
             if self.projector.level == "token":
-                return self.projector(hidden.last_hidden_state, attention_mask.bool())
+                states: Tensor = self.projector(hidden.last_hidden_state, attention_mask.bool())
+                return states
             features = {
                 "token_embeddings": hidden.last_hidden_state,
                 "attention_mask": attention_mask,
@@ -121,7 +125,10 @@ def token_graph(
             for module in self.rest:
                 features = module(features)
             x = features["sentence_embedding"][:, : self.width]
-            return self.projector(nn.functional.normalize(x, dim=-1) if self.scale else x)
+            vectors: Tensor = self.projector(
+                nn.functional.normalize(x, dim=-1) if self.scale else x
+            )
+            return vectors
 
     graph = Graph().eval()
     if hasattr(graph.encoder, "set_attn_implementation"):

@@ -21,6 +21,9 @@ from m2m_adapters.exporters.source import (
 from m2m_adapters.exporters.verify import PROBES, Exported, compare
 
 if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+    from torch import nn
+
     from m2m_adapters.artifact.adapter import Adapter
 
 TOLERANCE = 1e-5
@@ -107,14 +110,14 @@ def _modules() -> dict[str, Any]:
     return {m.__name__: m for m in (Dense, Normalize, Router, Transformer, LayerNorm)}
 
 
-def _prompts(adapter: Adapter, source: Any) -> dict[str, Any]:
+def _prompts(adapter: Adapter, source: SentenceTransformer) -> dict[str, str | dict[str, str]]:
     """The prompt that the source puts before every text, so that the folder does the same."""
     if prompt := source_prompt(adapter, source):
         return {"prompts": {"m2m": prompt}, "default_prompt_name": "m2m"}
     return {}
 
 
-def _projector_modules(adapter: Adapter, source: Any) -> list[Any]:
+def _projector_modules(adapter: Adapter, source: SentenceTransformer) -> list[nn.Module]:
     from torch import eye, nn
 
     modules = _modules()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import precision_of
@@ -18,13 +19,14 @@ INSTALL = 'pip install "m2m-adapters[sentence-transformers]"'
 REMEDY = "export the projector alone: --to onnx-projector or --to numpy"
 
 
-def library() -> Any:
+def library() -> ModuleType:
     """The package sentence_transformers."""
     try:
         import sentence_transformers
     except ImportError as error:
         raise UserError("this export needs sentence-transformers", INSTALL) from error
-    return sentence_transformers
+    package: ModuleType = sentence_transformers
+    return package
 
 
 def in_fp32(adapter: Adapter) -> Adapter:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -105,5 +105,5 @@ def decoded(data: bytes, kind: type[Body]) -> Body:
         raise UserError(f"the body cannot be read: {reason}", "see /docs") from None
 
 
-def encoded(value: Any) -> bytes:
+def encoded(value: object) -> bytes:
     return msgspec.json.encode(value)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
@@ -54,7 +56,7 @@ class _Workers(Collector):
     def __init__(self, workers: dict[str, Worker[Any]]) -> None:
         self._workers = workers
 
-    def collect(self) -> Any:
+    def collect(self) -> Iterable[Metric]:
         from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 
         waiting = GaugeMetricFamily("m2m_waiting", "Jobs that wait.", labels=["worker"])

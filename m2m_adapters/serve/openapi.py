@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -22,20 +22,23 @@ REFUSALS = {
     429: "The server has as many requests as it takes; Retry-After says when to come back.",
     503: "The answer took too long, or the server is ending.",
 }
-TEXT: dict[str, Any] = {"type": "string"}
-NUMBER: dict[str, Any] = {"type": "number"}
-WHOLE: dict[str, Any] = {"type": "integer", "minimum": 0}
+Schema: TypeAlias = dict[str, Any]
+"""A JSON Schema, or a part of the description."""
+
+TEXT: Schema = {"type": "string"}
+NUMBER: Schema = {"type": "number"}
+WHOLE: Schema = {"type": "integer", "minimum": 0}
 
 
-def _object(required: str, **properties: Any) -> dict[str, Any]:
+def _object(required: str, **properties: Schema) -> Schema:
     return {"type": "object", "properties": properties, "required": required.split()}
 
 
-def _list(of: dict[str, Any]) -> dict[str, Any]:
+def _list(of: Schema) -> Schema:
     return {"type": "array", "items": of}
 
 
-def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+def _or_null(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
@@ -77,7 +80,7 @@ PEAKS = _object("peaks seconds", peaks=_list(WHOLE), seconds=_or_null(NUMBER))
 ERROR = _object("error", error=_object("message", message=TEXT, type=TEXT, code=WHOLE))
 
 
-def description(limits: Limits) -> dict[str, Any]:
+def description(limits: Limits) -> Schema:
     """OpenAPI 3.1; the schemas of bodies are those that they are decoded with."""
     _, schemas = msgspec.json.schema_components(
         [SearchBody, EmbeddingsBody], ref_template="#/components/schemas/{name}"
@@ -129,15 +132,15 @@ def description(limits: Limits) -> dict[str, Any]:
 
 def _operation(
     summary: str,
-    answer: dict[str, Any],
+    answer: Schema,
     *,
     body: str = "",
     kind: str = "application/json",
-    parameters: list[Any] | None = None,
-) -> dict[str, Any]:
+    parameters: list[Schema] | None = None,
+) -> Schema:
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     refusals = [code for code in REFUSALS if body or code not in (408, 413, 415, 429, 503)]
-    operation: dict[str, Any] = {
+    operation: Schema = {
         "summary": summary,
         "responses": {
             "200": {"description": "The answer.", "content": {kind: {"schema": answer}}},
@@ -155,6 +158,6 @@ def _operation(
     return operation
 
 
-def _parameter(name: str, about: str) -> dict[str, Any]:
+def _parameter(name: str, about: str) -> Schema:
     return {"name": name, "in": "path", "required": True, "description": about,
             "schema": {"type": "string", "minLength": 1}}  # fmt: skip

@@ -23,7 +23,7 @@ class Late(Exception):
     """Something took longer than the limit."""
 
 
-def json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def json(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(msgspec.json.encode(value), status, headers, "application/json")
 
 

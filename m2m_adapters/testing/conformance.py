@@ -40,7 +40,7 @@ UNICODE = [
 ]
 
 
-def _check_rows(vectors: Any, rows: int, dim: int, call: str) -> None:
+def _check_rows(vectors: object, rows: int, dim: int, call: str) -> None:
     """What every result promises: a finite float32 array ``[rows, dim]``."""
     assert isinstance(vectors, np.ndarray), f"{call} gave a {type(vectors).__name__}, not an array"
     assert vectors.shape == (rows, dim), f"{call} gave shape {vectors.shape}, not {(rows, dim)}"
@@ -48,7 +48,7 @@ def _check_rows(vectors: Any, rows: int, dim: int, call: str) -> None:
     assert np.isfinite(vectors).all(), f"{call} gave NaN or infinity"
 
 
-def _check_empty(call: Callable[[], Any], dim: int, what: str) -> None:
+def _check_empty(call: Callable[[], object], dim: int, what: str) -> None:
     remedy = f"return np.zeros((0, {dim}), np.float32) when there is nothing to encode"
     try:
         vectors = call()

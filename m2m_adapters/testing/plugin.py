@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from m2m_adapters.hookspecs import hookimpl
+from m2m_adapters.hookspecs import Register, hookimpl
 
 
 @hookimpl
-def m2m_register(register: Any) -> None:
+def m2m_register(register: Register) -> None:
     register.source(
         "toy-source",
         "m2m_adapters.testing.toys:ToySource",

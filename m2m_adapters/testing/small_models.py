@@ -14,14 +14,26 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from tokenizers.normalizers import Normalizer
+    from torch import nn
     from transformers import PreTrainedTokenizerFast
 
     from m2m_adapters.models import Samples
+
+ModelT = TypeVar("ModelT", bound="nn.Module")
+
+
+class Savable(Protocol):
+    """A model, tokenizer or processor of transformers."""
+
+    def save_pretrained(self, path: Path, /) -> object: ...
+
 
 SENTENCES = (
     "a dog barks at the old grey cat on the roof",
@@ -34,7 +46,7 @@ SENTENCES = (
 
 
 @cache
-def folder(name: str, save: Callable[[Path], Any]) -> Path:
+def folder(name: str, save: Callable[[Path], object]) -> Path:
     """A temporary folder that ``save`` has filled, made once in a run of the tests."""
     path = Path(mkdtemp(prefix="m2m-small-")) / name
     path.mkdir()
@@ -42,7 +54,7 @@ def folder(name: str, save: Callable[[Path], Any]) -> Path:
     return path
 
 
-def spread(model: Any, scale: float = 0.25, seed: int = 0) -> Any:
+def spread(model: ModelT, scale: float = 0.25, seed: int = 0) -> ModelT:
     """``model`` with weights so large that texts differ; fresh ones make all look alike."""
     import torch
 
@@ -54,7 +66,7 @@ def spread(model: Any, scale: float = 0.25, seed: int = 0) -> Any:
     return model.eval()
 
 
-def save_all(path: Path, *parts: Any) -> Path:
+def save_all(path: Path, *parts: Savable) -> Path:
     """Model, tokenizer, processor, ... in one folder."""
     for part in parts:
         part.save_pretrained(path)
@@ -139,11 +151,15 @@ def clip_tokenizer(max_length: int = 32, *, vocabulary: int = 400) -> PreTrained
 
 
 def _byte_level(
-    specials: list[str], vocabulary: int, unknown: str, normalizer: Any = None, suffix: Any = None
-) -> Any:
+    specials: list[str],
+    vocabulary: int,
+    unknown: str,
+    normalizer: Normalizer | None = None,
+    suffix: str | None = None,
+) -> Tokenizer:
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-    ending = {} if suffix is None else {"end_of_word_suffix": suffix}
+    ending: dict[str, Any] = {} if suffix is None else {"end_of_word_suffix": suffix}
     tok = Tokenizer(models.BPE(unk_token=unknown, **ending))
     if normalizer is not None:
         tok.normalizer = normalizer
@@ -159,7 +175,7 @@ def _byte_level(
 ENCODERS = ("bert", "xlm-roberta", "mpnet", "distilbert", "qwen3")
 
 
-def encoder(kind: str = "bert", seed: int = 0) -> tuple[Any, Any]:
+def encoder(kind: str = "bert", seed: int = 0) -> tuple[nn.Module, PreTrainedTokenizerFast]:
     """(model, tokenizer) of a transformers text encoder, 24 wide: one of ``ENCODERS``."""
     import torch
     import transformers
@@ -186,7 +202,7 @@ def encoder(kind: str = "bert", seed: int = 0) -> tuple[Any, Any]:
     return spread(getattr(transformers, f"{name}Model")(config), 0.2, seed), tokenizer
 
 
-def text_sizes(vocabulary: int, **more: Any) -> dict[str, Any]:
+def text_sizes(vocabulary: int, **more: int | str) -> dict[str, int | str]:
     """Sizes of a small text tower, for the config of a dual encoder."""
     return {
         "vocab_size": vocabulary, "hidden_size": 16, "intermediate_size": 24,
@@ -194,7 +210,7 @@ def text_sizes(vocabulary: int, **more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def vision_sizes(**more: Any) -> dict[str, Any]:
+def vision_sizes(**more: int | str) -> dict[str, int | str]:
     """Sizes of a small image tower that reads 32 x 32 pixels."""
     return {
         "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2,
