@@ -1,4 +1,4 @@
-"""One question of one model: reads the vectors and runs the study."""
+"""Run one study on one model: read the vectors and compute."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def analyze(
 
 
 def check(model: NamedEncoder, study: str, measures: Sequence[str], pooling: str) -> None:
-    """Refuse what cannot be answered, before any vector is computed."""
+    """Refuse a study that the model cannot take part in, before any vector is computed."""
     if study not in STUDIES:
         raise UserError(f"unknown study '{study}'", f"use {', '.join(STUDIES)}")
     for name in measures:

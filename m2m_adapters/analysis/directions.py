@@ -53,7 +53,7 @@ def lsar(rows: ByLanguage, rank: int | None = None, strength: float = 1.0) -> Re
 
 
 def language_subspace(means: Matrix, rank: int) -> tuple[Matrix, Matrix]:
-    """(what all share ``[d]``, an orthonormal basis ``[d, rank]`` of how they differ).
+    """(what all share ``[d]``, an orthonormal basis ``[d, rank]`` of their differences).
 
     means: ``[d, languages]``, of which M = shared 1' + basis G' is the best such approximation
     with the basis orthogonal to what is shared.

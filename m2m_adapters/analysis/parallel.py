@@ -1,4 +1,4 @@
-"""Parallel texts: what each language says of the same item, row by row, and the items."""
+"""Parallel texts: row i of each language describes item i; and the items."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FEWEST = 20
 
 
 class Captioned(Protocol):
-    """What is read of a benchmark."""
+    """The parts of a benchmark that studies read."""
 
     @property
     def name(self) -> str: ...

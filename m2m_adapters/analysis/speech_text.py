@@ -1,4 +1,4 @@
-"""What a paper says of speech and text inside encoders (arXiv 2411.17666), asked of any model.
+"""Test the claims of a paper on speech and text inside encoders (arXiv 2411.17666) on any model.
 
 The four claims are those of its abstract; the figures behind them are in plots, so that only their
 direction can be compared. Measured with speech and text of the same sentences in each language.

@@ -1,7 +1,7 @@
 """False friends: words that look or sound like an English word and mean something else.
 
-A pair is read rightly when the projected sentence is nearer to the English phrase with its right
-meaning than to the one with the false reading; a tie is lost, chance is 50 %. The pairs are
+A pair is read correctly when the projected sentence is nearer to the English phrase with its right
+meaning than to the one with the false reading; a tie counts as wrong, chance is 50 %. The pairs are
 hand-written for this project and no native speaker has checked them (docs/benchmarks.md). They
 are a probe: nothing may be fitted or chosen on them.
 """

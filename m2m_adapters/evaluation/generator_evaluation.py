@@ -241,7 +241,7 @@ class _Jury:
 
 
 class _Look:
-    """Looks once at each list of pictures; the last lists and what was seen in them are kept."""
+    """Judges each list of pictures once; results for the last lists are cached."""
 
     def __init__(self, judge: PictureJudge) -> None:
         self.judge = judge

@@ -1,4 +1,4 @@
-"""``build_index``: folders of photos or sounds into an index; what it holds already stays."""
+"""``build_index``: index folders of photos or sounds; unchanged files keep their vectors."""
 
 from __future__ import annotations
 

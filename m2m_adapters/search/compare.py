@@ -1,4 +1,4 @@
-"""Whether a model made the vectors it is said to have made: some items are encoded again."""
+"""Check that vectors come from the model they are said to come from: encode some items again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FIRST, LATER = 8, 1
 
 
 class Comparison:
-    """Cosines of stored vectors to those that ``model`` makes of the same items.
+    """Cosines of stored vectors to the vectors ``model`` computes for the same items.
 
     wanted: items at most; 0 compares none.
     """

@@ -1,4 +1,4 @@
-"""Nearest rows to a query: exact, approximate, or whatever loses no answer under a filter."""
+"""Rows nearest to a query: exact or approximate; under a filter, whichever loses no answer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MANY = 32
 
 
 class Engine(Protocol):
-    """What an index asks of the place where vectors are.
+    """The interface of what stores and searches an index's vectors.
 
     search: float32 ``[q, dim]`` queries -> scores float32 ``[q, k]`` and rows int64 ``[q, k]``,
     best first, -1 where there are fewer. kept: only these rows.
@@ -114,7 +114,7 @@ class FaissEngine:
         return best([(scores, rows)], k)
 
     def _parameters(self, nprobe: int, selector: Any) -> Any:
-        """Of a search in lists; those without a filter are kept."""
+        """Parameters of a search in lists; those without a filter are cached."""
         if selector is None and self._plain is not None and self._plain.nprobe == nprobe:
             return self._plain
         parameters = faiss_files.load_faiss().SearchParametersIVF(nprobe=nprobe)
@@ -125,7 +125,7 @@ class FaissEngine:
         return parameters
 
     def _scan(self, queries: Vectors, k: int, kept: Rows | None) -> tuple[Vectors, Rows]:
-        """Exact over the kept rows (all without any), piece by piece."""
+        """Exact search of the kept rows (all without a filter), piece by piece."""
         faiss = faiss_files.load_faiss()
         stored = faiss_files.codes(self._flat)
         total = self.rows if kept is None else len(kept)
@@ -176,7 +176,7 @@ def empty(queries: int, k: int) -> tuple[Vectors, Rows]:
 
 
 def padded(scores: Vectors, rows: Rows, k: int) -> tuple[Vectors, Rows]:
-    """Answers of ``k`` columns, filled up by those of :func:`empty`."""
+    """Answers padded to ``k`` columns with those of :func:`empty`."""
     missing = k - scores.shape[1]
     if missing <= 0:
         return scores, rows

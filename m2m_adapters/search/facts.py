@@ -1,4 +1,4 @@
-"""What a file says of itself before any model sees it: digest, size, date, preview, windows."""
+"""Facts about a file that need no model: digest, size, date, preview, windows."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def load_faiss() -> Any:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Searches of the calling thread alone: short ones wait longer for others than they gain.
+    """Search in the calling thread alone: a team of threads slows short searches down.
 
     On a machine with other work a team of threads waits for the last of them, which was measured
     to take 60 ms where one thread takes 0.04 ms.

@@ -162,7 +162,7 @@ def described(path: Path) -> FileRecord:
 
 
 def check_place(folder: Path) -> None:
-    """Refuse a folder that holds things of others."""
+    """Refuse a folder with files that m2m did not write."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file, not a folder", "choose another folder for the index")
     held = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()

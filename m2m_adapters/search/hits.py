@@ -15,7 +15,7 @@ from m2m_adapters.search.metadata import Item
 
 
 class Previews(Protocol):
-    """What a list of hits needs of an index: thumbnails and peaks of its items."""
+    """What a list of hits needs from an index: thumbnails and peaks of its items."""
 
     def preview(self, item: Item) -> Preview:
         """Thumbnail or peaks of an item."""
@@ -42,7 +42,7 @@ class Hit(Struct, frozen=True):
         return self.item.path
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: what is known, without what is not."""
+        """For JSON: the known fields only."""
         item = self.item
         fields = {
             "score": round(self.score, 6), "path": item.path, "modality": item.modality,

@@ -1,4 +1,4 @@
-"""``import_index``: vectors that people have already, as an index like any other."""
+"""``import_index``: make an index of existing vectors."""
 
 from __future__ import annotations
 
@@ -269,7 +269,7 @@ class _Import:
         return self._plain(entry, path), None
 
     def _plain(self, entry: Entry, path: str | None) -> Item:
-        """What is known without reading the file."""
+        """The item as far as it is known without reading its file."""
         name = path or entry.name
         folder, last = os.path.split(name) if path else ("", entry.name)
         size, mtime_ns, date = 0, 0, None

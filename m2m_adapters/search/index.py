@@ -1,4 +1,4 @@
-"""``load_index``: open an index and ask it. Nothing of it changes while it is open."""
+"""``load_index``: open an index and search it. It does not change while it is open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an index knows of its items, in one SQLite file that never changes once it is written."""
+"""An index's facts about its items, in one SQLite file that never changes once it is written."""
 
 from __future__ import annotations
 

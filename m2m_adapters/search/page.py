@@ -1,4 +1,4 @@
-"""A contact sheet of answers: one HTML file that fetches nothing and runs no script."""
+"""A contact sheet of hits: one HTML file without scripts that downloads nothing."""
 
 from __future__ import annotations
 

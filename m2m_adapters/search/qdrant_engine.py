@@ -1,4 +1,4 @@
-"""A Qdrant collection that stays where it is: only queries and answers travel."""
+"""Search a Qdrant collection in place: its vectors are not copied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The language of queries: texts, sums and differences of texts.
+"""The syntax of queries: texts, sums and differences of texts.
 
 ::
 
@@ -59,7 +59,7 @@ class Query:
 
     @classmethod
     def of_text(cls, text: str) -> Query:
-        """``text`` as it is, whatever signs it holds."""
+        """``text`` taken literally, operators included."""
         return cls(text, (Term(text=text),))
 
     @classmethod
@@ -74,7 +74,7 @@ class Query:
 
 
 def parse(line: str) -> Query:
-    """A line as a query, strictly: whatever is not clear is refused."""
+    """A line as a query, strictly: ambiguous input is refused."""
     if not line.strip():
         raise UserError("a query is empty", "write what to search for")
     if len(line) > MAX_CHARACTERS:

@@ -15,7 +15,7 @@ from m2m_adapters.search.metadata import Metadata
 
 
 class Ranked(Previews, Protocol):
-    """What ranking needs of an index."""
+    """What ranking needs from an index."""
 
     folder: Path
     record: IndexRecord

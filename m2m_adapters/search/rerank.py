@@ -1,4 +1,4 @@
-"""The first hits of a search in a better order, by a model that reads text and item together."""
+"""Rerank the first hits of a search by a model that reads text and item together."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FIRST = 50
 
 
 class Reranker:
-    """Puts answers in order by an adapter to a joint model; without one it leaves them."""
+    """Reranks hits by an adapter to a joint model; without one it changes nothing."""
 
     def __init__(self, adapter: Adapter | None) -> None:
         if adapter is not None:

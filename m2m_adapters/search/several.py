@@ -98,7 +98,7 @@ def _adapters_of(
 
 
 def served_by(adapter: Adapter | str, indexes: Sequence[Index], **options: Any) -> list[int]:
-    """Places of the indexes whose target an adapter leads to; it is refused if there is none."""
+    """Positions of the indexes with the adapter's target; an adapter without any is refused."""
     places: list[int] = []
     refusals: list[UserError] = []
     for place, index in enumerate(indexes):

@@ -42,7 +42,7 @@ class ItemBias:
 
 
 class Held:
-    """What the generation before holds, by path and by digest."""
+    """Content of the previous generation, by path and by digest."""
 
     def __init__(self, old: Index | None) -> None:
         self.items: dict[str, Item] = {}
@@ -85,7 +85,7 @@ class Update:
         self._unchanged = {f.path for f in self._files} - {f.path for f in self._pending}
 
     def _same(self, file: File, retry_bad: bool) -> bool:
-        """Whether the generation before holds the file as it is now."""
+        """Whether the previous generation has the file unchanged."""
         before: Item | Bad | None = self._held.items.get(file.path)
         if before is None and not retry_bad:
             before = self._held.bad.get(file.path)
@@ -113,7 +113,7 @@ class Update:
         return run.encoded
 
     def _finished(self) -> set[File]:
-        """Files that a run which was killed had done with."""
+        """Files that a killed run had finished."""
         done = {File(b.path, b.size, b.mtime_ns) for b in self._journal.bad()}
         for item in self._journal.items():
             windows = self._journal.windows(item.digest)
@@ -191,7 +191,7 @@ class Update:
         return [chosen[path] for path in sorted(chosen)], sources
 
     def _stays(self, path: str) -> bool:
-        """Whether what the generation before holds of this path is still so."""
+        """Whether the previous generation's entry for this path is still valid."""
         return path in self._unchanged or not scan.below(path, self._roots)
 
     def _codes(self, places: list[tuple[str, int, float | None]]) -> Iterator[Codes]:
@@ -222,7 +222,7 @@ class Update:
         return np.hstack([vectors, scores[:, None]])
 
     def _changes(self, items: list[Item], bad: dict[str, Bad]) -> Changes:
-        """Counts by comparing with the generation before."""
+        """Counts from a comparison with the previous generation."""
         now = {item.path: item for item in items}
         gone = {item.digest for path, item in self._held.items.items() if path not in now}
         counts = Changes(bad=[bad[path] for path in sorted(bad)])

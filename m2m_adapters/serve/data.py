@@ -1,4 +1,4 @@
-"""Pictures and sounds in a body: ``data:`` addresses, decoded; nothing is ever fetched."""
+"""Pictures and sounds in a body: ``data:`` addresses, decoded; nothing is downloaded."""
 
 from __future__ import annotations
 

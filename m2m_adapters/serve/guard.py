@@ -1,4 +1,4 @@
-"""What every request passes: host, key, size and kind of body, security headers."""
+"""Checks of every request: host, key, size and type of the body; security headers."""
 
 from __future__ import annotations
 
@@ -166,6 +166,6 @@ def _without_port(host: str) -> str:
 
 
 def _same(secret: str, wanted: str) -> bool:
-    """In a time that does not tell how much of it is right."""
+    """Compare two keys in constant time."""
     digests = [hashlib.sha256(text.encode("utf-8", "surrogateescape")) for text in (secret, wanted)]
     return hmac.compare_digest(*(one.digest() for one in digests))

@@ -156,7 +156,7 @@ class Holdings:
         return self.indexes[name]
 
     def side(self, held: Held, adapter: str | None) -> str | None:
-        """What encodes queries for an index; None if the chosen adapter leads elsewhere."""
+        """What encodes queries for an index; None if the chosen adapter has another target."""
         if adapter is None:
             return held.space.default
         return adapter if adapter == NATIVE or adapter in held.space.adapters else None

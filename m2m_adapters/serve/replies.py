@@ -47,7 +47,7 @@ async def within(seconds: float, value: Awaitable[Value]) -> Value:
 
 
 async def refused(request: Request, error: Exception) -> Response:
-    """What a client hears of an exception; a traceback goes to the log only."""
+    """The response to an exception; its traceback goes only to the log."""
     if isinstance(error, UserError):
         return refusal(400, str(error))
     if isinstance(error, HTTPException):

@@ -1,4 +1,4 @@
-"""One thread that takes what waits and answers it together; a full queue refuses."""
+"""One thread that answers waiting jobs in batches; a full queue refuses new ones."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def qdrant_server(url: str, collection: str | None, columns: Columns) -> Source:
 
 
 def _stays(client: Any, url: str, name: str, columns: Columns) -> EngineRecord:
-    """How a collection is searched in its place; it must compare by cosine."""
+    """How a collection is searched in place; it must compare by cosine."""
     vectors = client.get_collection(name).config.params.vectors
     vector = ""
     if isinstance(vectors, dict):

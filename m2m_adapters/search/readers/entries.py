@@ -39,7 +39,7 @@ Piece = tuple[list[Entry], Vectors]
 
 @dataclass(frozen=True)
 class Source:
-    """Vectors in a place of somebody else's.
+    """Vectors written by another program.
 
     rows: how many; None where nobody knows before the end. base: where relative paths start.
     fingerprint: of the encoder, where the place records it. pieces: float32 ``[n, d]`` with their
@@ -127,7 +127,7 @@ def _words(value: Any) -> str:
 
 
 def as_rows(block: Any, place: object) -> Vectors:
-    """A slice of somebody's array as float32 ``[n, d]``."""
+    """A slice of an array as float32 ``[n, d]``."""
     rows = np.asarray(block)
     if rows.ndim != 2 or rows.dtype.kind not in "fiu":
         raise UserError(

@@ -1,4 +1,4 @@
-"""Recognize what a place holds."""
+"""Recognize the format of vectors at a path or address."""
 
 from __future__ import annotations
 
