@@ -192,6 +192,12 @@ def test_the_microphone_of_the_page(chromium: Any, tmp_path: Path) -> None:  # n
         assert button.is_hidden()
         search.at("#adapter").select_option("spoken")
         assert button.is_visible()
+        button.click()
+        search.seen.until("document.getElementById('microphone').ariaPressed === 'true'")
+        assert search.at("#query").get_attribute("placeholder") == "Listening"
+        search.at("#adapter").select_option("written")  # ends the recording, which is not sent
+        assert button.is_hidden() and button.get_attribute("aria-pressed") == "false"
+        assert search.at(".chip").count() == 1
         # The server refused the recording for the adapter without speech, which the page showed.
         assert all("400" in one for one in search.seen.complaints), search.seen.complaints
 

@@ -104,6 +104,7 @@ export function draw() {
   $("show-filters").classList.toggle("on", count > 0);
   $("no-filters").hidden = count === 0;
   $("microphone").hidden = !(takesSpeech() && microphone.works());
+  if ($("microphone").hidden) microphone.cancel();
   $("language").value = state.language ?? "";
   $("language-label").classList.toggle("on", Boolean(state.language));
 }

@@ -27,6 +27,7 @@ export function setUp(recorded, refused) {
     try {
       recording = await start(end);
       show(true);
+      if ($("microphone").hidden) cancel(); // another adapter was chosen meanwhile
     } catch (error) {
       refused(error.name === "NotAllowedError" ? "The browser does not allow this page the microphone."
         : "The microphone cannot be used.");
@@ -34,12 +35,21 @@ export function setUp(recorded, refused) {
       starting = false;
     }
   });
-  addEventListener("pagehide", () => recording?.());
+  addEventListener("pagehide", cancel);
+}
+
+/** End a recording and send nothing. */
+export function cancel() {
+  if (!recording) return;
+  recording();
+  recording = null;
+  show(false);
 }
 
 function show(on) {
   const button = $("microphone");
   button.ariaPressed = String(on);
+  $("query").placeholder = on ? "Listening" : "Search in any language";
   $("live").textContent = on ? "Recording. Press again to search." : "";
 }
 
