@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from m2m_adapters._internal.folders import current
 from m2m_adapters._internal.spelling import refuse_typos
 from m2m_adapters.artifact.adapter import Adapter
 from m2m_adapters.artifact.bank import Bank
@@ -129,6 +130,7 @@ def _languages(raw: bytes, path: Path, record: Record) -> LanguageTable | None:
 def _files(folder: Path) -> tuple[Record, bytes, bytes, bytes]:
     """Record, weights, bank and languages of one version, also while a new one is saved."""
     for attempt in range(ATTEMPTS):
+        before = _stamps(folder)
         record = read_record(folder)
         try:
             weights = _described(folder, WEIGHTS, record.weights)
@@ -138,10 +140,22 @@ def _files(folder: Path) -> tuple[Record, bytes, bytes, bytes]:
             return record, weights, bank, languages
         except UserError as error:
             wrong = error
-        if attempt and read_record(folder) == record:
-            break  # no save is under way, so the folder is final
+        if attempt and _stamps(folder) == before:
+            break  # nobody saved meanwhile, so the folder is final
         time.sleep(0.001 * attempt)
     raise wrong
+
+
+def _stamps(folder: Path) -> list[tuple[int, int] | None]:
+    """Which files the folder holds just now; a file that is saved again is another one."""
+    stamps: list[tuple[int, int] | None] = []
+    for name in (RECORD, WEIGHTS, BANK, LANGUAGES):
+        try:
+            stat = current(folder, name).stat()
+            stamps.append((stat.st_ino, stat.st_mtime_ns))
+        except OSError:
+            stamps.append(None)
+    return stamps
 
 
 def _described(folder: Path, name: str, described: FileRecord) -> bytes:

@@ -25,7 +25,7 @@ from m2m_adapters.models import (
 from m2m_diffusion.folders import Place, find
 
 if TYPE_CHECKING:
-    from m2m_diffusion.kinds import Loaded
+    from m2m_diffusion.loaded import Loaded
 
 BATCH = 16
 SEED = 0

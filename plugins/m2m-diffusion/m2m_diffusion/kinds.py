@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import TextEncoder
@@ -36,24 +36,9 @@ from m2m_diffusion.prompts import Prompts
 from m2m_diffusion.videos import videos
 
 if TYPE_CHECKING:
-    import torch
-
     from m2m_diffusion.detected import Interface
     from m2m_diffusion.folders import Place
-
-
-class Loaded(Protocol):
-    """What a kind sees of the model that uses it."""
-
-    device: torch.device
-    dtype: torch.dtype
-    place: Place
-
-    @property
-    def text(self) -> Any: ...
-
-    @property
-    def pipeline(self) -> Any: ...
+    from m2m_diffusion.loaded import Loaded
 
 
 def both(pooled: Any, sequence: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,13 +12,24 @@ import numpy.typing as npt
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import Vectors
 from m2m_diffusion.call import call_arguments, generators
+from m2m_diffusion.loaded import Loaded
 
 if TYPE_CHECKING:
-    from m2m_diffusion.target import DiffusionModel
+    from m2m_diffusion.kinds import Kind
 
 LATENTS = ("hidden_states", "sample", "x")
 """What denoisers call their first input."""
 OURS = ("steps", "guidance", "size")
+
+
+class Generator(Loaded, Protocol):
+    """A :class:`~m2m_diffusion.target.DiffusionModel`, as the functions below need it."""
+
+    kind: Kind
+    modality: str
+    defaults: dict[str, Any]
+
+    def conditioning(self, vectors: Any, *, guided: bool = True) -> dict[str, Any]: ...
 
 
 class Recorder:
@@ -52,7 +63,7 @@ class Recorder:
 
 
 def responses(
-    model: DiffusionModel,
+    model: Generator,
     conditioning: dict[str, Any],
     noise: list[Any],
     call: dict[str, Any],
@@ -77,7 +88,7 @@ def responses(
 
 
 def changes(
-    model: DiffusionModel,
+    model: Generator,
     native: Vectors,
     others: Sequence[Vectors],
     levels: int,
