@@ -5,19 +5,38 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from m2m_adapters.artifact.weights import weights_bytes
 from m2m_adapters.interfaces import TextEncoder, Vectors
 
 if TYPE_CHECKING:
-    from m2m_adapters.artifact.adapter import Adapter
+    from m2m_adapters.projectors.protocol import Projector
+
+
+class Adapts(Protocol):
+    """An :class:`~m2m_adapters.Adapter`, as its encoder needs it."""
+
+    projector: Projector
+
+    @property
+    def dim(self) -> int: ...
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def source(self) -> TextEncoder: ...
+
+    def encode(self, texts: str | Sequence[str], **options: Any) -> Vectors: ...
+
+    def encode_speech(self, files: Any, **options: Any) -> Vectors: ...
 
 
 class AdaptedEncoder(TextEncoder):
     """An adapter joined to its source: a text encoder of the target's space."""
 
-    def __init__(self, adapter: Adapter) -> None:
+    def __init__(self, adapter: Adapts) -> None:
         self.adapter = adapter
         self.dim = adapter.dim
         self.max_tokens = adapter.source.max_tokens
