@@ -171,6 +171,9 @@ import os, signal
 import m2m_adapters as m2m
 from m2m_adapters.testing.toys import ToySource
 
+# A shell's background processes ignore it, and what they start does too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 class Interrupted(ToySource):
     calls = 0
     def encode(self, texts, **options):

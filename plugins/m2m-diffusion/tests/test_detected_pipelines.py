@@ -90,5 +90,5 @@ def test_a_pipeline_without_prompts_is_refused(tmp_path):
                        down_block_types=("DownBlock2D",) * 2, up_block_types=("UpBlock2D",) * 2),
         df.DDPMScheduler(),
     ).save_pretrained(tmp_path)  # fmt: skip
-    with pytest.raises(UserError, match=r"is a 'DDPMPipeline', .*register_kind"):
+    with pytest.raises(UserError, match=r"is of class 'DDPMPipeline', .*register_kind"):
         load(str(tmp_path))
