@@ -34,7 +34,12 @@ def write_log(path: str | Path, names: Sequence[str]) -> None:
 
 def wait(pid: int) -> None:
     """Until a run that is not killed has ended."""
-    if os.waitpid(pid, 0)[1]:
+    check(os.waitpid(pid, 0)[1])
+
+
+def check(status: int) -> None:
+    """Refuse the status of a run that failed by itself."""
+    if status:
         raise SystemExit("a run that was not killed has failed")
 
 
@@ -110,8 +115,7 @@ def survive(victim: Victim, kills: int, rng: random.Random, place: Path) -> Outc
             time.sleep(rng.uniform(0, outcome.seconds))
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
-                if status:
-                    raise SystemExit("a run that was not killed has failed")
+                check(status)
                 break
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)

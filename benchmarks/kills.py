@@ -105,7 +105,6 @@ def work(kind: str, place: Path, folder: Path) -> None:
                     "4000", "--measures", "cka,retrieval", "--halves", "2", "--shuffles", "1",
                     "--report", f"{out}/study.json", "--report", f"{out}/study.html"],
     }  # fmt: skip
-    Path(out).mkdir(exist_ok=True) if kind == "analyze" else None
     main.run(command[kind])
 
 
