@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 from m2m_adapters.analysis.cross_lingual import MEASURES, Layers, Precision
 from m2m_adapters.analysis.layers import names_of
-from m2m_adapters.analysis.measures import measure
+from m2m_adapters.analysis.measures import comparable, measure
 from m2m_adapters.analysis.study import Cell, Chart, Study
-from m2m_adapters.analysis.uncertainty import Estimate, estimate, sample_warning
+from m2m_adapters.analysis.uncertainty import Estimate, sample_warning
 
 WHERE = ("before the adaptor", "after the adaptor")
 
@@ -41,12 +41,9 @@ def adaptor_study(
         for where, state in states.items():
             points = []
             for layer, ours in enumerate(text):
-                if name == "retrieval" and ours.shape[1] != state.shape[1]:
+                if not comparable(name, ours, state):
                     continue
-                figure = estimate(
-                    measure(name), ours, state, shuffles=chosen.shuffles, halves=chosen.halves,
-                    seed=chosen.seed,
-                )  # fmt: skip
+                figure = chosen.estimate(measure(name), ours, state)
                 rows.append({"speech": where, "layer of text": names[layer], "measure": name,
                              **figure.to_dict()})  # fmt: skip
                 points.append((float(layer), figure.value))

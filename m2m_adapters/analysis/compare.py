@@ -19,7 +19,7 @@ from m2m_adapters.analysis.paired import Resamples
 from m2m_adapters.analysis.parallel import Parallel
 from m2m_adapters.analysis.ranking import Rows, rank_agreement, same_first, scores
 from m2m_adapters.analysis.study import Bars, Cell, Figure, Study
-from m2m_adapters.analysis.uncertainty import estimate, sample_warning
+from m2m_adapters.analysis.uncertainty import sample_warning
 from m2m_adapters.artifact.resolve import NamedEncoder, resolve_encoder
 from m2m_adapters.embeddings.store import Store
 from m2m_adapters.embeddings.stored import StoredEncoder
@@ -141,9 +141,7 @@ def _row(
 ) -> dict[str, Cell]:
     row: dict[str, Cell] = {"language": code}
     for name, how in between.items():
-        figure = estimate(
-            how, *one.pair, shuffles=chosen.shuffles, halves=chosen.halves, seed=chosen.seed
-        ).to_dict()
+        figure = chosen.estimate(how, *one.pair).to_dict()
         row |= {name: figure["value"], f"{name} low": figure["low"], f"{name} high": figure["high"],
                 f"{name} chance": figure["chance"]}  # fmt: skip
     row["agreement of ranks"] = round(float(rank_agreement(*one.scores).mean()), 4)

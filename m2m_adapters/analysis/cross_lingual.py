@@ -9,9 +9,9 @@ import numpy as np
 
 from m2m_adapters._internal.languages import language
 from m2m_adapters.analysis.layers import names_of
-from m2m_adapters.analysis.measures import measure
+from m2m_adapters.analysis.measures import Matrix, Measure, measure
 from m2m_adapters.analysis.study import Cell, Chart, Study
-from m2m_adapters.analysis.uncertainty import Estimate, estimates, sample_warning
+from m2m_adapters.analysis.uncertainty import Estimate, estimate, estimates, sample_warning
 from m2m_adapters.interfaces import Vectors
 
 Layers = Sequence[Vectors]
@@ -27,6 +27,10 @@ class Precision:
     shuffles: int = 3
     halves: int = 10
     seed: int = 0
+
+    def estimate(self, measure: Measure, x: Matrix, y: Matrix) -> Estimate:
+        """The measure of both sides, as precise as this says."""
+        return estimate(measure, x, y, shuffles=self.shuffles, halves=self.halves, seed=self.seed)
 
 
 def layers_study(

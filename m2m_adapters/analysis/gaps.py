@@ -14,9 +14,9 @@ import numpy as np
 
 from m2m_adapters.analysis.cross_lingual import MEASURES, Layers, Precision
 from m2m_adapters.analysis.layers import names_of
-from m2m_adapters.analysis.measures import Matrix, measure
+from m2m_adapters.analysis.measures import Matrix, comparable, measure
 from m2m_adapters.analysis.study import Cell, Chart, Study
-from m2m_adapters.analysis.uncertainty import estimate, sample_warning
+from m2m_adapters.analysis.uncertainty import sample_warning
 
 
 def gaps_study(
@@ -44,12 +44,9 @@ def gaps_study(
         pairs += [("language", f"en and {c}", vectors[c][layer]) for c in vectors if c != "en"]
         for kind, what, other in pairs:
             for name in measures:
-                if name == "retrieval" and ours.shape[1] != other.shape[1]:
+                if not comparable(name, ours, other):
                     continue
-                figure = estimate(
-                    measure(name), ours, other, shuffles=chosen.shuffles, halves=chosen.halves,
-                    seed=chosen.seed,
-                )  # fmt: skip
+                figure = chosen.estimate(measure(name), ours, other)
                 rows.append(
                     {"layer": names[layer], "gap": kind, "between": what, "measure": name,
                      **figure.to_dict(),

@@ -14,7 +14,7 @@ from m2m_adapters.analysis.cross_lingual import MEASURES, Precision
 from m2m_adapters.analysis.measures import Matrix, measure
 from m2m_adapters.analysis.parallel import Parallel
 from m2m_adapters.analysis.study import Cell, Chart, Study
-from m2m_adapters.analysis.uncertainty import estimate, sample_warning
+from m2m_adapters.analysis.uncertainty import sample_warning
 from m2m_adapters.corpus.code_switch import positions
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
@@ -70,9 +70,7 @@ def cut(text: str, share: float) -> str:
 def _row(
     code: str, by: str, what: str, name: str, pair: tuple[Matrix, Matrix], chosen: Precision
 ) -> dict[str, Cell]:
-    figure = estimate(
-        measure(name), *pair, shuffles=chosen.shuffles, halves=chosen.halves, seed=chosen.seed
-    )
+    figure = chosen.estimate(measure(name), *pair)
     return {"language": code, "by": by, "length": what, "measure": name, **figure.to_dict()}
 
 

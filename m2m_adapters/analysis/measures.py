@@ -177,6 +177,11 @@ def measure(name: str) -> Measure:
     return MEASURES[name]
 
 
+def comparable(name: str, x: Matrix, y: Matrix) -> bool:
+    """Whether the measure takes both sides: retrieval wants columns of one space."""
+    return name != "retrieval" or x.shape[1] == y.shape[1]
+
+
 def centered(x: Matrix) -> Matrix:
     """float64, each column with mean 0."""
     values = np.asarray(x, np.float64)

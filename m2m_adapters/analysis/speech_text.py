@@ -16,7 +16,7 @@ from m2m_adapters.analysis.cross_lingual import Layers, Precision
 from m2m_adapters.analysis.measures import Matrix, measure
 from m2m_adapters.analysis.resources import resource_class
 from m2m_adapters.analysis.study import Cell, Study
-from m2m_adapters.analysis.uncertainty import estimate, sample_warning
+from m2m_adapters.analysis.uncertainty import sample_warning
 
 MEASURES = ("svcca", "cka")
 
@@ -72,10 +72,7 @@ def speech_text_study(
     for code in text:
         for what, (x, y) in _pairs(text, speech, code, adaptor).items():
             for name in measures:
-                figure = estimate(
-                    measure(name), x, y, shuffles=chosen.shuffles, halves=chosen.halves,
-                    seed=chosen.seed,
-                )  # fmt: skip
+                figure = chosen.estimate(measure(name), x, y)
                 rows.append({"language": code, "resources": resource_class(code),
                              "between": what, "measure": name, **figure.to_dict()})  # fmt: skip
     warning = sample_warning(text["en"][-1], speech["en"][-1])

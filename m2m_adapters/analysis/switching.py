@@ -10,7 +10,7 @@ from m2m_adapters.analysis.cross_lingual import MEASURES, Layers, Precision
 from m2m_adapters.analysis.layers import names_of
 from m2m_adapters.analysis.measures import measure
 from m2m_adapters.analysis.study import Cell, Chart, Study
-from m2m_adapters.analysis.uncertainty import estimate, sample_warning
+from m2m_adapters.analysis.uncertainty import sample_warning
 from m2m_adapters.corpus.code_switch import RULE
 
 
@@ -35,10 +35,7 @@ def switching_study(
         for layer, ours in enumerate(english):
             for what, foreign in (("whole", vectors[code][layer]), ("mixed", mixed[layer])):
                 for name in measures:
-                    figure = estimate(
-                        measure(name), foreign, ours, shuffles=chosen.shuffles,
-                        halves=chosen.halves, seed=chosen.seed,
-                    )  # fmt: skip
+                    figure = chosen.estimate(measure(name), foreign, ours)
                     rows.append({"language": code, "sentence": what, "layer": names[layer],
                                  "measure": name, **figure.to_dict()})  # fmt: skip
     warning = sample_warning(english[-1], english[-1])
