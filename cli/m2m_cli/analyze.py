@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from m2m_adapters.errors import UserError
-from m2m_cli.options import DEVICE, JSON, PRECISION, TRUST
-from m2m_cli.output import print_json, table
+from m2m_cli.options import DEVICE, EXACT, JSON, TRUST
+from m2m_cli.studies import (
+    BENCHMARK,
+    DATA,
+    HALVES,
+    LANGS,
+    LIMIT,
+    PARALLEL,
+    SHUFFLES,
+    encoder_of,
+    listed,
+    parallel_texts_of,
+    present,
+)
 
 if TYPE_CHECKING:
     from m2m_adapters.analysis.cross_lingual import Precision
-    from m2m_adapters.analysis.parallel import Parallel
     from m2m_adapters.analysis.study import Study
-    from m2m_adapters.artifact.resolve import NamedEncoder
-    from m2m_adapters.evaluation.datasets.assemble import Missing
 
 
 def analyze(
@@ -29,24 +37,16 @@ def analyze(
         "--study",
         help="layers, gaps, adaptor, length, families, codeswitch, map, directions, space or bias.",
     ),
-    benchmark: str | None = typer.Option(
-        None, "--benchmark", "-b", help="Benchmark whose captions are used as translations."
-    ),
-    data: str | None = typer.Option(None, "--data", help="Folder of the benchmark's files."),
-    parallel: str | None = typer.Option(
-        None,
-        "--parallel",
-        help="Instead of a benchmark: a .tsv or .csv with a column per language.",
-    ),
-    langs: str | None = typer.Option(
-        None, "--langs", help="Languages, e.g. de,ja; by default all."
-    ),
+    benchmark: str | None = BENCHMARK,
+    data: str | None = DATA,
+    parallel: str | None = PARALLEL,
+    langs: str | None = LANGS,
     labels: Path | None = typer.Option(
         None,
         "--labels",
         help="For bias: a .tsv or .csv of labeled pictures, first column file, for skew at 10.",
     ),
-    limit: int = typer.Option(1_000, "--limit", help="Use at most this many items or sentences."),
+    limit: int = LIMIT,
     measures: str = typer.Option(
         "svcca,cka,retrieval",
         "--measures",
@@ -55,18 +55,14 @@ def analyze(
     pooling: str = typer.Option(
         "mean", "--pooling", help="How a layer's tokens become one vector: mean, first or last."
     ),
-    shuffles: int = typer.Option(
-        3, "--shuffles", help="Number of shuffled copies that measure the chance level."
-    ),
-    halves: int = typer.Option(
-        10, "--halves", help="Number of random halves for the intervals; 0 for no intervals."
-    ),
+    shuffles: int = SHUFFLES,
+    halves: int = HALVES,
     seed: int = typer.Option(0, "--seed", help="Seed of the sample, the shuffles and the halves."),
     report: list[Path] | None = typer.Option(
         None, "--report", help="Write the study as .html, .json or .csv; repeatable."
     ),
     device: str = DEVICE,
-    precision: str = typer.Option("fp32", "--precision", help=PRECISION.help),
+    precision: str = EXACT,
     trust_remote_code: bool = TRUST,
     json: bool = JSON,
 ) -> None:
@@ -107,29 +103,6 @@ def analyze(
     present(result, report or (), json)
 
 
-def present(study: Study, paths: Sequence[Path], json: bool) -> None:
-    """Write the study to the paths, and print it as a table or as JSON."""
-    from m2m_adapters.report.analysis_page import write_study
-
-    for path in paths:
-        write_study(study, path)
-    if json:
-        print_json(study.to_dict())
-        return
-    typer.echo(shown(study))
-    for path in paths:
-        typer.echo(f"{path} written", err=True)
-
-
-def encoder_of(name: str, device: str, precision: str, trust: bool) -> NamedEncoder:
-    """The model, not loaded yet."""
-    from m2m_adapters.artifact.resolve import resolve_encoder
-
-    return resolve_encoder(
-        name, device=device, precision=precision, trust_remote_code=trust or None
-    )
-
-
 def _of_vectors(
     path: str,
     languages: list[str] | None,
@@ -143,39 +116,3 @@ def _of_vectors(
         read_vectors(path, languages=languages), study, name=Path(path).name,
         measures=measures, precision=precision,
     )  # fmt: skip
-
-
-def parallel_texts_of(
-    benchmark: str | None,
-    data: str | None,
-    parallel: str | None,
-    languages: list[str] | None,
-    limit: int,
-    seed: int,
-    items: bool = False,
-) -> Parallel:
-    """The texts; items: whether the benchmark's items have to be there."""
-    from m2m_adapters.analysis.parallel import parallel_data
-    from m2m_adapters.evaluation.find import load_benchmark
-
-    missing: Missing = False if items else "by name"
-    return parallel_data(
-        None if benchmark is None else load_benchmark(benchmark, data=data, allow_missing=missing),
-        parallel,
-        languages=languages,
-        limit=limit,
-        seed=seed,
-    )
-
-
-def listed(names: str) -> list[str]:
-    return [name.strip() for name in names.split(",") if name.strip()]
-
-
-def shown(study: Study) -> str:
-    """The study as a table, its findings and its warnings."""
-    header = list(study.rows[0])
-    lines = [f"{study.model} on {study.data}: {study.question}", ""]
-    lines += [table([[row[key] for key in header] for row in study.rows], header), ""]
-    lines += [*study.findings, *(f"note: {warning}" for warning in study.warnings)]
-    return "\n".join(lines)

@@ -7,8 +7,20 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from m2m_cli.analyze import encoder_of, listed, parallel_texts_of, present
-from m2m_cli.options import DEVICE, JSON, PRECISION, TRUST
+from m2m_cli.options import DEVICE, EXACT, JSON, TRUST
+from m2m_cli.studies import (
+    BENCHMARK,
+    DATA,
+    HALVES,
+    LANGS,
+    LIMIT,
+    PARALLEL,
+    SHUFFLES,
+    encoder_of,
+    listed,
+    parallel_texts_of,
+    present,
+)
 
 if TYPE_CHECKING:
     from m2m_adapters.analysis.compare import Side
@@ -20,39 +32,27 @@ def compare(
         ..., help="A source, a target or an adapter; or vectors: FILE.npz or FILE.npz:PART."
     ),
     b: str = typer.Argument(..., help="The encoder to compare A with, in one of the same forms."),
-    benchmark: str | None = typer.Option(
-        None, "--benchmark", "-b", help="Benchmark whose captions are used as translations."
-    ),
-    data: str | None = typer.Option(None, "--data", help="Folder of the benchmark's files."),
-    parallel: str | None = typer.Option(
-        None,
-        "--parallel",
-        help="Instead of a benchmark: a .tsv or .csv with a column per language.",
-    ),
+    benchmark: str | None = BENCHMARK,
+    data: str | None = DATA,
+    parallel: str | None = PARALLEL,
     items: bool = typer.Option(
         False, "--items", help="Rank the benchmark's pictures or sounds, not its English captions."
     ),
-    langs: str | None = typer.Option(
-        None, "--langs", help="Languages, e.g. de,ja; by default all."
-    ),
-    limit: int = typer.Option(1_000, "--limit", help="Use at most this many items or sentences."),
+    langs: str | None = LANGS,
+    limit: int = LIMIT,
     measures: str = typer.Option(
         "cka,neighbors",
         "--measures",
         help="Comma-separated: svcca, pwcca, cka, rbf-cka, rsa, neighbors, procrustes.",
     ),
-    shuffles: int = typer.Option(
-        3, "--shuffles", help="Number of shuffled copies that measure the chance level."
-    ),
-    halves: int = typer.Option(
-        10, "--halves", help="Number of random halves for the intervals; 0 for no intervals."
-    ),
+    shuffles: int = SHUFFLES,
+    halves: int = HALVES,
     seed: int = typer.Option(0, "--seed", help="Seed of the sample, the shuffles and resamples."),
     out: list[Path] | None = typer.Option(
         None, "--out", help="Write the comparison as .html, .json or .csv; repeatable."
     ),
     device: str = DEVICE,
-    precision: str = typer.Option("fp32", "--precision", help=PRECISION.help),
+    precision: str = EXACT,
     trust_remote_code: bool = TRUST,
     json: bool = JSON,
 ) -> None:

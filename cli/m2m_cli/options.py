@@ -13,6 +13,8 @@ PRECISION = typer.Option(
     "--precision",
     help="Precision of the models: auto (bf16 where it is fast), fp32, bf16 or fp16.",
 )
+EXACT = typer.Option("fp32", "--precision", help=PRECISION.help)
+"""For commands that measure, where rounding would be measured as well."""
 BACKEND = typer.Option(
     None,
     "--backend",

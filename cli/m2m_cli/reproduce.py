@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from m2m_cli.options import DEVICE, JSON, PRECISION, TRUST
+from m2m_cli.options import DEVICE, EXACT, JSON, TRUST
 from m2m_cli.output import print_json, table
 
 SPEECH_TEXT = "speech-text"
@@ -42,7 +42,7 @@ def reproduce(
     ),
     seed: int = typer.Option(0, "--seed", help="Seed of sampling, training and the bootstrap."),
     device: str = DEVICE,
-    precision: str = typer.Option("fp32", "--precision", help=PRECISION.help),
+    precision: str = EXACT,
     trust_remote_code: bool = TRUST,
     json: bool = JSON,
 ) -> None:
@@ -95,7 +95,7 @@ def _speech_text(
     """The claims of the second paper: listed, or measured where FLEURS is at hand."""
     from m2m_adapters.analysis.speech_text import CLAIMS, speech_text
     from m2m_adapters.evaluation.datasets.fleurs import spoken
-    from m2m_cli.analyze import present
+    from m2m_cli.studies import present
 
     if data is None:
         claims = [{"claim": one.number, "says": one.says, "less similar": one.less,
