@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from half_written import half_written, half_written_folder
 
-from m2m_adapters._internal import files
+from m2m_adapters._internal import unfinished
 from m2m_adapters._internal.files import whole_file
 from m2m_adapters._internal.folders import whole_folder
 
@@ -45,7 +45,7 @@ def test_what_a_living_process_writes_stays(tmp_path: Path) -> None:
 
 def test_files_of_others_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     left = half_written(tmp_path / "a.json")
-    elsewhere = left.with_name(left.name.replace(files._machine(), "00000000"))
+    elsewhere = left.with_name(left.name.replace(unfinished._machine(), "00000000"))
     left.rename(elsewhere)  # another machine, over a network's file system
     foreign = tmp_path / ".download.part"
     foreign.write_text("of another program")

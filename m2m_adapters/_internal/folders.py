@@ -13,21 +13,22 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
-import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from m2m_adapters._internal.files import of_dead_process, parent_folder, process_tag, umask
+from m2m_adapters._internal.files import parent_folder, umask
+from m2m_adapters._internal.unfinished import (
+    is_unfinished_folder,
+    remove_abandoned,
+    unfinished_folder,
+)
 from m2m_adapters.errors import UserError
 
 MANIFEST = ".m2m-files.json"
 PENDING = ".m2m-pending"
 GONE = ".m2m-gone.json"
 """Among pending files: a list of older files of fixed names that the new ones do not replace."""
-PART = ".m2m-part."
-ABANDONED_SECONDS = 86_400
 
 
 def check_folder(path: str | Path) -> Path:
@@ -51,7 +52,7 @@ def whole_folder(path: str | Path, *, names: Collection[str] | None = None) -> I
     _check_writable(place)
     try:
         inside = place if place.is_dir() else place.parent
-        temporary = Path(tempfile.mkdtemp(prefix=f"{PART}{process_tag()}", dir=inside))
+        temporary = unfinished_folder(inside)
     except OSError as error:
         raise _cannot_write(place, error) from error
     try:
@@ -87,7 +88,7 @@ def _check_owned(place: Path, names: Collection[str] | None) -> None:
         held = {entry.name for entry in os.scandir(place)} if place.is_dir() else set()
     except OSError as error:
         raise _cannot_write(place, error) from error
-    others = {name for name in held if name != PENDING and not name.startswith(PART)}
+    others = {name for name in held if name != PENDING and not is_unfinished_folder(name)}
     if not others or MANIFEST in others or names is not None:
         return
     if (place / PENDING / MANIFEST).is_file():
@@ -129,7 +130,7 @@ def _commit(temporary: Path, place: Path, files: set[str], names: Collection[str
             OSError
         ):  # another process was first, or the system cannot rename onto an existing folder
             os.rename(temporary, place)
-            _sweep(place.parent)
+            remove_abandoned(place.parent)
             return
     with _locked(place):
         _check_owned(place, names)
@@ -139,7 +140,7 @@ def _commit(temporary: Path, place: Path, files: set[str], names: Collection[str
             _write_list(temporary / GONE, {n for n in names if (place / n).is_file()} - files)
         os.rename(temporary, place / PENDING)
         _apply(place)
-        _sweep(place)
+        remove_abandoned(place)
 
 
 def _check_free(place: Path, files: set[str], names: Collection[str] | None) -> None:
@@ -191,17 +192,6 @@ def _listed(manifest: Path) -> set[str]:
     except (OSError, ValueError, KeyError, TypeError):
         return set()
     return {n for n in names if n and not Path(n).is_absolute() and ".." not in Path(n).parts}
-
-
-def _sweep(folder: Path) -> None:
-    """Remove our temporary folders that killed processes left, here or on another machine."""
-    with suppress(OSError):
-        for entry in os.scandir(folder):
-            if not entry.name.startswith(PART) or not entry.is_dir(follow_symlinks=False):
-                continue
-            age = time.time() - entry.stat(follow_symlinks=False).st_mtime
-            if of_dead_process(entry.name) or age > ABANDONED_SECONDS:
-                shutil.rmtree(entry.path, ignore_errors=True)
 
 
 @contextmanager
