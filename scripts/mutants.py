@@ -1,20 +1,31 @@
 """Changes the core in small ways, one at a time, and counts how many changes a test notices.
 
-Runs cosmic-ray on a copy in build/mutants/: ``python scripts/mutants.py [--sample 12] [--seed 0]
-[PART ...]``. A sample of mutants for each part; the survivors are printed. Every survivor is a
-missing test or a change without effect.
+Works with cosmic-ray on a copy in build/mutants/: ``python scripts/mutants.py [--sample 12]
+[--seed 0] [PART ...]``. A sample of mutants for each part; the survivors are printed. Every
+survivor is a missing test or a change without effect.
+
+A mutant meets the tests that run its line first, and all tests of the part only if none of those
+fails.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
+import shlex
 import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from cosmic_ray.mutating import mutate_and_test
+from cosmic_ray.work_db import WorkDB, use_db
+from cosmic_ray.work_item import MutationSpec, TestOutcome
+from coverage import CoverageData
 
 ROOT = Path(__file__).resolve().parents[1]
 COPY = ROOT / "build" / "mutants"
@@ -31,7 +42,8 @@ PARTS = {
     "alignment": (
         ["alignment/closed_form.py", "alignment/losses.py", "alignment/solve.py",
          "alignment/prior.py"],
-        ["test_solve.py", "test_losses.py", "test_prior.py", "test_align.py"],
+        ["test_solve.py", "test_stretched.py", "test_losses.py", "test_prior.py", "test_align.py",
+         "test_starts.py", "test_training.py"],
     ),
     "artifact": (
         ["artifact/untrusted.py", "artifact/codec.py", "artifact/load.py", "artifact/licenses.py"],
@@ -39,7 +51,9 @@ PARTS = {
     ),
     "embeddings": (
         ["embeddings/store.py", "embeddings/shard.py", "models/text_encoder.py"],
-        ["test_store.py", "test_embedding.py"],
+        ["test_store.py", "test_embedding.py", "test_embed.py", "test_speed.py",
+         "test_plugin_kit.py", "test_plugin_failures.py", "test_token_projector.py",
+         "test_analysis.py"],
     ),
     "metrics": (
         ["evaluation/metrics.py", "evaluation/ranking.py", "evaluation/intervals.py"],
@@ -69,23 +83,54 @@ def judged(part: str, sample: int, seed: int) -> tuple[list[str], int]:
     fresh_copy()
     modules, tests = PARTS[part]
     paths = [f"m2m_adapters/{name}" for name in modules if (ROOT / "m2m_adapters" / name).is_file()]
-    command = " ".join(
-        ["env", "OMP_NUM_THREADS=1", "HF_HUB_OFFLINE=1", "PYTHONDONTWRITEBYTECODE=1",
-         f"PYTHONPATH={COPY}:{COPY / 'cli'}", sys.executable, "-m", "pytest", "-q", "-x",
-         "-p", "no:cacheprovider", *(f"tests/{name}" for name in tests)]
-    )  # fmt: skip
-    settings = COPY / "mutants.toml"
+    settings, session = COPY / "mutants.toml", COPY / "session.sqlite"
     settings.write_text(
         f"[cosmic-ray]\nmodule-path = {json.dumps(paths)}\ntimeout = {SECONDS}.0\n"
-        f"excluded-modules = []\ntest-command = {json.dumps(command)}\n"
-        '[cosmic-ray.distributor]\nname = "local"\n'
+        'excluded-modules = []\ntest-command = ""\n[cosmic-ray.distributor]\nname = "local"\n'
     )
-    session = COPY / "session.sqlite"
-    cosmic_ray("init", settings, session)
+    subprocess.run(["cosmic-ray", "init", settings, session], cwd=COPY, check=True)
     keep_some(session, sample, seed)
-    subprocess.run(command, shell=True, cwd=COPY, check=True, stdout=subprocess.DEVNULL)
-    cosmic_ray("exec", settings, session)
+    every = [f"tests/{name}" for name in tests]
+    runners = tests_of_lines(every)
+    os.chdir(COPY)
+    with use_db(session, WorkDB.Mode.open) as db:
+        for job in list(db.pending_work_items):
+            (mutation,) = job.mutations
+            near = runners(mutation)
+            for chosen in [near, every] if near else [every]:
+                result = mutate_and_test(job.mutations, shlex.join(pytest(chosen)), SECONDS)
+                if result.test_outcome != TestOutcome.SURVIVED:
+                    break
+            db.set_result(job.job_id, result)
     return survivors(session)
+
+
+def pytest(arguments: Sequence[str]) -> list[str]:
+    """The command that runs tests of the copy."""
+    return ["env", "OMP_NUM_THREADS=1", "HF_HUB_OFFLINE=1", "PYTHONDONTWRITEBYTECODE=1",
+            f"PYTHONPATH={COPY}:{COPY / 'cli'}", sys.executable, "-m", "pytest", "-q", "-x",
+            "-p", "no:cacheprovider", *arguments]  # fmt: skip
+
+
+def tests_of_lines(tests: Sequence[str]) -> Callable[[MutationSpec], list[str]]:
+    """Run all tests once; says of a mutant which of them run its line."""
+    measured = ["--cov=m2m_adapters", "--cov-context=test", "--cov-report="]
+    subprocess.run(pytest([*tests, *measured]), cwd=COPY, check=True, stdout=subprocess.DEVNULL)
+    data = CoverageData(str(COPY / ".coverage"))
+    data.read()
+    every = sorted(name.rpartition("|")[0] for name in data.measured_contexts() if name)
+
+    def runners(mutation: MutationSpec) -> list[str]:
+        lines = data.contexts_by_lineno(str(COPY / mutation.module_path))
+        chosen: set[str] = set()
+        for context in filter(None, lines.get(mutation.start_pos[0], ())):
+            name, _, when = context.rpartition("|")
+            # What a fixture runs may serve every test of its file.
+            same = name.partition("::")[0] + "::"
+            chosen.update([name] if when == "run" else (n for n in every if n.startswith(same)))
+        return sorted(chosen)
+
+    return runners
 
 
 def fresh_copy() -> None:
@@ -96,10 +141,6 @@ def fresh_copy() -> None:
     for name in filter(None, listed.stdout.split("\0")):
         (COPY / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, COPY / name)
-
-
-def cosmic_ray(*arguments: str | Path) -> None:
-    subprocess.run(["cosmic-ray", *map(str, arguments)], cwd=COPY, check=True)
 
 
 def keep_some(session: Path, sample: int, seed: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -17,6 +18,7 @@ import pytest
 from fake_dist import run_m2m
 
 import m2m_adapters as m2m
+from m2m_adapters.embeddings.cache import prune
 from m2m_adapters.embeddings.shard import Shard, damage, keys_of, write_shard
 from m2m_adapters.embeddings.store import Store
 from m2m_adapters.embeddings.stored import WINDOW, StoredEncoder
@@ -254,6 +256,46 @@ def test_the_cache_commands(tmp_path: Path) -> None:
     assert not list(Store(tmp_path).sections())
 
 
+def int8_model(cache: Path, name: str, size: int, days_ago: float) -> Path:
+    path = cache / "int8" / f"{name}.onnx"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(bytes(size))
+    then = time.time() - days_ago * 86_400
+    os.utime(path, (then, then))
+    return path
+
+
+def test_int8_models_are_listed_counted_and_deleted_as_vectors_are(tmp_path: Path) -> None:
+    env = str(tmp_path)
+    StoredEncoder(Counting(), Store(tmp_path)).embed(SENTENCES[:100])
+    (section,) = Store(tmp_path).sections()
+    size = section.size
+    old, new = int8_model(tmp_path, "old", 3000, 40), int8_model(tmp_path, "new", 2000, -1)
+    rows = json.loads(run_m2m("cache", "ls", "--json", M2M_CACHE=env).stdout)
+    assert [(row["encoder"], row["vectors"], row["bytes"]) for row in rows[1:]] == [
+        ("int8/new.onnx", None, 2000), ("int8/old.onnx", None, 3000)]  # fmt: skip
+    assert "int8/old.onnx" in run_m2m("cache", "ls", M2M_CACHE=env).stdout
+    info = json.loads(run_m2m("cache", "info", "--json", M2M_CACHE=env).stdout)
+    assert info["int8_models"] == 2 and info["bytes"] == size + 5000
+    (old.parent / "mine.txt").write_text("not ours")
+    pruned = run_m2m("cache", "prune", "--older-than", "30", "--json", M2M_CACHE=env)
+    assert json.loads(pruned.stdout) == {"freed": 3000} and not old.exists()
+    assert prune(tmp_path, max_bytes=2000) == size  # used before the newer model
+    assert new.exists() and not list(Store(tmp_path).sections())
+    assert prune(tmp_path, max_bytes=1999) == 2000
+    assert [path.name for path in old.parent.iterdir()] == ["mine.txt"]
+    assert prune(tmp_path, max_bytes=0) == 0
+
+
+def test_a_section_that_nobody_can_read_is_deleted_too(tmp_path: Path) -> None:
+    StoredEncoder(Counting(), Store(tmp_path)).embed(SENTENCES[:100])
+    (section,) = Store(tmp_path).sections()
+    (section.folder / "about.json").write_text("{")
+    size = section.size
+    assert prune(tmp_path, older_than_days=1) == 0 and section.folder.exists()
+    assert prune(tmp_path, max_bytes=0) == size > 0 and not section.folder.exists()
+
+
 def test_a_row_that_is_not_there_is_never_read(tmp_path: Path) -> None:
     StoredEncoder(Counting(), Store(tmp_path)).embed(SENTENCES[:10])
     (section,) = Store(tmp_path).sections()
@@ -266,7 +308,7 @@ def test_a_prune_between_looking_and_reading_gives_no_other_texts_vector(tmp_pat
         """Another process prunes whenever this one encodes."""
 
         def encode(self, texts: Sequence[str], **options: Any) -> Vectors:
-            Store(tmp_path).prune(max_bytes=0)
+            prune(tmp_path, max_bytes=0)
             return super().encode(texts, **options)
 
     StoredEncoder(Pruned(), Store(tmp_path)).embed(SENTENCES[:50])

@@ -11,7 +11,9 @@ from m2m_adapters._internal.spelling import counted
 from m2m_cli.options import JSON
 from m2m_cli.output import print_json, table
 
-cache = typer.Typer(no_args_is_help=True, help="Show, check and shrink the store of embeddings.")
+cache = typer.Typer(
+    no_args_is_help=True, help="Show, check and shrink the store of embeddings and int8 models."
+)
 FOLDER = typer.Option(None, "--cache", help="Folder of the store; by default M2M_CACHE.")
 
 
@@ -32,48 +34,68 @@ def path(folder: Path | None = FOLDER, json: bool = JSON) -> None:
 
 @cache.command("ls")
 def ls(folder: Path | None = FOLDER, json: bool = JSON) -> None:
-    """List the encoders whose vectors are stored.
+    """List the encoders whose vectors are stored, and the int8 models.
 
     [dim]m2m cache ls[/dim]
     """
+    from m2m_adapters.embeddings.cache import int8_models
     from m2m_adapters.embeddings.store import Store
 
-    rows = [
+    store = Store(folder)
+    rows: list[dict[str, str | int | None]] = [
         {
-            "encoder": section.about["fingerprint"],
+            "encoder": str(section.about["fingerprint"]),
             "dim": section.dim,
-            "format": section.about["dtype"],
+            "format": str(section.about["dtype"]),
             "vectors": len(section),
             "bytes": section.size,
-            "last_used": time.strftime("%Y-%m-%d %H:%M", time.localtime(section.last_used)),
+            "last_used": _day(section.last_used),
         }
-        for section in Store(folder).sections()
+        for section in store.sections()
+    ]
+    rows += [
+        {
+            "encoder": model.path.relative_to(store.folder).as_posix(),
+            "dim": None,
+            "format": "int8 model",
+            "vectors": None,
+            "bytes": model.size,
+            "last_used": _day(model.last_used),
+        }
+        for model in int8_models(store.folder)
     ]
     if json:
         print_json(rows)
     elif rows:
-        cells = [[str(row["encoder"])[:60], row["dim"], row["format"], f"{row['vectors']:,}",
-                  size_text(int(str(row["bytes"]))), row["last_used"]] for row in rows]  # fmt: skip
+        cells = [[str(row["encoder"])[:60], row["dim"] or "", row["format"],
+                  "" if row["vectors"] is None else f"{row['vectors']:,}",
+                  size_text(int(row["bytes"] or 0)), row["last_used"]] for row in rows]  # fmt: skip
         typer.echo(table(cells, ["encoder", "dim", "format", "vectors", "size", "last used"]))
     else:
         typer.echo("nothing is stored yet")
 
 
+def _day(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
 @cache.command("info")
 def info(folder: Path | None = FOLDER, json: bool = JSON) -> None:
-    """Print the total number and size of the stored vectors.
+    """Print the number and size of the stored vectors and int8 models.
 
     [dim]m2m cache info --json[/dim]
     """
+    from m2m_adapters.embeddings.cache import int8_models
     from m2m_adapters.embeddings.store import Store
 
     store = Store(folder)
-    sections = list(store.sections())
+    sections, models = list(store.sections()), list(int8_models(store.folder))
     totals = {
         "path": str(store.folder),
         "encoders": len(sections),
         "vectors": sum(len(section) for section in sections),
-        "bytes": sum(section.size for section in sections),
+        "int8_models": len(models),
+        "bytes": sum(s.size for s in sections) + sum(model.size for model in models),
     }
     if json:
         print_json(totals)
@@ -139,19 +161,21 @@ def prune(
     ),
     json: bool = JSON,
 ) -> None:
-    """Delete stored vectors, those of the least recently used encoder first.
+    """Delete stored vectors and int8 models, those of the least recently used encoder first.
 
     [dim]m2m cache prune --max-size 20G[/dim]
     """
-    from m2m_adapters.embeddings.store import Store
+    from m2m_adapters.embeddings.cache import prune as shrink
     from m2m_adapters.errors import UserError
 
     if max_size is None and older_than is None:
         raise UserError("it is not clear what to delete", "give --max-size or --older-than")
     if older_than is not None and not older_than >= 0:
         raise UserError(f"--older-than must be zero days or more, not {older_than}")
-    freed = Store(folder).prune(
-        max_bytes=None if max_size is None else bytes_of(max_size), older_than_days=older_than
+    freed = shrink(
+        folder,
+        max_bytes=None if max_size is None else bytes_of(max_size),
+        older_than_days=older_than,
     )
     if json:
         print_json({"freed": freed})

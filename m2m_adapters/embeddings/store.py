@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -90,21 +88,9 @@ class Store:
                 drop(path)
         return damaged
 
-    def prune(self, *, max_bytes: int | None = None, older_than_days: float | None = None) -> int:
-        """Drop whole sections, least recently used first; the bytes that were freed."""
-        # Also sections without a description: only their size and age matter here.
-        everything = (Section(folder, NOBODYS) for folder in self._vectors.glob("*/"))
-        sections = sorted(everything, key=lambda section: section.last_used)
-        total, freed = sum(section.size for section in sections), 0
-        for section in sections:
-            old = (
-                older_than_days is not None
-                and time.time() - section.last_used > older_than_days * 86_400
-            )
-            if old or (max_bytes is not None and total - freed > max_bytes):
-                freed += section.size
-                shutil.rmtree(section.folder, ignore_errors=True)
-        return freed
+    def all_sections(self) -> Iterator[Section]:
+        """Every section, also one without a readable description: it has a size and an age."""
+        return (Section(folder, NOBODYS) for folder in self._vectors.glob("*/"))
 
 
 class About(Struct, frozen=True, forbid_unknown_fields=True):

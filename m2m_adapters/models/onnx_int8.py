@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ import numpy as np
 from m2m_adapters._internal.files import cache_folder, whole_file
 from m2m_adapters.errors import UserError
 
+FOLDER = "int8"
+"""In the cache folder."""
 VERSION = 1
 """Of the graphs; another one is made anew, and has other fingerprints."""
 SMALLEST = 1 << 12
@@ -37,14 +40,21 @@ def int8_session(key: str, build: Callable[[], Any]) -> Any:
     build: makes the fp32 ONNX model; called where the cache does not hold the int8 one.
     """
     name = hashlib.sha256(f"{VERSION}:{LEVELS}:{key}".encode()).hexdigest()[:32]
-    path = cache_folder() / "int8" / f"{name}.onnx"
+    path = cache_folder() / FOLDER / f"{name}.onnx"
     if not path.is_file():
         model = eight_bits(build())
         if model.ByteSize() > MOST_BYTES:
             raise UserError("the model is too large for one ONNX file, even in 8 bits", TORCH)
         with whole_file(path) as temporary:
             temporary.write_bytes(model.SerializeToString())
+    with suppress(OSError):  # `m2m cache prune` deletes what was not used for long
+        path.touch()
     return open_session(path)
+
+
+def kept_models(cache: Path) -> list[Path]:
+    """The files of the int8 models that a cache folder holds."""
+    return sorted((cache / FOLDER).glob("*.onnx"))
 
 
 def open_session(path: Path) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -78,8 +80,12 @@ def test_the_file_is_made_once_and_read_again(monkeypatch: pytest.MonkeyPatch) -
     files = sorted((cache_folder() / "int8").iterdir())
     assert all(path.suffix == ".onnx" for path in files)
     monkeypatch.setattr(module, "traced", lambda *_, **__: pytest.fail("traced again"))
+    for path in files:
+        os.utime(path, (1, 1))
     np.testing.assert_array_equal(int8("mpnet").encode(TEXTS), rows)
     assert sorted((cache_folder() / "int8").iterdir()) == files
+    (used,) = (path for path in files if path.stat().st_mtime > 1)
+    assert time.time() - used.stat().st_mtime < 600, "`m2m cache prune` sees that it was used"
 
 
 def test_a_file_that_cannot_be_read_is_named(
