@@ -1,13 +1,15 @@
 """The server: what a query costs over HTTP, and 1,000 clients at once.
 
-One client: the same queries in turns in process (encode and search) and over HTTP, on one
-connection. Load: clients that each wait for an answer before they ask again, against the same
-server asked by one of them; a client that gets 429 waits as long as Retry-After says.
+One client: the same queries in process (encode and search) and over HTTP, on one connection, by
+the standard library's client and by httpx. Load: clients that each wait for an answer before they
+ask again, against the same server asked by one of them; a client that gets 429 waits as long as
+Retry-After says.
 """
 
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import os
 import statistics
@@ -28,6 +30,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from serving import running
 
 K = 20
+BLOCK = 10
+PROCESS, HTTP, HTTPX = "encode and search in process", "... over HTTP", "... over HTTP by httpx"
+NOTHING = "... a request that does nothing"
 SHAPES = ("rotes Quadrat", "blauer Kreis", "gelber Stern", "grünes Herz", "weißer Mond")
 
 
@@ -41,29 +46,58 @@ def body(text: str, adapter: str | None = None) -> dict[str, Any]:
     return {"query": [{"text": text}], "k": K, "adapter": adapter}
 
 
+class Plain:
+    """One connection by the standard library's client, which costs less than httpx."""
+
+    def __init__(self, address: str) -> None:
+        self._connection = http.client.HTTPConnection(address.removeprefix("http://").rstrip("/"))
+
+    def search(self, content: dict[str, Any]) -> Any:
+        headers = {"Content-Type": "application/json"}
+        self._connection.request("POST", "/search", json.dumps(content).encode(), headers)
+        return self._answer()
+
+    def nothing(self) -> Any:
+        self._connection.request("GET", "/health")
+        return self._answer()
+
+    def _answer(self) -> Any:
+        answer = self._connection.getresponse()
+        content = answer.read()
+        assert answer.status == 200, content
+        return json.loads(content)
+
+
 def one_client(
     index: Any, adapter: Any, name: str, address: str, count: int
-) -> tuple[list[float], ...]:
-    """Milliseconds in process, over HTTP, and for a request that does nothing."""
+) -> dict[str, list[float]]:
+    """Milliseconds of each way to ask, and of a request that does nothing.
+
+    Blocks of ``BLOCK`` queries in turns: as warm as a client that keeps asking, and other work on
+    the machine falls on all of them.
+    """
     from m2m_adapters.search.query import Query
 
-    def timed(call: Any) -> float:
-        start = time.perf_counter()
-        call()
-        return 1000 * (time.perf_counter() - start)
-
-    here, there, nothing = [], [], []
+    plain = Plain(address)
+    taken: dict[str, list[float]] = {}
     with httpx.Client(base_url=address) as client:
-        for number, text in enumerate(texts(count + 20)):
-            took = (
-                timed(lambda text=text: index.search(Query.of_text(text), K, adapter=adapter)),
-                timed(lambda text=text: client.post("search", json=body(text, name))),
-                timed(lambda: client.get("health").raise_for_status()),
-            )
-            if number >= 20:
-                for some, one in zip((here, there, nothing), took):
-                    some.append(one)
-    return here, there, nothing
+        ways = {
+            PROCESS: lambda text: index.search(Query.of_text(text), K, adapter=adapter),
+            HTTP: lambda text: plain.search(body(text, name)),
+            HTTPX: lambda text: client.post("search", json=body(text, name)).json(),
+            NOTHING: lambda text: plain.nothing(),
+            f"{NOTHING}, httpx": lambda text: client.get("health").raise_for_status(),
+        }
+        for begin in range(-BLOCK, count, BLOCK):
+            for way, ask in ways.items():
+                block = []
+                for text in texts(BLOCK, begin + BLOCK):
+                    start = time.perf_counter()
+                    ask(text)
+                    block.append(1000 * (time.perf_counter() - start))
+                if begin >= 0:  # the first block warms up
+                    taken.setdefault(way, []).extend(block)
+    return taken
 
 
 def batch_gain(adapter: Any, together: int = 32, rounds: int = 5) -> float:
@@ -235,14 +269,15 @@ def main() -> None:
             for path in (made.adapter, large):
                 adapter = m2m.load_adapter(path)
                 count = asked.queries if path == made.adapter else asked.queries // 3
-                here, there, nothing = one_client(index, adapter, path.name, address, count)
-                ratio = statistics.median(b / a for a, b in zip(here, there))
-                least = min(there) / min(here)
-                report.add(f"{path.name}: encode and search in process, ms", spread(here))
-                report.add("... over HTTP, ms", spread(there))
-                report.add("... a request that does nothing, ms", spread(nothing))
-                report.add("... ratio: median of the pairs / of the two fastest",
-                           f"{ratio:.2f}x / {least:.2f}x")  # fmt: skip
+                taken = one_client(index, adapter, path.name, address, count)
+                for way, spent in taken.items():
+                    report.add(f"{way}, ms".replace(PROCESS, f"{path.name}: {PROCESS}"),
+                               spread(spent))  # fmt: skip
+                for way in (HTTP, HTTPX):
+                    middle = statistics.median(taken[way]) / statistics.median(taken[PROCESS])
+                    least = min(taken[way]) / min(taken[PROCESS])
+                    report.add(f"{way}, times in process: medians / fastest",
+                               f"{middle:.2f}x / {least:.2f}x")  # fmt: skip
                 gain = batch_gain(adapter)
                 report.add("... 32 queries encoded at once, times one at a time", f"{gain:.1f}x")
             single = asyncio.run(load(address, 1, asked.seconds / 4))
