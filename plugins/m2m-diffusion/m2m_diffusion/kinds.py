@@ -10,7 +10,9 @@ FluxPipeline                pooled                 a neutral prompt for T5
 StableDiffusion3Pipeline    both pooled, joined    the towers' states of "", zeros for T5
 PixArt, Sana, Qwen-Image    sequence and mask      nothing is missing
 Wan, LTX, Stable Audio      sequence and mask      nothing is missing
-CogVideoXPipeline           sequence               nothing is missing
+Kandinsky 5                 pooled, sequence,      nothing is missing
+                            mask
+FLUX.2, CogVideoX           sequence               nothing is missing
 StableDiffusionXLPipeline   pooled and sequence    nothing is missing
 StableDiffusionPipeline     sequence               nothing is missing
 KandinskyV22Pipeline        image embedding        nothing is missing
@@ -56,6 +58,11 @@ def images(pipeline: Any, output: Any) -> list[Any]:
     return list(output.images)
 
 
+def image(pipeline: Any, output: Any) -> list[Any]:
+    """Of Kandinsky 5, whose output has another name for its pictures."""
+    return list(output.image)
+
+
 def sounds(pipeline: Any, output: Any) -> list[Any]:
     """(float32 samples, rate), as targets of sounds take them."""
     return [(samples, int(pipeline.vocoder.config.sampling_rate)) for samples in output.audios]
@@ -75,6 +82,19 @@ def guide(pipeline: Any, call: dict[str, Any], guidance: Any, has_negative: bool
         call["guidance_scale"] = float(guidance)
     default = inspect.signature(type(pipeline).__call__).parameters["guidance_scale"].default
     return float(call.get("guidance_scale", default)) > 1
+
+
+def guide_any(pipeline: Any, call: dict[str, Any], guidance: Any, has_negative: bool) -> bool:
+    """By a negative, if the call has an argument for one; else the scale is the model's own."""
+    import inspect
+
+    known = inspect.signature(type(pipeline).__call__).parameters
+    name = "true_cfg_scale" if "true_cfg_scale" in known else "guidance_scale"
+    if guidance is not None and name in known:
+        call[name] = float(guidance)
+    if "negative_prompt_embeds" not in known or name not in known:
+        return False
+    return float(call.get(name, known[name].default) or 1) > 1
 
 
 def guide_flux(pipeline: Any, call: dict[str, Any], guidance: Any, has_negative: bool) -> bool:
@@ -151,6 +171,7 @@ class Kind:
     guided by where no negative is named.
     text: makes the text encoder of a class that has none of its own; it needs ``split``,
     ``negative`` and ``loaded`` as those of :mod:`m2m_diffusion.text` have them.
+    one_by_one: the class takes no mask, so that prompts of different lengths cannot share a call.
     """
 
     towers: tuple[str, ...]
@@ -171,6 +192,7 @@ class Kind:
     prompts: Prompts | None = None
     unguided_by_itself: bool = False
     text: Callable[[Loaded], TextEncoder] | None = None
+    one_by_one: bool = False
 
     @property
     def unneeded(self) -> tuple[str, ...]:
@@ -186,8 +208,8 @@ _SOUND = Kind(
 
 
 def _by_prompts(prompts: Prompts, **more: Any) -> Kind:
-    """A transformer that reads the token states of one T5 or LLM."""
-    return Kind(("text_encoder",), (), True, 0, (), "transformer", prompts=prompts, **more)
+    """A transformer that reads the token states of a T5 or LLM."""
+    return Kind(prompts.needs, (), True, 0, (), "transformer", prompts=prompts, **more)
 
 
 def _video(prompts: Prompts, rate: float) -> Kind:
@@ -235,6 +257,11 @@ KINDS = {
     "PixArtSigmaPipeline": _by_prompts(readings.PIXART),
     "SanaPipeline": _by_prompts(readings.SANA),
     "QwenImagePipeline": _by_prompts(readings.QWEN, guide=guide_qwen),
+    "Flux2Pipeline": _by_prompts(readings.FLUX2, guide=guide_any),
+    "Kandinsky5T2IPipeline": _by_prompts(readings.KANDINSKY5, results=image, one_by_one=True),
+    "Kandinsky5T2VPipeline": _by_prompts(
+        readings.KANDINSKY5, modality="video", results=videos(24), one_by_one=True
+    ),
     "LTXPipeline": _video(readings.LTX, 24),
     "WanPipeline": _video(readings.WAN, 16),
     "CogVideoXPipeline": _video(readings.COGVIDEOX, 8),
@@ -321,16 +348,3 @@ def _rate(interface: Interface) -> float:
 def any_sounds(pipeline: Any, output: Any) -> list[Any]:
     """Of a pipeline with a vocoder, or whose VAE knows the rate."""
     return sounds(pipeline, output) if hasattr(pipeline, "vocoder") else waves(pipeline, output)
-
-
-def guide_any(pipeline: Any, call: dict[str, Any], guidance: Any, has_negative: bool) -> bool:
-    """By a negative, if the call has an argument for one; else the scale is the model's own."""
-    import inspect
-
-    known = inspect.signature(type(pipeline).__call__).parameters
-    name = "true_cfg_scale" if "true_cfg_scale" in known else "guidance_scale"
-    if guidance is not None and name in known:
-        call[name] = float(guidance)
-    if "negative_prompt_embeds" not in known or name not in known:
-        return False
-    return float(call.get(name, known[name].default) or 1) > 1

@@ -7,7 +7,7 @@ from typing import Any
 
 from m2m_diffusion.folders import Place
 from m2m_diffusion.neutral import TOKENS_WITHOUT_T5
-from m2m_diffusion.prompts import Parts, Prompts, PromptText, fitted, text_length
+from m2m_diffusion.prompts import Layout, Parts, Prompts, PromptText, fitted, text_length
 
 WAN_TOKENS = 512
 
@@ -87,6 +87,25 @@ def read_qwen(pipe: Any, texts: list[str], tokens: int, against: bool) -> Parts:
     return None, states, mask
 
 
+def read_flux2(pipe: Any, texts: list[str], tokens: int, against: bool) -> Parts:
+    states, _ = pipe.encode_prompt(texts, device=_device(pipe), max_sequence_length=tokens)
+    return None, states, None
+
+
+def read_kandinsky5(pipe: Any, texts: list[str], tokens: int, against: bool) -> Parts:
+    """One at a time, as its own call reads one: it hides no token that fills up a batch."""
+    import torch
+
+    rows = [
+        pipe.encode_prompt([text], device=_device(pipe), max_sequence_length=tokens)
+        for text in texts
+    ]
+    states = torch.cat([fitted(one, tokens) for one, _, _ in rows])
+    lengths = torch.stack([ends[1] for _, _, ends in rows])
+    there = torch.arange(tokens, device=states.device) < lengths[:, None]
+    return torch.cat([pooled for _, pooled, _ in rows]), states, there
+
+
 def read_stable_audio(pipe: Any, texts: list[str], tokens: int, against: bool) -> Parts:
     """The states before the pipeline's projection, which the call applies to what it is given."""
     inputs = pipe.tokenizer(
@@ -138,6 +157,18 @@ def give_qwen(text: PromptText, pooled: Any, sequence: Any, mask: Any) -> dict[s
     }
 
 
+def give_kandinsky5(text: PromptText, pooled: Any, sequence: Any, mask: Any) -> dict[str, Any]:
+    """As long as the longest prompt, and where each ends."""
+    import torch
+
+    lengths = mask.sum(1)
+    return {
+        "prompt_embeds_qwen": sequence[:, : int(lengths.max())],
+        "prompt_embeds_clip": pooled,
+        "prompt_cu_seqlens": torch.nn.functional.pad(lengths.cumsum(0), (1, 0)).int(),
+    }
+
+
 def give_stable_audio(text: PromptText, pooled: Any, sequence: Any, mask: Any) -> dict[str, Any]:
     """As long as the pipeline's tokenizer makes every prompt."""
     length = text_length(text.place, "text_encoder")
@@ -145,6 +176,16 @@ def give_stable_audio(text: PromptText, pooled: Any, sequence: Any, mask: Any) -
         "prompt_embeds": fitted(sequence, length),
         "attention_mask": fitted(mask.long(), length),
     }
+
+
+def _layout_flux2(text: PromptText) -> Layout:
+    """Three layers of its text model side by side, as wide as the denoiser takes them."""
+    width = text.place.setting("transformer", "joint_attention_dim")
+    return Layout(("prompt_embeds", text.prompts.tokens, width))
+
+
+def _pooled_kandinsky5(place: Place) -> int:
+    return place.setting("text_encoder_2", "hidden_size")
 
 
 def _pooled_flux(place: Place) -> int:
@@ -175,4 +216,12 @@ LTX = Prompts(*T5_OR_LLM, read_ltx, give_masked, masked=True)
 QWEN = Prompts(*T5_OR_LLM, read_qwen, give_qwen, masked=True)
 WAN = Prompts(*T5_OR_LLM, read_plain, give_wan, masked=True)
 STABLE_AUDIO = Prompts(*T5_OR_LLM, read_stable_audio, give_stable_audio, masked=True, alone=True)
+FLUX2 = Prompts(
+    *T5_OR_LLM, read_flux2, give_states, probe=_layout_flux2,
+    tokens=128,  # its instruction stands before every prompt
+)  # fmt: skip
+KANDINSKY5 = Prompts(
+    ("text_encoder", "text_encoder_2"), "text_encoder", read_kandinsky5, give_kandinsky5,
+    masked=True, pooled=_pooled_kandinsky5,
+)  # fmt: skip
 COGVIDEOX = Prompts(*T5_OR_LLM, read_plain, give_states, tokens=226)  # its positions are fixed

@@ -256,6 +256,8 @@ class DiffusionModel(ModalityModel):
         for name, value in (("num_images", num_images), ("batch_size", batch_size)):
             if value < 1:
                 raise UserError(f"{name} must be 1 or more, not {value}")
+        if self.kind.one_by_one:
+            batch_size = 1
         items: list[Any] = []
         for start in range(0, len(vectors), batch_size):
             part = vectors[start : start + batch_size]

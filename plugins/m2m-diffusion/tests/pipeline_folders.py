@@ -17,14 +17,14 @@ def tokenizer(length: int = LENGTH) -> tf.PreTrainedTokenizerBase:
     return small_models.clip_tokenizer(length, vocabulary=320)
 
 
-def clip(width: int = 16, projected: bool = False) -> tf.PreTrainedModel:
+def clip(width: int = 16, projected: bool = False, length: int = LENGTH) -> tf.PreTrainedModel:
     config = tf.CLIPTextConfig(
         vocab_size=320,
         hidden_size=width,
         intermediate_size=32,
         num_hidden_layers=3,
         num_attention_heads=2,
-        max_position_embeddings=LENGTH,
+        max_position_embeddings=length,
         bos_token_id=0,
         eos_token_id=1,
         pad_token_id=1,

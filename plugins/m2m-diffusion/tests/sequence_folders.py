@@ -1,6 +1,5 @@
 """Pipelines that read the token states of a T5 or LLM, from small configs and random weights."""
 
-import itertools
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -9,6 +8,8 @@ import diffusers as df
 import torch
 import transformers as tf
 from pipeline_folders import t5, tokenizer
+from processor_folders import MAKERS as WITH_PROCESSORS
+from processor_folders import instructed, qwen_vl
 
 
 def umt5() -> tf.PreTrainedModel:
@@ -122,32 +123,8 @@ def stable_audio() -> df.StableAudioPipeline:
     )  # fmt: skip
 
 
-def qwen_tokenizer() -> tf.PreTrainedTokenizerBase:
-    """Makes 34 tokens of what stands before a prompt, as Qwen's own does."""
-    made = tokenizer(2048)
-    before = df.QwenImagePipeline(None, None, None, None, None).prompt_template_encode.split("{")[0]
-    ends = [len(before) * n // 33 for n in range(34)]  # and one token for the start of a text
-    made.add_tokens(
-        [tf.AddedToken(before[a:b], normalized=False) for a, b in itertools.pairwise(ends)]
-    )
-    return made
-
-
 def qwen() -> df.QwenImagePipeline:
-    config = tf.Qwen2_5_VLConfig(
-        text_config={
-            "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2,
-            "num_attention_heads": 2, "num_key_value_heads": 2, "vocab_size": 400,
-            "rope_scaling": {"mrope_section": [1, 1, 2], "rope_type": "default", "type": "default"},
-            "rope_theta": 1000000.0,
-        },
-        vision_config={
-            "depth": 2, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2,
-            "out_hidden_size": 16,
-        },
-        vocab_size=400, vision_end_token_id=1, vision_start_token_id=1, vision_token_id=1,
-        image_token_id=398, video_token_id=399,
-    )  # fmt: skip
+    before = df.QwenImagePipeline(None, None, None, None, None).prompt_template_encode.split("{")[0]
     vae = df.AutoencoderKLQwenImage(
         base_dim=24, z_dim=4, dim_mult=[1, 2, 4], num_res_blocks=1,
         temperal_downsample=[False, True], latents_mean=[0.0] * 4, latents_std=[1.0] * 4,
@@ -159,14 +136,13 @@ def qwen() -> df.QwenImagePipeline:
     )  # fmt: skip
     return df.QwenImagePipeline(
         scheduler=df.FlowMatchEulerDiscreteScheduler(), vae=vae.eval(),
-        text_encoder=tf.Qwen2_5_VLForConditionalGeneration(config).eval(),
-        tokenizer=qwen_tokenizer(), transformer=transformer.eval(),
+        text_encoder=qwen_vl(), tokenizer=instructed(before, 34), transformer=transformer.eval(),
     )  # fmt: skip
 
 
 MAKERS = {
     "sana": sana, "ltx": ltx, "wan": wan, "cogvideox": cogvideox, "stable-audio": stable_audio,
-    "qwen": qwen,
+    "qwen": qwen, **WITH_PROCESSORS,
 }  # fmt: skip
 
 
