@@ -188,7 +188,7 @@ def test_a_collection_is_searched_where_it_is(
     from uuid import UUID
 
     client_module = pytest.importorskip("qdrant_client")
-    from m2m_adapters.search import qdrant_engine
+    from m2m_adapters.search import database_engine
     from m2m_adapters.search.readers import databases
 
     models = client_module.models
@@ -212,7 +212,7 @@ def test_a_collection_is_searched_where_it_is(
     assert not list((tmp_path / "index").rglob("*.faiss")) and index.verify() == []
     for where in (None, 'name contains "1"'):
         for listed in (10_000, 3):  # the filter is sent, or applied to the answers
-            monkeypatch.setattr(qdrant_engine, "LISTED", listed)
+            monkeypatch.setattr(database_engine, "LISTED", listed)
             for mine, theirs in zip(
                 native.search(QUERIES, 15, where=where), index.search(QUERIES, 15, where=where)
             ):

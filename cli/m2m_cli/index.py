@@ -60,6 +60,16 @@ def index(
         help="Search is exact below this many rows, approximate above.",
         min=1,
     ),
+    engine: str | None = typer.Option(
+        None,
+        "--engine",
+        help="What keeps and searches the vectors: faiss (by default), qdrant, lancedb.",
+    ),
+    url: str | None = typer.Option(
+        None,
+        "--url",
+        help="With --engine: the Qdrant server (http://...), or a LanceDB folder or address.",
+    ),
     retry_bad: bool = typer.Option(
         False, "--retry-bad", help="Try files again that could not be read before."
     ),
@@ -83,7 +93,7 @@ def index(
         options["precision"] = precision
     if target is None:
         raise UserError("there is no target", "name a target or an adapter")
-    options |= {"workers": workers, "lists_from": lists_from}
+    options |= {"workers": workers, "lists_from": lists_from, "engine": engine, "url": url}
     if source is None:
         for name, value in (("--ids", ids), ("--column", column), ("--collection", collection)):
             if value:
@@ -154,7 +164,9 @@ def report(built: Any, json: bool) -> None:
     if record.origin is not None:
         typer.echo(f"imported from {record.origin.place}: {_checked(record.origin)}")
     engine = record.engine
-    how = f"in place at {engine.place}" if engine.kind == "qdrant" else "exact search"
+    how = "exact search"
+    if engine.collection:
+        how = f"in the collection {engine.collection} at {engine.place or built.folder}"
     if engine.recall is not None:
         how = f"recall@{engine.recall.k} {engine.recall.at:.3f} at nprobe {engine.nprobe}"
     typer.echo(

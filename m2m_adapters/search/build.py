@@ -15,6 +15,7 @@ from m2m_adapters.search import generation, lists, scan
 from m2m_adapters.search.encode import BATCH
 from m2m_adapters.search.format import RECORD, TargetRecord
 from m2m_adapters.search.index import Index, load_index
+from m2m_adapters.search.stores import chosen_store
 from m2m_adapters.search.towers import item_target, target_record
 from m2m_adapters.search.update import ItemBias, Update
 
@@ -34,6 +35,8 @@ def build_index(
     window: float = WINDOW,
     bias: ItemBias | None = None,
     lists_from: int = lists.THRESHOLD,
+    engine: str | None = None,
+    url: str | None = None,
     batch_size: int = BATCH,
     workers: int = 4,
     retry_bad: bool = False,
@@ -51,7 +54,9 @@ def build_index(
     vector of its own. lists_from: rows from which the index is approximate (IVF, 8 bits), with its
     recall measured. batch_size: items encoded and committed together. retry_bad: look again at
     unchanged files that could not be
-    used. options: ``device``, ``precision``, ... of the target.
+    used. engine: ``faiss`` (by default), ``qdrant`` (a server at ``url``) or ``lancedb`` (in the
+    index, or a folder or address ``url``); an index keeps the one it has. options: ``device``,
+    ``precision``, ... of the target.
     """
     began = time.perf_counter()
     place = Path(out)
@@ -68,9 +73,10 @@ def build_index(
         about = target_record(model)
         if old is not None:
             _check_same(old, about, window, bias)
-        update = Update(place, old, about, wanted, window, bias, retry_bad)
+        store = chosen_store(place, engine, url, lists_from)
+        update = Update(place, old, about, wanted, window, bias, retry_bad, store)
         encoded = update.encode(model, batch_size, workers, progress or progress_for())
-        changes = update.write(default, lists_from)
+        changes = update.write(default)
         if old is not None:
             old.close()
     index = load_index(place, target=model)

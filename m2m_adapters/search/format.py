@@ -5,6 +5,7 @@
     photos/
       index.json              names the current generation; replaced by one rename
       generations/000003/     files that never change: items.sqlite, flat.faiss, ivf.faiss
+      lancedb/                a table for each generation, with that engine
       media.sqlite            thumbnails and peaks by digest of the file
       biases/                 of items, one file for each adapter that has asked
       work/                   batches encoded by a run that has not finished
@@ -27,6 +28,7 @@ GENERATIONS = "generations"
 WORK = "work"
 MEDIA = "media.sqlite"
 BIASES = "biases"
+TABLES = "lancedb"
 LOCK = ".lock"
 ITEMS, FLAT, IVF, POINTS = "items.sqlite", "flat.faiss", "ivf.faiss", "points.sqlite"
 FORMAT = 1
@@ -69,12 +71,13 @@ class Recall(Strict, frozen=True):
 class EngineRecord(Strict, frozen=True):
     """How the vectors are searched.
 
-    kind: ``flat`` (every row, exact), ``ivf`` (lists, approximate), or ``qdrant`` (a collection
-    that stays where it is). nprobe: lists that are looked at. rescored: the best of the 8-bit rows
-    are compared again by their fp16 rows. place, collection, vector: of Qdrant.
+    kind: ``flat`` (faiss: every row, exact), ``ivf`` (faiss: lists, approximate), ``qdrant`` or
+    ``lancedb`` (a collection of a database). nprobe: lists that are looked at. rescored: the best
+    of the 8-bit rows are compared again by their fp16 rows. place, collection, vector: of the
+    database; LanceDB in the folder of the index has no place.
     """
 
-    kind: Annotated[str, Meta(pattern="^(flat|ivf|qdrant)$")]
+    kind: Annotated[str, Meta(pattern="^(flat|ivf|qdrant|lancedb)$")]
     lists: Count = 0
     nprobe: Count = 0
     rescored: bool = False
@@ -166,7 +169,8 @@ def check_place(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file, not a folder", "choose another folder for the index")
     held = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
-    others = sorted(held - {RECORD, GENERATIONS, WORK, MEDIA, BIASES, f"{MEDIA}-journal", LOCK})
+    ours = {RECORD, GENERATIONS, WORK, MEDIA, f"{MEDIA}-journal", BIASES, TABLES, LOCK}
+    others = sorted(held - ours)
     others = [name for name in others if not name.startswith(f".{RECORD}.")]
     if others and RECORD not in held:
         raise UserError(

@@ -6,26 +6,22 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import filelock
 
 from m2m_adapters._internal.files import parent_folder
 from m2m_adapters.errors import UserError
-from m2m_adapters.search import bias, faiss_files, lists, metadata
+from m2m_adapters.search import bias, metadata
 from m2m_adapters.search.faiss_files import Codes
 from m2m_adapters.search.format import (
-    FLAT,
     FORMAT,
     GENERATIONS,
     ITEMS,
-    IVF,
     LOCK,
-    POINTS,
     RECORD,
     Bias,
-    EngineRecord,
     IndexRecord,
     Origin,
     TargetRecord,
@@ -35,7 +31,7 @@ from m2m_adapters.search.format import (
     write_record,
 )
 from m2m_adapters.search.metadata import Bad, Item, Part
-from m2m_adapters.search.qdrant_engine import write_points
+from m2m_adapters.search.stores import FaissStore, Store
 
 
 @dataclass(frozen=True)
@@ -43,8 +39,7 @@ class Content:
     """What an index is to hold. Its vectors are read before its items.
 
     vectors: pieces of fp16 rows, in the order of ``parts``. origin: called when all of them have
-    been read. engine: where the vectors stay, so that they are only counted; points: the id there
-    of each row.
+    been read. store: what keeps the vectors.
     """
 
     target: TargetRecord
@@ -57,9 +52,7 @@ class Content:
     adapter: str = ""
     bias: Bias | None = None
     origin: Callable[[], Origin] | None = None
-    engine: EngineRecord | None = None
-    points: Iterable[str] = ()
-    lists_from: int = lists.THRESHOLD
+    store: Store = field(default_factory=FaissStore)
 
 
 @contextmanager
@@ -83,7 +76,8 @@ def write(folder: Path, content: Content) -> IndexRecord:
     place = folder / GENERATIONS / name
     shutil.rmtree(place, ignore_errors=True)  # of a run that was killed before the switch
     place.mkdir(parents=True)
-    rows, engine = _write_vectors(place, content)
+    columns = content.target.dim + (content.bias is not None)
+    rows, engine = content.store.write(place, columns, content.vectors)
     items, parts = metadata.write(place / ITEMS, content.items, content.parts, content.bad)
     assert parts == rows, f"{rows} vectors of {parts} parts"
     record = IndexRecord(
@@ -103,24 +97,8 @@ def write(folder: Path, content: Content) -> IndexRecord:
     )
     _flush(place)
     write_record(folder, record)
-    sweep(folder, name)
+    sweep(folder, name, content.store)
     return record
-
-
-def _write_vectors(place: Path, content: Content) -> tuple[int, EngineRecord]:
-    if content.engine is not None:
-        rows = sum(len(piece) for piece in content.vectors)
-        write_points(place / POINTS, content.points)
-        return rows, content.engine
-    columns = content.target.dim + (content.bias is not None)
-    rows = faiss_files.write_flat(place / FLAT, columns, content.vectors)
-    flat = faiss_files.open_mapped(place / FLAT)
-    assert (flat.ntotal, flat.d) == (rows, columns), "faiss writes flat indexes otherwise by now"
-    if rows < max(content.lists_from, 1):
-        return rows, EngineRecord(kind="flat")
-    ivf = lists.build_lists(flat)
-    faiss_files.write(ivf, place / IVF)
-    return rows, lists.measured(flat, ivf)
 
 
 def _next(folder: Path) -> str:
@@ -135,12 +113,13 @@ def _flush(place: Path) -> None:
             os.fsync(file.fileno())
 
 
-def sweep(folder: Path, current: str) -> None:
+def sweep(folder: Path, current: str, store: Store) -> None:
     """Remove other generations.
 
     Whoever calls holds the folder's lock; open readers keep what they have mapped.
     """
     bias.sweep(folder, current)
+    store.sweep(current)
     for old in (folder / GENERATIONS).iterdir():
         if old.name != current and old.name.isdigit():
             shutil.rmtree(old, ignore_errors=True)

@@ -8,7 +8,6 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,13 +22,21 @@ from m2m_adapters.search import faiss_files, generation, lists
 from m2m_adapters.search.compare import Comparison
 from m2m_adapters.search.facts import MAX_SECONDS, facts
 from m2m_adapters.search.faiss_files import Codes
-from m2m_adapters.search.format import MEDIA, RECORD, WORK, Origin, TargetRecord, read_record
+from m2m_adapters.search.format import (
+    MEDIA,
+    RECORD,
+    WORK,
+    Origin,
+    TargetRecord,
+    read_record,
+)
 from m2m_adapters.search.index import Changes, Index, load_index
 from m2m_adapters.search.media import Media, Preview
 from m2m_adapters.search.metadata import Bad, Item, Part
 from m2m_adapters.search.readers.entries import Entry, Source
 from m2m_adapters.search.readers.opening import open_source
 from m2m_adapters.search.scan import File
+from m2m_adapters.search.stores import InPlace, Store, chosen_store
 from m2m_adapters.search.towers import item_target, target_record
 
 if TYPE_CHECKING:
@@ -54,6 +61,8 @@ def import_index(
     previews: bool = True,
     in_place: bool = False,
     lists_from: int = lists.THRESHOLD,
+    engine: str | None = None,
+    url: str | None = None,
     workers: int = 4,
     progress: Progress | None = None,
     **options: Any,
@@ -71,7 +80,7 @@ def import_index(
     read are encoded again; a mean cosine below 0.99 is refused. previews: read the files that are
     there, for thumbnails, sizes and dates. in_place: leave the vectors in a collection of a Qdrant
     server, which is then asked for every query; import again when it has changed. Vectors that are
-    copied are scaled to length 1.
+    copied are scaled to length 1. engine, url: what keeps the copy, as for ``build_index``.
     """
     began = time.perf_counter()
     place = Path(out)
@@ -83,17 +92,19 @@ def import_index(
         about = target_record(model)
         _check_place(place, about)
         _check_encoder(opened, about)
+        if in_place and (engine or url):
+            raise UserError("vectors in place are not kept anew", "leave --engine and --url out")
         if in_place and opened.stays is None:
             raise UserError(
                 f"{opened.place} cannot be searched in place", "leave --in-place out: it is copied"
             )
+        store: Store = chosen_store(place, engine, url, lists_from)
         base = Path(folder).expanduser() if folder is not None else opened.base
         run = _Import(place, opened, about, base, Comparison(model, compare), previews, workers)
         with (progress or progress_for()).stage("importing", opened.rows, "vectors") as update:
-            content = run.content(update, adapter, lists_from)
             if in_place and opened.stays is not None:
-                content = replace(content, engine=opened.stays(), points=run.points())
-            generation.write(place, content)
+                store = InPlace(opened.stays(), run.points())
+            generation.write(place, run.content(update, adapter, store))
         run.close()
     index = load_index(place, target=model)
     index.keep_bias()
@@ -144,7 +155,7 @@ class _Import:
         self._rows = 0
         self.bad: list[Bad] = []
 
-    def content(self, update: Update, adapter: str, lists_from: int) -> generation.Content:
+    def content(self, update: Update, adapter: str, store: Store) -> generation.Content:
         return generation.Content(
             self._target,
             self._items(),
@@ -153,7 +164,7 @@ class _Import:
             bad=self.bad,
             adapter=adapter,
             origin=self._origin,
-            lists_from=lists_from,
+            store=store,
         )
 
     def close(self) -> None:

@@ -16,15 +16,12 @@ from m2m_adapters.interfaces import ModalityModel, Vectors
 from m2m_adapters.models.items import encode_items
 from m2m_adapters.search import towers
 from m2m_adapters.search.bias import Biases, RowBias
-from m2m_adapters.search.engine import Engine, FaissEngine, Rows
+from m2m_adapters.search.engine import Engine, Rows
 from m2m_adapters.search.faiss_files import Codes, as_codes
 from m2m_adapters.search.format import (
-    FLAT,
     GENERATIONS,
     ITEMS,
-    IVF,
     MEDIA,
-    POINTS,
     IndexRecord,
     described,
     read_record,
@@ -32,9 +29,9 @@ from m2m_adapters.search.format import (
 from m2m_adapters.search.hits import Hits
 from m2m_adapters.search.media import Media, Preview
 from m2m_adapters.search.metadata import Bad, Item, Metadata
-from m2m_adapters.search.qdrant_engine import QdrantEngine
 from m2m_adapters.search.query import Query, combined, parse
 from m2m_adapters.search.ranking import ranked
+from m2m_adapters.search.stores import open_engine
 from m2m_adapters.search.where import compile_where
 
 if TYPE_CHECKING:
@@ -304,16 +301,4 @@ def _opened(place: Path, record: IndexRecord) -> Index:
             )
     metadata = Metadata(inside / ITEMS, single=record.rows == record.items)
     columns = record.target.dim + (record.bias is not None)
-    about = record.engine
-    if about.kind == "qdrant":
-        remote = QdrantEngine(about, inside / POINTS, record.rows, columns)
-        return Index(place, record, remote, metadata)
-    ivf = inside / IVF if about.kind == "ivf" else None
-    engine = FaissEngine.open(inside / FLAT, ivf, about.nprobe, about.rescored)
-    if engine.rows != record.rows or engine.columns != columns:
-        raise UserError(
-            f"{inside} holds {engine.rows} x {engine.columns} vectors, the record says "
-            f"{record.rows} x {columns}",
-            "build the index again",
-        )
-    return Index(place, record, engine, metadata)
+    return Index(place, record, open_engine(place, inside, record, columns), metadata)

@@ -1,11 +1,10 @@
-"""Search a Qdrant collection in place: its vectors are not copied."""
+"""Qdrant: collections that were there before, searched in place, and those of our own indexes."""
 
 from __future__ import annotations
 
-import math
 import sqlite3
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,13 @@ import numpy as np
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import Vectors
-from m2m_adapters.search.engine import Rows, empty
+from m2m_adapters.search.database_engine import DatabaseEngine, RowHits
+from m2m_adapters.search.engine import Rows
+from m2m_adapters.search.faiss_files import Codes, as_vectors
 from m2m_adapters.search.format import EngineRecord
 from m2m_adapters.search.readers import databases
 
 AT_ONCE = 500
-LISTED = 10_000
-"""A filter that keeps more rows is applied to the answers instead of being sent."""
 
 
 def write_points(path: Path, ids: Iterable[str]) -> None:
@@ -32,51 +31,71 @@ def write_points(path: Path, ids: Iterable[str]) -> None:
         db.executemany("INSERT INTO points VALUES (?, ?)", enumerate(ids))
 
 
-class QdrantEngine:
-    """An :class:`Engine` over a collection compared by cosine, and the points of its rows."""
+class QdrantCollections:
+    """A :class:`Database` of collections on a server; the id of a point is the number of a row."""
 
-    def __init__(self, record: EngineRecord, points: Path, rows: int, columns: int) -> None:
-        self.rows, self.columns = rows, columns
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._client, self._failures = databases.qdrant_client(url)
+
+    @contextmanager
+    def _asking(self) -> Iterator[Any]:
+        try:
+            yield self._client
+        except self._failures as error:
+            raise databases.unreachable(self._url, error) from error
+
+    def write(self, name: str, columns: int, pieces: Iterable[Codes]) -> int:
+        from qdrant_client import models
+
+        # Inner product, so that vectors of length 1 come back as they are, with a column of bias.
+        config = models.VectorParams(size=columns, distance=models.Distance.DOT)
+        self.drop(name)
+        with self._asking() as client:
+            client.create_collection(name, vectors_config=config)
+        rows = 0
+        for piece in pieces:
+            for start in range(0, len(piece), AT_ONCE):
+                vectors = as_vectors(piece[start : start + AT_ONCE])
+                ids = list(range(rows, rows + len(vectors)))
+                batch = models.Batch(ids=ids, vectors=vectors.tolist())
+                with self._asking() as client:
+                    client.upsert(name, batch, wait=True)
+                rows += len(vectors)
+        return rows
+
+    def names(self) -> list[str]:
+        with self._asking() as client:
+            return [one.name for one in client.get_collections().collections]
+
+    def drop(self, name: str) -> None:
+        with self._asking() as client:
+            client.delete_collection(name)
+
+
+class QdrantEngine(DatabaseEngine):
+    """A collection. points: a file of :func:`write_points` where ids are not numbers of rows."""
+
+    def __init__(self, record: EngineRecord, points: Path | None, rows: int, columns: int) -> None:
+        super().__init__(rows, columns)
         self._record = record
-        address = f"{points.resolve().as_uri()}?mode=ro&immutable=1"
-        self._points = sqlite3.connect(address, uri=True, check_same_thread=False)
         self._client, self._failures = databases.qdrant_client(record.place)
+        self._points: sqlite3.Connection | None = None
+        if points is not None:
+            address = f"{points.resolve().as_uri()}?mode=ro&immutable=1"
+            self._points = sqlite3.connect(address, uri=True, check_same_thread=False)
 
-    def search(self, queries: Vectors, k: int, kept: Rows | None = None) -> tuple[Vectors, Rows]:
-        scores, rows = empty(len(queries), k)
-        there = self.rows if kept is None else len(kept)
-        if min(k, there) and len(queries):
-            for at, hits in enumerate(self._best(queries, min(k, there), kept)):
-                for place, (score, row) in enumerate(hits[:k]):
-                    scores[at, place], rows[at, place] = score, row
-        return scores, rows
+    def count(self) -> int:
+        """Points of the collection; 0 if it is gone."""
+        try:
+            if not self._client.collection_exists(self._record.collection):
+                return 0
+            return int(self._client.count(self._record.collection, exact=True).count)
+        except self._failures as error:
+            raise databases.unreachable(self._record.place, error) from error
 
-    def _best(
-        self, queries: Vectors, wanted: int, kept: Rows | None
-    ) -> list[list[tuple[float, int]]]:
-        """(score, row) of at least ``wanted`` kept points for each query, best first."""
-        if kept is None or len(kept) <= LISTED:
-            listed, beyond, limit = kept, None, wanted
-        else:  # too many to name: ask for more, and keep what the filter keeps
-            limit = min(self.rows, math.ceil(2 * wanted * self.rows / len(kept)))
-            listed, beyond = None, kept
-        while True:
-            hits_by_query, more = self._ask(queries, limit, listed)
-            if beyond is not None:
-                hits_by_query = [
-                    [hit for hit in hits if _among(hit[1], beyond)] for hits in hits_by_query
-                ]
-            if not more or min(map(len, hits_by_query)) >= wanted:
-                return hits_by_query
-            limit *= 4  # a filter, or points that came later, took too many places
-
-    def _ask(
-        self, queries: Vectors, limit: int, kept: Rows | None
-    ) -> tuple[list[list[tuple[float, int]]], bool]:
-        """(score, row) of the best points of each query, and whether there may be more of them.
-
-        Points that came to the collection after it was imported are left out.
-        """
+    def _ask(self, queries: Vectors, limit: int, kept: Rows | None) -> tuple[list[RowHits], bool]:
+        """Points that came to a collection after it was imported are left out."""
         from qdrant_client import models
 
         condition = None
@@ -117,20 +136,25 @@ class QdrantEngine:
                     vector = vector[self._record.vector]
                 by_id[str(point.id)] = vector
         if len(by_id) < len(wanted):
+            remedy = "import the collection again" if self._points else "build the index again"
             raise UserError(
-                f"{len(wanted) - len(by_id)} points of '{self._record.collection}' are gone",
-                "import the collection again",
+                f"{len(wanted) - len(by_id)} points of '{self._record.collection}' are gone", remedy
             )
         held = [by_id[ids[row]] for row in rows.tolist()]
         return np.array(held, np.float32).reshape(len(rows), self.columns)
 
     def _ids(self, rows: Sequence[int]) -> dict[int, str]:
+        if self._points is None:
+            return {row: str(row) for row in sorted(set(rows))}
         return dict(self._pairs("SELECT row, id FROM points WHERE row", sorted(set(rows))))
 
     def _rows(self, ids: Iterable[str]) -> dict[str, int]:
+        if self._points is None:
+            return {name: int(name) for name in ids}
         return dict(self._pairs("SELECT id, row FROM points WHERE id", sorted(ids)))
 
     def _pairs(self, query: str, keys: Sequence[Any]) -> Iterable[tuple[Any, Any]]:
+        assert self._points is not None
         for start in range(0, len(keys), AT_ONCE):
             part = keys[start : start + AT_ONCE]
             marks = ", ".join("?" * len(part))
@@ -140,8 +164,3 @@ class QdrantEngine:
 def _point(name: str) -> int | str:
     """The id as Qdrant takes it: a number or a UUID."""
     return int(name) if name.isdigit() else name
-
-
-def _among(row: int, kept: Rows) -> bool:
-    at = int(np.searchsorted(kept, row))
-    return at < len(kept) and int(kept[at]) == row

@@ -22,6 +22,7 @@ from m2m_adapters.search.journal import Journal
 from m2m_adapters.search.media import Media
 from m2m_adapters.search.metadata import Bad, Item, Part
 from m2m_adapters.search.scan import File
+from m2m_adapters.search.stores import Store
 
 PIECE = 4096
 """Rows that are collected before they are added to an index."""
@@ -73,8 +74,9 @@ class Update:
         window: float,
         bias: ItemBias | None,
         retry_bad: bool,
+        store: Store,
     ) -> None:
-        self._place, self._old, self._target = place, old, target
+        self._place, self._old, self._target, self._store = place, old, target, store
         self._roots, self._window, self._bias = roots, window, bias
         self._held = Held(old)
         self._files = list(scan.walk(roots, target.modality, without=[place]))
@@ -122,7 +124,7 @@ class Update:
                 done.add(File(item.path, item.size, item.mtime_ns))
         return done
 
-    def write(self, adapter: str, lists_from: int) -> Changes:
+    def write(self, adapter: str) -> Changes:
         """The next generation, and the switch to it."""
         bad = self._bad()
         items, sources = self._collected(bad)
@@ -141,13 +143,13 @@ class Update:
             window=self._window,
             adapter=adapter,
             bias=Bias(name=self._bias.name) if self._bias else None,
-            lists_from=lists_from,
+            store=self._store,
         )
         changes = self._changes(items, bad)
         if self._old is None or self._pending or changes.deleted or self._moved_rules(content):
             generation.write(self._place, content)
         else:  # a run that was killed right after the switch left the generation before
-            generation.sweep(self._place, self._old.record.generation)
+            generation.sweep(self._place, self._old.record.generation, self._store)
         self._media.keep({item.digest for item in items})
         self._journal.close()
         shutil.rmtree(self._place / WORK, ignore_errors=True)
