@@ -5,6 +5,7 @@ import itertools
 import diffusers as df
 import transformers as tf
 from detected_folders import flux2_transformer, flux2_vae
+from diffusers.pipelines.flux2.system_messages import SYSTEM_MESSAGE
 from pipeline_folders import clip, tokenizer, vae
 
 from m2m_adapters.testing import small_models
@@ -72,7 +73,7 @@ def kandinsky5_video() -> df.Kandinsky5T2VPipeline:
 
 
 def flux2() -> df.Flux2Pipeline:
-    own = tokenizer(2048)
+    own = instructed(SYSTEM_MESSAGE, 34)
     own.add_special_tokens({"additional_special_tokens": ["[IMG]", "[IMG_BREAK]", "[IMG_END]"]})
     own.chat_template = (
         "{% for m in messages %}{% for c in m['content'] %}{{ c['text'] }}{% endfor %}{% endfor %}"
@@ -94,7 +95,7 @@ def flux2() -> df.Flux2Pipeline:
     )  # fmt: skip
     return df.Flux2Pipeline(
         scheduler=df.FlowMatchEulerDiscreteScheduler(), vae=flux2_vae(),
-        text_encoder=small_models.spread(tf.Mistral3ForConditionalGeneration(config)), tokenizer=processor,
+        text_encoder=tf.Mistral3ForConditionalGeneration(config).eval(), tokenizer=processor,
         transformer=small_models.spread(flux2_transformer(24), 0.3),
     )  # fmt: skip
 
