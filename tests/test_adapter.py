@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from records import change_record
 
 import m2m_adapters as m2m
+from m2m_adapters.artifact import load
 from m2m_adapters.errors import UserError
 from m2m_adapters.testing import AffineTarget, TextEncoderSuite, ToySource, toy_sentences
 
@@ -219,3 +221,34 @@ def test_misspelled_options_are_refused_with_a_hint(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"pass stopping=Stopping\(tolerance=...\)"):
         m2m.align("toy-source", "toy-target", texts, tolerance=0.1)
     assert adapter.encode_items("a dog").shape == (1, 48)
+
+
+def test_another_adapter_than_the_one_asked_for_is_refused(folder: Path) -> None:
+    digest = m2m.load_adapter(folder).digest
+    for same in (digest, digest.upper(), f"sha256:{digest}"):
+        assert m2m.load_adapter(folder, digest=same).digest == digest
+    with pytest.raises(UserError, match="another adapter than the one you asked for"):
+        m2m.load_adapter(folder, digest="0" * 64)
+
+
+@pytest.mark.parametrize("saved_meanwhile", [True, False])
+def test_a_reader_tries_again_only_while_others_save(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, saved_meanwhile: bool
+) -> None:
+    stamps, tries = itertools.count(), itertools.count(1)
+    read = load._described
+
+    def described(*arguments: Any) -> bytes:
+        if next(tries) <= 3:
+            raise UserError("not the file that adapter.json describes")
+        return read(*arguments)
+
+    # Equal, but not one object, where nobody saves.
+    monkeypatch.setattr(load, "_stamps", lambda _: [(next(stamps) if saved_meanwhile else 0, 0)])
+    monkeypatch.setattr(load, "_described", described)
+    if saved_meanwhile:
+        assert m2m.load_adapter(folder).encode(["a"]).shape == (1, 48)
+    else:
+        with pytest.raises(UserError, match="not the file"):
+            m2m.load_adapter(folder)
+        assert next(tries) == 3  # after two tries

@@ -13,7 +13,12 @@ import torch
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.models.batching import batches, overhead
-from m2m_adapters.models.text_encoder import TOKENS_PER_BATCH, TokenEncoder
+from m2m_adapters.models.text_encoder import (
+    TOKENS_PER_BATCH,
+    TokenEncoder,
+    checked,
+    token_budget,
+)
 from m2m_adapters.testing import toy_sentences
 
 SENTENCES = [*toy_sentences(1500), "", "a", "long " * 60]
@@ -206,3 +211,40 @@ def test_batches_run_longest_first(texts: list[str]) -> None:
     assert len(longest) > 5 and longest == sorted(longest, reverse=True)
     assert longest[0] == max(len(some) for some in model.tokenize(texts))
     assert all(some == sorted(some, reverse=True) for some in model.lengths)
+
+
+def test_the_text_whose_vector_is_no_number_is_named() -> None:
+    rows = np.ones((3, 16), np.float32)
+    np.testing.assert_array_equal(checked(rows, Bytes(), ["a", "b", "c"], "source"), rows)
+    rows[1, 4] = np.nan
+    with pytest.raises(UserError, match=r"gave NaN or infinity for 'b'"):
+        checked(rows, Bytes(), ["a", "b", "c"], "source")
+
+
+def test_a_text_above_what_the_device_held_so_far_is_still_tried() -> None:
+    model = Bytes()
+    model._budget = 3
+    rows = model.encode(["long " * 60, "a"])
+    np.testing.assert_allclose(rows, np.concatenate([Bytes().encode([t]) for t in ("long " * 60, "a")]),
+                               atol=1e-6)  # fmt: skip
+
+
+@pytest.mark.parametrize(("free", "budget"), [(0, 1024), (1 << 29, 2048), (1 << 40, 16_384)])
+def test_batches_on_a_gpu_suit_its_free_memory(
+    free: int, budget: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 1 << 40))
+    assert token_budget(torch.device("cuda")) == budget
+    assert token_budget(torch.device("cpu")) == TOKENS_PER_BATCH
+
+
+def test_layers_of_texts_in_the_order_of_the_texts() -> None:
+    class Layered(Bytes):
+        def layer_states(self, batch: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+            return [self.table[batch["ids"]], 2 * self.table[batch["ids"]]]
+
+    texts = ["a", "long " * 12, "", "some words"]
+    first, second = Layered().encode_layers(texts)
+    expected = [Bytes().table[[2, *text.encode()][:80]].mean(0).numpy() for text in texts]
+    np.testing.assert_allclose(first, expected, atol=1e-5)
+    np.testing.assert_allclose(second, 2 * first, atol=1e-5)

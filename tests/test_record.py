@@ -20,9 +20,11 @@ from records import change_record
 
 import m2m_adapters as m2m
 from m2m_adapters.alignment.recipes import Recipe
+from m2m_adapters.artifact import codec
 from m2m_adapters.artifact.card import card
-from m2m_adapters.artifact.codec import decode_record, encode_record, read_record
+from m2m_adapters.artifact.codec import checksum, decode_record, encode_record, read_record
 from m2m_adapters.artifact.record import (
+    FORMAT,
     ORIGINS_LIMIT,
     CurvePoint,
     OriginRecord,
@@ -322,3 +324,32 @@ def test_the_document_names_every_key_and_no_other() -> None:
     expected = keys_of(Record) | {"checksum"}
     expected -= {key for key in expected if key.startswith("target.options.")}  # as the source's
     assert documented == expected
+
+
+def test_another_format_says_who_is_too_old(record: Record) -> None:
+    def refused(version: object) -> UserError:
+        content = {**json.loads(encode_record(record)), "format": version}
+        with pytest.raises(UserError, match="this release reads") as caught:
+            decode_record(json.dumps(content).encode(), "here")
+        return caught.value
+
+    assert refused(FORMAT + 1).remedy == "upgrade m2m-adapters"
+    for older in (FORMAT - 1, True, "9", None):
+        assert refused(older).remedy == "make the adapter again"
+    assert refused("9" * 99).what.startswith(f"here has format {'9' * 40};")
+
+
+def test_a_record_may_be_as_long_as_is_read_and_no_longer(
+    record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = len(encode_record(record))
+    monkeypatch.setattr(codec, "JSON_LIMIT", size)
+    assert len(encode_record(record)) == size
+    monkeypatch.setattr(codec, "JSON_LIMIT", size - 1)
+    with pytest.raises(UserError, match=f"would have {size:,} bytes"):
+        encode_record(record)
+
+
+def test_the_checksum_does_not_depend_on_the_order_of_keys() -> None:
+    assert checksum({"a": 1, "b": {"c": 2, "d": 3}}) == checksum({"b": {"d": 3, "c": 2}, "a": 1})
+    assert checksum({"a": 1}) != checksum({"a": 2})

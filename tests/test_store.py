@@ -24,6 +24,7 @@ from m2m_adapters.embeddings.store import Store
 from m2m_adapters.embeddings.stored import WINDOW, StoredEncoder
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import TextEncoder, Vectors
+from m2m_adapters.projectors.rows import TokenStates
 from m2m_adapters.testing import ToySource, toy_sentences
 
 SENTENCES = list(toy_sentences(6000))
@@ -342,3 +343,32 @@ def test_an_absurd_about_is_damage_and_breaks_nothing(
     (folder / "about.json").write_text(_told(about))
     assert not list(Store(tmp_path).sections())
     assert [path for path, _ in Store(tmp_path).verify()] == [folder / "about.json"]
+
+
+def test_token_states_are_whole_or_damaged(tmp_path: Path) -> None:
+    texts = SENTENCES[:5]
+    parts = [np.full((n, 3), n, np.float16) for n in (2, 1, 4, 3, 1)]
+    path = tmp_path / "a.shard"
+    write_shard(path, keys_of(texts), TokenStates.join(parts))
+    assert damage(path) is None
+    shard = Shard(path)
+    for number, part in enumerate(parts):
+        np.testing.assert_array_equal(shard.states(number), part)
+    whole = path.read_bytes()
+    for size in range(len(whole)):
+        path.write_bytes(whole[:size])
+        assert damage(path) is not None, size
+    write_shard(path, keys_of([]), TokenStates.join([], 3))
+    assert damage(path) is None and len(Shard(path)) == 0
+
+
+def test_a_new_shard_costs_its_own_length(tmp_path: Path) -> None:
+    """A large index is not sorted again for a few new rows, and there are never many of them."""
+    encoder = Counting()
+    section = Store(tmp_path).section(encoder)
+    assert section is not None
+    for start, stop in ((0, 400), (400, 410), (410, 420), (420, 425)):
+        section.add(SENTENCES[start:stop], encoder.encode(SENTENCES[start:stop]))
+        assert len(section) == stop
+    assert [len(index.keys) for index in section._indices] == [400, 20, 5]
+    assert (section.find(SENTENCES[:425]) >= 0).all()

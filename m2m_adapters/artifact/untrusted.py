@@ -44,7 +44,7 @@ def read_file(path: Path, limit: int, root: Path | None = None) -> bytes:
                     f"{path} has {status.st_size:,} bytes where at most {limit:,} are expected",
                     AGAIN,
                 )
-            return file.read(limit + 1)
+            return file.read(limit)
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: links in a circle
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"cannot read {path}: {reason}", AGAIN) from error
