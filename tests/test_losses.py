@@ -125,3 +125,10 @@ def test_unreadable_expressions(text: str) -> None:
 def test_unknown_loss_names_a_close_one() -> None:
     with pytest.raises(UserError, match="did you mean 'structure'"):
         parse_loss("structur")
+
+
+def test_a_scaled_loss_sees_both_sides_by_the_weights_of_the_target() -> None:
+    p, y = torch.tensor([[1.0, 2.0], [0.5, -1.0]]), torch.tensor([[0.0, 1.0], [3.0, 0.25]])
+    scaled = losses.Scaled(lambda a, b: torch.stack([a, b]), lambda one: one.abs() + 2)
+    weights = torch.tensor([[2.0, 3.0], [5.0, 2.25]])
+    assert torch.equal(scaled(p, y), torch.stack([p * weights, y * weights]))

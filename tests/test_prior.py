@@ -10,7 +10,7 @@ from torch.nn import functional as F
 import m2m_adapters as m2m
 from m2m_adapters.alignment.closed_form import Moments, stretched
 from m2m_adapters.alignment.losses import parse_loss
-from m2m_adapters.alignment.prior import FLOOR, MOST, Pulled, choose, rotation
+from m2m_adapters.alignment.prior import FLOOR, MOST, STRENGTHS, Pulled, choose, rotation
 from m2m_adapters.testing import AffineTarget, ToySource, toy_sentences
 
 LOSS = parse_loss("48*mse + 1*structure")
@@ -63,6 +63,45 @@ def test_the_rotation_is_semi_orthogonal_up_to_scale(d_in: int, d_out: int) -> N
     _, _, cov, cross = moments.centered()
     values = torch.linalg.svdvals(rotation(cov, cross))
     assert torch.allclose(values, values[0].expand_as(values), rtol=1e-9)
+
+
+def test_the_rotation_has_its_least_squares_scale() -> None:
+    x, y = world(600, 12, shared=True)
+    _, _, cov, cross = moments_of(x, 3 * y).centered()
+    turned = rotation(cov, cross)
+    reached = {scale: float(((scale * turned @ cov) * (scale * turned)).sum()
+                            - 2 * (scale * turned * cross.T).sum())
+               for scale in (0.99, 1.0, 1.01)}  # fmt: skip
+    assert min(reached, key=lambda scale: reached[scale]) == 1.0
+
+
+def test_strengths_lie_close() -> None:
+    assert STRENGTHS[0] == pytest.approx(1e-6) and STRENGTHS[-1] == pytest.approx(10**0.5)
+    steps = np.diff(np.log10(STRENGTHS))
+    np.testing.assert_allclose(steps, 0.25)
+
+
+@pytest.mark.parametrize(("floor", "losses", "expected"), [
+    (0.0, [(0, 1.0), (0.1, 1.09), (9, 1.2)], 0.1),    # the strongest that costs little
+    (0.0, [(0, 1.0), (9, 1.09)], MOST),               # but none above MOST for that
+    (0.0, [(0.9, 1.2), (1, 1.0), (9, 1.3)], 1.0),     # the best one, above MOST
+    (0.3, [(1e-6, 1.0), (0.01, 1.15), (9, 1.24)], 0.3),  # what other languages need
+    (0.3, [(1e-6, 1.0), (0.1, 1.24), (9, 1.26)], 0.1),   # as far as English allows it
+])  # fmt: skip
+def test_the_rule_that_picks_a_strength(
+    floor: float, losses: list[tuple[float, float]], expected: float,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """losses: up to this strength, this held-out loss."""
+    x, y = world(400, 8, shared=True)
+    monkeypatch.setattr(Pulled, "floor", lambda self, along: floor / FLOOR)
+    monkeypatch.setattr(Pulled, "predicted", lambda self, along, strength: torch.tensor(strength))
+
+    def held_out(strength: torch.Tensor, y: torch.Tensor) -> float:
+        return next(value for most, value in losses if float(strength) <= most * 1.0001)
+
+    choice = choose(moments_of(x, y), x, y, held_out)  # type: ignore[arg-type]
+    assert choice.strength == pytest.approx(expected)
 
 
 def test_shared_geometry_is_kept_and_absent_geometry_is_not_forced() -> None:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
 
-from m2m_adapters.alignment.closed_form import Moments, procrustes, ridge_path, stretched
+from m2m_adapters.alignment.closed_form import (
+    RIDGES,
+    Moments,
+    checked_moments,
+    procrustes,
+    ridge_path,
+    stretched,
+)
 from m2m_adapters.errors import UserError
 
 
@@ -36,7 +45,8 @@ def test_ridge_path_is_the_normal_equations() -> None:
         torch.testing.assert_close(found.weight.T, direct, rtol=1e-5, atol=1e-6)
 
 
-def test_stretched_is_the_least_of_the_expected_objective() -> None:
+@pytest.mark.parametrize(("near", "structure"), [(0.2, 1.0), (0.4, 2.5)])
+def test_stretched_is_the_least_of_the_expected_objective(near: float, structure: float) -> None:
     """Descent on the objective's expectation, all of W and b free, finds nothing lower."""
     torch.manual_seed(0)
     x = torch.nn.functional.normalize(torch.randn(4000, 6).double() + 0.5, dim=1)
@@ -44,7 +54,6 @@ def test_stretched_is_the_least_of_the_expected_objective() -> None:
     y = torch.nn.functional.normalize(noisy, dim=1)
     moments = Moments.empty(6, 5).add(x, y)
     plain = next(ridge_path(moments, [0.0]))
-    near, structure = 0.2, 1.0
     design = torch.cat([x, torch.ones(len(x), 1)], 1)
 
     def expected(p: torch.Tensor) -> torch.Tensor:
@@ -122,7 +131,6 @@ def test_degenerate_input() -> None:
 @pytest.mark.parametrize(("worse", "position"), [(1.0099, 2), (1.0101, 1), (1.4, 1)])
 def test_of_ridges_as_good_the_strongest_is_taken_and_no_other(worse: float, position: int) -> None:
     """A loss within one percent of the least is as good; beyond that it is worse."""
-    from m2m_adapters.alignment.closed_form import RIDGES
     from m2m_adapters.alignment.recipes import recipe
     from m2m_adapters.alignment.solve import _shrunk
 
@@ -134,3 +142,21 @@ def test_of_ridges_as_good_the_strongest_is_taken_and_no_other(worse: float, pos
     assert loss == [2.0, 1.0, worse][position]
     expected = list(ridge_path(moments, RIDGES))[position]
     torch.testing.assert_close(chosen.weight, expected.weight)
+
+
+def test_ridges_are_tried_from_the_weakest_to_the_strongest() -> None:
+    assert list(RIDGES) == sorted(RIDGES) and (RIDGES[0], RIDGES[-1]) == (1e-9, 1)
+    assert all(after <= 100 * before for before, after in pairwise(RIDGES))
+
+
+@pytest.mark.parametrize(("apart", "fits"), [(1e-4, True), (1e-7, False)])
+def test_what_counts_as_the_same_vector_does_not_depend_on_their_number(
+    apart: float, fits: bool
+) -> None:
+    x = 1 + apart * torch.randn(3000, 3, dtype=torch.float64)
+    moments = Moments.empty(3, 3).add(x, torch.randn(3000, 3, dtype=torch.float64))
+    if fits:
+        assert len(checked_moments(moments)) == 4
+    else:
+        with pytest.raises(UserError, match="same vector"):
+            checked_moments(moments)
