@@ -93,3 +93,27 @@ def test_an_index_is_searched_by_adapters_of_any_precision(tmp_path: Path) -> No
     adapter = m2m.align("tiny-text", "tiny-clip", texts=SENTENCES, recipe="closed-form")
     found = m2m.load_index(tmp_path / "index").search("ein roter Kreis", k=3, adapter=adapter)
     assert len(found) == 3 and np.isfinite([hit.score for hit in found]).all()
+
+
+def test_an_index_holds_vectors_of_one_precision(tmp_path: Path) -> None:
+    from PIL import Image
+
+    from m2m_adapters.search.format import read_record
+
+    folder, out = tmp_path / "photos", tmp_path / "index"
+    folder.mkdir()
+    Image.new("RGB", (48, 48), "red").save(folder / "red.png")
+    command = ("index", "tiny-clip", str(folder), "--out")
+    done = run_m2m(*command, str(tmp_path / "chosen"))
+    assert done.returncode == 0, done.stderr
+    # What was computed is recorded, not that it was chosen.
+    chosen = choose_precision("auto", torch.device("cpu"))
+    record = read_record(tmp_path / "chosen").target
+    assert record.options["precision"] == chosen == precision_of(record.fingerprint)
+    for number, precision in enumerate(("bf16", "auto", "bf16")):  # auto is what the index has
+        Image.new("RGB", (48, 48), (9, 9, 100 + number)).save(folder / f"{number}.png")
+        done = run_m2m(*command, str(out), "--precision", precision)
+        assert done.returncode == 0, done.stderr
+        assert precision_of(read_record(out).target.fingerprint) == "bf16"
+    refused = run_m2m(*command, str(out), "--precision", "fp32")
+    assert refused.returncode == 2 and "were computed in bf16, not in fp32" in refused.stderr

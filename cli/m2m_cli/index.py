@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from m2m_adapters._internal.spelling import counted
-from m2m_cli.options import DEVICE, JSON, TRUST
+from m2m_cli.options import DEVICE, JSON, PRECISION, TRUST
 from m2m_cli.output import print_json
 
 
@@ -74,7 +74,7 @@ def index(
         False, "--retry-bad", help="Try files again that could not be read before."
     ),
     device: str = DEVICE,
-    precision: str = typer.Option("fp32", "--precision", help="fp32, bf16 or fp16."),
+    precision: str = PRECISION,
     trust_remote_code: bool = TRUST,
     json: bool = JSON,
 ) -> None:
@@ -88,9 +88,9 @@ def index(
     from m2m_adapters.search.build import build_index
     from m2m_adapters.search.imported import import_index
 
-    options: dict[str, Any] = {"device": device, "trust_remote_code": trust_remote_code}
-    if precision != "fp32":
-        options["precision"] = precision
+    options: dict[str, Any] = {
+        "device": device, "precision": precision, "trust_remote_code": trust_remote_code,
+    }  # fmt: skip
     if target is None:
         raise UserError("there is no target", "name a target or an adapter")
     options |= {"workers": workers, "lists_from": lists_from, "engine": engine, "url": url}

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from m2m_adapters._internal.progress import Progress, progress_for
 from m2m_adapters.errors import UserError
-from m2m_adapters.interfaces import ModalityModel, same_model
+from m2m_adapters.interfaces import ModalityModel, precision_of, same_model
+from m2m_adapters.models.devices import AUTO
 from m2m_adapters.search import generation, lists, scan
 from m2m_adapters.search.encode import BATCH
 from m2m_adapters.search.format import RECORD, TargetRecord
@@ -56,7 +57,7 @@ def build_index(
     unchanged files that could not be
     used. engine: ``faiss`` (by default), ``qdrant`` (a server at ``url``) or ``lancedb`` (in the
     index, or a folder or address ``url``); an index keeps the one it has. options: ``device``,
-    ``precision``, ... of the target.
+    ``precision``, ... of the target; an index that is there keeps the precision it has.
     """
     began = time.perf_counter()
     place = Path(out)
@@ -68,7 +69,7 @@ def build_index(
         wanted = scan.roots(named or (old.record.roots if old else []))
         if not wanted:
             raise UserError("there is nothing to index", "name a folder")
-        model, named_by = item_target(target, options)
+        model, named_by = item_target(target, _as_before(options, old))
         default = str(adapter or named_by or (old.record.adapter if old else ""))
         about = target_record(model)
         if old is not None:
@@ -86,6 +87,13 @@ def build_index(
     return index
 
 
+def _as_before(options: dict[str, Any], old: Index | None) -> dict[str, Any]:
+    """Options of the target; the precision is that of the index where none is chosen."""
+    if old is None or options.get("precision", AUTO) != AUTO:
+        return options
+    return {**options, "precision": precision_of(old.record.target.fingerprint)}
+
+
 def _check_same(old: Index, target: TargetRecord, window: float, bias: ItemBias | None) -> None:
     """Refuse to mix vectors of different kinds in one index."""
     record = old.record
@@ -98,6 +106,12 @@ def _check_same(old: Index, target: TargetRecord, window: float, bias: ItemBias 
             f"{old.folder} is an index of '{record.target.name}' "
             f"({record.target.fingerprint}), not of '{target.name}' ({target.fingerprint})",
             "choose another folder for the index",
+        )
+    before, now = precision_of(record.target.fingerprint), precision_of(target.fingerprint)
+    if before != now:
+        raise UserError(
+            f"the vectors of {old.folder} were computed in {before}, not in {now}",
+            f"choose precision {before}, or another folder for the index",
         )
     if record.window != window:
         raise UserError(

@@ -10,7 +10,7 @@ from m2m_adapters.artifact.adapter import Adapter
 from m2m_adapters.artifact.load import load_adapter
 from m2m_adapters.artifact.speech import need_speech
 from m2m_adapters.errors import AbilityMissing, UserError
-from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors, same_model
+from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors, precision_of, same_model
 from m2m_adapters.models.items import encode_items
 from m2m_adapters.models.text_encoder import embed
 from m2m_adapters.registry.names import known_names, load_target
@@ -79,10 +79,13 @@ def item_target(
 
 def target_record(target: ModalityModel) -> TargetRecord:
     origin = target.origin
-    options = origin.options if origin is not None else {}
+    given = origin.options if origin is not None else {}
+    options = {k: v for k, v in given.items() if k in RECORDED_OPTIONS}
+    if "precision" in options:  # what was computed, where it was chosen for the device
+        options["precision"] = precision_of(target.space.fingerprint)
     return TargetRecord(
         name=origin.name if origin is not None else "",
-        options={k: v for k, v in options.items() if k in RECORDED_OPTIONS},
+        options=options,
         modality=target.modality,
         fingerprint=target.space.fingerprint,
         dim=target.space.dim,
