@@ -238,11 +238,12 @@ class ModalityModel(ABC):
         """How well row i of ``vectors`` fits item i: float32 ``[n]``, higher is better.
 
         For models in which text and item meet inside, so that neither has a vector of its own
-        (ViLT, ...): they judge pairs, and put the first hits of a search into a better order.
+        (ViLT, BridgeTower, BLIP-2, FLAVA): they judge pairs, and put the first hits of a search
+        into a better order.
         """
         raise AbilityMissing(
             f"{type(self).__name__} does not score pairs of texts and {self.modality} items",
-            "give an adapter to a joint model, such as vilt:ORG/MODEL",
+            "give an adapter to a joint model, such as joint:ORG/MODEL",
         )
 
     def generate(self, vectors: Vectors, **options: Any) -> list[Any]:

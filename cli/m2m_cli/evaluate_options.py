@@ -31,7 +31,7 @@ AGAINST = typer.Option(
 RERANK = typer.Option(
     None,
     "--rerank",
-    help="An adapter to a joint model (vilt:...): recall before and after it reranks the first 50.",
+    help="An adapter to a joint model (joint:...): recall before and after reranking the first 50.",
 )
 CORRECT = typer.Option(
     None,

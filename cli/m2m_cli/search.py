@@ -52,7 +52,7 @@ def search(
     rerank: str | None = typer.Option(
         None,
         "--rerank",
-        help="An adapter to a joint model (vilt:...), which reranks the first 50 hits.",
+        help="An adapter to a joint model (joint:...), which reranks the first 50 hits.",
     ),
     lang: str | None = LANG,
     page: Path | None = typer.Option(None, "--page", help="Write the results as an HTML page."),

@@ -33,7 +33,7 @@ def rerank_evaluation(
     if not joint.target.can("score"):
         raise UserError(
             f"{joint.record.target.name or 'the target'} does not score pairs of texts and items",
-            "re-rank with an adapter to a joint model, such as vilt:ORG/MODEL",
+            "re-rank with an adapter to a joint model, such as joint:ORG/MODEL",
         )
     scored, benchmark = evaluation.scored[0], evaluation.benchmark
     bias = scored.system.bias

@@ -45,6 +45,7 @@ _MODULES = {
         "prepare_ahead",
     ),
     "m2m_adapters.models.layers": ("POOLINGS", "as_layers", "check_pooling", "pooled"),
+    "m2m_adapters.models.masked_text": ("MaskedText", "fitted"),
     "m2m_adapters.models.onnx_int8": ("int8_session",),
     "m2m_adapters.models.onnx_tracing": ("traced",),
     "m2m_adapters.models.sounds": ("Samples", "mono_samples", "resampled", "window_starts"),
@@ -99,6 +100,7 @@ if TYPE_CHECKING:
         prepare_ahead,
     )
     from m2m_adapters.models.layers import POOLINGS, as_layers, check_pooling, pooled
+    from m2m_adapters.models.masked_text import MaskedText, fitted
     from m2m_adapters.models.onnx_int8 import int8_session
     from m2m_adapters.models.onnx_tracing import traced
     from m2m_adapters.models.sounds import Samples, mono_samples, resampled, window_starts
@@ -119,6 +121,7 @@ __all__ = [
     "DualText",
     "ItemTarget",
     "Located",
+    "MaskedText",
     "Samples",
     "Skipped",
     "TokenEncoder",
@@ -137,6 +140,7 @@ __all__ = [
     "encode_items",
     "encode_prepared",
     "encode_texts",
+    "fitted",
     "generate_items",
     "int8_session",
     "load_error",

@@ -40,7 +40,7 @@ def check_reranker(adapter: Adapter) -> None:
     if not adapter.target.can("score"):
         raise UserError(
             f"{adapter.record.target.name or 'the target'} does not score pairs of texts and items",
-            "re-rank with an adapter to a joint model, such as vilt:ORG/MODEL",
+            "re-rank with an adapter to a joint model, such as joint:ORG/MODEL",
         )
 
 

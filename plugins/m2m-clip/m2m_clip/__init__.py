@@ -16,8 +16,8 @@ def m2m_register(register: Register) -> None:
         description="CLIP, SigLIP, ALIGN, Chinese-CLIP, MetaCLIP, AltCLIP, GroupViT, Jina-CLIP",
     )
     register.target_scheme(
-        "vilt",
+        "joint",
         "m2m_clip.joint:load",
         modality="image",
-        description="ViLT: scores pairs of text and picture, for re-ranking",
+        description="ViLT, BridgeTower, BLIP-2, FLAVA: score pairs, for re-ranking",
     )

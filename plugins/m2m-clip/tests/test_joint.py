@@ -1,4 +1,4 @@
-"""ViLT: pairs are scored as by itself, and a search is re-ranked in any language."""
+"""Joint models: pairs are scored as by itself, and a search is re-ranked in any language."""
 
 import json
 import shutil
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import transformers as tf
+from joint_folders import joint_folder
 from m2m_clip.joint import load
 from PIL import Image
 
@@ -17,10 +18,6 @@ from m2m_adapters.search.rerank import rerank
 from m2m_adapters.testing import TextEncoderSuite
 from m2m_adapters.testing.toys import ToySource, toy_sentences
 
-WORDS = (
-    "[PAD] [UNK] [CLS] [SEP] [MASK] a red blue green circle square star above dog cat ##s".split()
-)
-
 
 class WordSource(ToySource):
     """A toy that shows a state for each word."""
@@ -30,25 +27,8 @@ class WordSource(ToySource):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    torch.manual_seed(0)
-    place = tmp_path_factory.mktemp("vilt") / "model"
-    place.mkdir()
-    config = tf.ViltConfig(
-        vocab_size=len(WORDS), hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
-        intermediate_size=32, image_size=32, patch_size=8, max_position_embeddings=12,
-        max_image_length=-1,
-    )  # fmt: skip
-    model = tf.ViltForImageAndTextRetrieval(config)
-    with torch.no_grad():  # fresh weights see no difference
-        for weight in model.parameters():
-            if weight.ndim > 1:
-                weight.normal_(std=0.3)
-    model.save_pretrained(place)
-    (place / "vocab.txt").write_text("\n".join(WORDS) + "\n", encoding="utf-8")
-    tf.BertTokenizer(vocab={w: i for i, w in enumerate(WORDS)}).save_pretrained(place)
-    tf.ViltImageProcessor(size={"shortest_edge": 32}, size_divisor=8).save_pretrained(place)
-    return place
+def folder():
+    return joint_folder("vilt")
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +43,7 @@ def pictures(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def adapter(folder, tmp_path_factory):
-    target = m2m.load_target(f"vilt:{folder}", device="cpu")
+    target = m2m.load_target(f"joint:{folder}", device="cpu")
     made = m2m.align(WordSource(), target, list(toy_sentences(200)), epochs=2, store=False,
                      progress=False)  # fmt: skip
     assert made.level == "token"
@@ -71,20 +51,71 @@ def adapter(folder, tmp_path_factory):
     return m2m.load_adapter(where, source=WordSource(), target=target)
 
 
-def test_pairs_are_scored_as_by_the_model_itself(folder, pictures):
-    target = load(str(folder), device="cpu")
+def native_vilt(model, given, seen):
+    return model(**given, **seen).logits[0, 0]
+
+
+def native_bridgetower(model, given, seen):
+    logits = model(**given, **seen).logits
+    return logits[0, 1] - logits[0, 0]
+
+
+def native_blip2(model, given, seen):
+    if model.config.image_token_index is not None:  # its processor puts them before a caption
+        queries = torch.full((1, model.config.num_query_tokens), model.config.image_token_index)
+        given["input_ids"] = torch.cat([queries, given["input_ids"]], 1)
+        given["attention_mask"] = torch.cat([queries * 0 + 1, given["attention_mask"]], 1)
+    logits = model(**given, **seen, use_image_text_matching_head=True).logits_per_image
+    return logits[0, 1] - logits[0, 0]
+
+
+def native_flava(model, given, seen):
+    logits = model(
+        **given, **seen, input_ids_masked=given["input_ids"], return_loss=False
+    ).itm_logits
+    return logits[0, 1] - logits[0, 0]
+
+
+NATIVE = {
+    "vilt": native_vilt, "bridgetower": native_bridgetower, "blip2": native_blip2,
+    "blip2-image-tokens": native_blip2, "flava": native_flava,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NATIVE)
+def test_pairs_are_scored_as_by_the_model_itself(name, pictures):
+    place = joint_folder(name)
+    target = load(str(place), device="cpu")
     texts = ["a red circle above a dog", "a cat", "a blue star", "a dog", "a", "square square"]
-    ours = target.score(target.text.encode(texts), pictures, batch_size=4)
-    model = tf.ViltForImageAndTextRetrieval.from_pretrained(folder).eval()
-    reader = tf.AutoTokenizer.from_pretrained(folder)
-    processor = tf.AutoImageProcessor.from_pretrained(folder)
+    vectors = target.text.encode(texts)
+    ours = target.score(vectors, pictures, batch_size=1)
+    assert np.allclose(ours, target.score(vectors, pictures, batch_size=4), atol=1e-4)
+    model = getattr(tf, target.family.made_of).from_pretrained(place).eval()
+    reader = tf.AutoTokenizer.from_pretrained(place)
+    processor = tf.AutoImageProcessor.from_pretrained(place)
     for text, picture, score in zip(texts, pictures, ours, strict=True):
-        given = reader(text, padding="max_length", max_length=12, return_tensors="pt")
-        seen = processor(Image.open(picture), return_tensors="pt")
+        given = reader(text, return_tensors="pt", return_token_type_ids=False)
+        seen = processor(Image.open(picture).convert("RGB"), return_tensors="pt")
         with torch.inference_mode():
-            own = model(**given, **seen).logits[0, 0]
-        assert abs(float(own) - score) < 1e-4
+            own = float(NATIVE[name](model, dict(given), seen))
+        assert abs(own - score) <= 1e-6 * max(1, abs(own))
     assert np.ptp(ours) > 0.01
+
+
+@pytest.mark.parametrize("name", [name for name in NATIVE if name != "vilt"])
+def test_an_adapter_scores_pairs_in_any_language(name, pictures):
+    target = load(str(joint_folder(name)), device="cpu")
+    made = m2m.align(WordSource(), target, list(toy_sentences(200)), epochs=2, store=False,
+                     progress=False)  # fmt: skip
+    dog, red = (made.score([text] * 3, pictures[:3]) for text in ("ein Hund", "rot und rund"))
+    assert np.isfinite(dog).all() and np.ptp(dog) > 0 and not np.array_equal(dog, red)
+    assert not target.text.words._forward_hooks  # nothing is left behind
+
+
+def test_other_models_are_refused(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}', encoding="utf-8")
+    with pytest.raises(UserError, match="is of type 'bert', which is not known to score pairs"):
+        load(str(tmp_path))
 
 
 def test_the_command_re_ranks_in_any_language(folder, pictures, tmp_path, capsys):
@@ -93,7 +124,7 @@ def test_the_command_re_ranks_in_any_language(folder, pictures, tmp_path, capsys
 
     m2m.build_index("tiny-clip", [pictures[0].parent], tmp_path / "index")
     texts = m2m.read_corpus("tiny-scene-captions", max_sentences=100).sentences
-    joint = m2m.align("tiny-text", f"vilt:{folder}", texts, level="token", epochs=1, store=False,
+    joint = m2m.align("tiny-text", f"joint:{folder}", texts, level="token", epochs=1, store=False,
                       progress=False)  # fmt: skip
     joint.save(tmp_path / "joint")
     command = ["search", str(tmp_path / "index"), "ein roter Kreis", "--adapter", "native",
@@ -182,7 +213,7 @@ def test_the_command_evaluates_re_ranking(folder, pictures, tmp_path, capsys):
 
     texts = m2m.read_corpus("tiny-scene-captions", max_sentences=100).sentences
     for target, options in (("tiny-clip", {"recipe": "closed-form"}),
-                            (f"vilt:{folder}", {"level": "token", "epochs": 1})):  # fmt: skip
+                            (f"joint:{folder}", {"level": "token", "epochs": 1})):  # fmt: skip
         made = m2m.align("tiny-text", target, texts, store=False, progress=False, **options)
         made.save(tmp_path / target[:4])
     photos = tmp_path / "photos"
@@ -191,7 +222,7 @@ def test_the_command_evaluates_re_ranking(folder, pictures, tmp_path, capsys):
     (photos / "captions.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     with pytest.raises(SystemExit) as left:
         m2m_run(["evaluate", str(tmp_path / "tiny"), "--benchmark", str(photos), "--langs", "de",
-                 "--rerank", str(tmp_path / "vilt"), "--device", "cpu"])  # fmt: skip
+                 "--rerank", str(tmp_path / "join"), "--device", "cpu"])  # fmt: skip
     said = capsys.readouterr()
     assert left.value.code == 0, said.err
     assert "R@1 re-ranked" in said.out
@@ -206,10 +237,11 @@ def test_what_cannot_re_rank(pictures):
         plain.score(["a"], [])
 
 
-class TestViltWords(TextEncoderSuite):
-    @pytest.fixture(autouse=True)
-    def _place(self, folder):
-        type(self).place = folder
-
+class TestWordEmbeddings(TextEncoderSuite):
     def make(self):
-        return load(str(self.place), device="cpu").text
+        return load(str(joint_folder("vilt")), device="cpu").text
+
+
+class TestWordsOfRoberta(TextEncoderSuite):
+    def make(self):
+        return load(str(joint_folder("bridgetower")), device="cpu").text

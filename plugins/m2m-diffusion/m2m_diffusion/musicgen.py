@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from m2m_adapters.errors import UserError
-from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors
+from m2m_adapters.interfaces import ModalityModel, Vectors
 from m2m_adapters.models import (
-    at_precision,
+    MaskedText,
     choose_device,
     choose_dtype,
     choose_precision,
@@ -21,9 +21,8 @@ from m2m_adapters.models import (
     locate,
     no_progress_bars,
 )
-from m2m_diffusion.prompts import TOKENS, fitted
+from m2m_diffusion.prompts import TOKENS
 
-BATCH = 16
 SETTINGS = ("max_new_tokens", "temperature", "top_k", "top_p", "do_sample")
 """What of MusicGen's own ``generate`` may be set besides guidance."""
 
@@ -72,17 +71,14 @@ class MusicgenTarget(ModalityModel):
         """``encoder_hidden_states`` ``[n, tokens, width]`` and ``attention_mask``."""
         import torch
 
-        tokens, width = self.text.shape
         rows = torch.from_numpy(np.asarray(vectors, dtype=np.float32)).to(self.device)
         if rows.ndim != 2 or rows.shape[1] != self.text.dim:
             raise UserError(
                 f"these vectors have shape {list(rows.shape)}; MusicGen takes [n, {self.text.dim}]",
                 "encode with an adapter that was aligned to this target",
             )
-        lengths = rows[:, -tokens:].clamp(0, 1).sum(1).round().clamp_min(1)
-        mask = torch.arange(tokens, device=self.device) < lengths[:, None]
-        states = rows[:, :-tokens].reshape(-1, tokens, width) * mask.unsqueeze(-1)
-        return {"encoder_hidden_states": states.to(self.model.dtype), "attention_mask": mask.long()}
+        states, mask = self.text.split(rows)
+        return {"encoder_hidden_states": states.to(self.model.dtype), "attention_mask": mask}
 
     def generate(
         self,
@@ -154,47 +150,22 @@ def _reader(states: Any, config: Any) -> Any:
     return reader
 
 
-class MusicgenText(TextEncoder):
+class MusicgenText(MaskedText):
     """English -> the states of MusicGen's T5, at most 64 tokens, then a mask of them."""
 
-    normalized = False
-    masked = True
-    pooled_dim = 0
-
     def __init__(self, target: MusicgenTarget) -> None:
+        config = target.model.config.text_encoder
+        super().__init__(
+            target.located, kind="musicgen", tokens=TOKENS, width=int(config.hidden_size),
+            precision=target.precision,
+        )  # fmt: skip
         self.target = target
-        self.max_tokens = TOKENS
-        width = int(target.model.config.text_encoder.hidden_size)
-        self.shape = (TOKENS, width)
-        self.dim = TOKENS * (width + 1)
-        self.tokenizer = load_tokenizer(
-            Path(target.located.folder), int(target.model.config.text_encoder.vocab_size)
-        )
+        self.tokenizer = load_tokenizer(Path(target.located.folder), int(config.vocab_size))
 
-    def encode(self, texts: Sequence[str], **options: Any) -> Vectors:
-        import torch
-
-        texts, size = list(texts), int(options.get("batch_size") or BATCH)
-        out = np.zeros((len(texts), self.dim), dtype=np.float32)
-        with torch.inference_mode():
-            for start in range(0, len(texts), size):
-                inputs = self.tokenizer(
-                    texts[start : start + size], padding=True, truncation=True,
-                    max_length=TOKENS, return_tensors="pt",
-                ).to(self.target.device)  # fmt: skip
-                mask = inputs["attention_mask"]
-                states = self.target.model.text_encoder(
-                    inputs["input_ids"], attention_mask=mask
-                ).last_hidden_state.float() * mask.unsqueeze(-1)
-                rows = [fitted(states, TOKENS).flatten(1), fitted(mask, TOKENS).float()]
-                out[start : start + size] = torch.cat(rows, 1).cpu().numpy()
-        return out
-
-    @cached_property
-    def fingerprint(self) -> str:
-        about = f"musicgen:{TOKENS}:{self.target.located.fingerprint}"
-        return at_precision(about, self.target.precision)
-
-    @property
-    def provenance(self) -> dict[str, Any]:
-        return self.target.located.provenance
+    def read(self, texts: list[str]) -> tuple[Any, Any]:
+        inputs = self.tokenizer(
+            texts, padding=True, truncation=True, max_length=TOKENS, return_tensors="pt"
+        ).to(self.target.device)
+        mask = inputs["attention_mask"]
+        states = self.target.model.text_encoder(inputs["input_ids"], attention_mask=mask)
+        return states.last_hidden_state, mask

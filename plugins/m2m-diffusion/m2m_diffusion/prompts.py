@@ -23,6 +23,7 @@ from m2m_adapters.interfaces import TextEncoder, Vectors
 from m2m_adapters.models import (
     at_precision,
     cache_folder,
+    fitted,
     load_error,
     load_model,
     load_tokenizer,
@@ -271,15 +272,6 @@ class PromptText(TextEncoder):
             return {"model": self.place.name, "revision": self.place.commit}
         digest = self.fingerprint.rpartition(":")[2].partition("@")[0]
         return {"model": self.place.name, "digest": digest}
-
-
-def fitted(rows: Any, tokens: int) -> Any:
-    """``[n, any, ...]`` -> ``[n, tokens, ...]``: cut, or filled up with zeros."""
-    import torch
-
-    rows = rows[:, :tokens]
-    beside = (0, 0) * (rows.ndim - 2)
-    return torch.nn.functional.pad(rows, (*beside, 0, tokens - rows.shape[1]))
 
 
 def text_width(place: Place, part: str) -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from m2m_adapters.models import fitted
 from m2m_diffusion.folders import Place
 from m2m_diffusion.neutral import TOKENS_WITHOUT_T5
-from m2m_diffusion.prompts import Layout, Parts, Prompts, PromptText, fitted, text_length
+from m2m_diffusion.prompts import Layout, Parts, Prompts, PromptText, text_length
 
 WAN_TOKENS = 512
 
