@@ -48,12 +48,14 @@ class Pool:
                 self.families.append(family)
         self.items = render([spec for family in self.families for spec in family], rng)
 
-    def batch(self, rng: random.Random) -> tuple[Any, list[str], list[Any], list[Any]]:
+    def batch(
+        self, rng: random.Random, families: int = BATCH // FAMILY
+    ) -> tuple[Any, list[str], list[Any], list[Any]]:
         """Rows of items, an English caption for each, the meanings shown, and what of them is said.
 
         Families stand together.
         """
-        chosen = rng.sample(range(len(self.families)), BATCH // FAMILY)
+        chosen = rng.sample(range(len(self.families)), families)
         rows = [FAMILY * family + member for family in chosen for member in range(FAMILY)]
         shown = [spec for family in chosen for spec in self.families[family]]
         said = [self.world.mention(spec, rng, DROPPED) for spec in shown]
