@@ -33,6 +33,7 @@ from m2m_adapters.search.format import TargetRecord
 from m2m_adapters.search.index import Index, load_index
 from m2m_adapters.search.lists import recall
 from m2m_adapters.search.metadata import Item, Part
+from m2m_adapters.search.stores import FaissStore, Store
 
 CENTERS, NOISE, POWER, K, BLOCK = 5000, 0.8, 0.25, 10, 65_536
 
@@ -65,7 +66,7 @@ def clustered(count: int, dim: int, seed: int) -> Vectors:
     return normalize(normalize(centers * spread)[owner] + NOISE * normalize(noise * spread))
 
 
-def write_index(folder: Path, items: int, dim: int, lists_from: int) -> float:
+def write_index(folder: Path, items: int, dim: int, store: Store) -> float:
     """The index of synthetic items; returns the seconds it took."""
 
     def codes() -> Iterator[Any]:
@@ -83,7 +84,7 @@ def write_index(folder: Path, items: int, dim: int, lists_from: int) -> float:
             folder,
             generation.Content(
                 target, described, (Part(row) for row in range(items)), codes(),
-                lists_from=lists_from,
+                store=store,
             ),
         )  # fmt: skip
     return time.perf_counter() - began
@@ -170,7 +171,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.folder or Path(temporary) / "index"
         if not (folder / "index.json").is_file():
-            seconds = write_index(folder, given.items, given.dim, given.lists_from)
+            seconds = write_index(folder, given.items, given.dim, FaissStore(given.lists_from))
             report.add("written", f"{seconds:.0f} s", "", "")
         done = subprocess.run([sys.executable, "-c", OPENING, str(folder)], check=True,
                               capture_output=True, text=True)  # fmt: skip

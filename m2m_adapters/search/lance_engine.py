@@ -55,6 +55,9 @@ class LanceTables:
         for batch in batches():
             with _asking(self._place):
                 table.add(batch)
+        if rows:  # so that a filter reads the rows that it keeps, not all
+            with _asking(self._place):
+                table.create_scalar_index(ROW)
         return rows
 
     def names(self) -> list[str]:
