@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from m2m_adapters.errors import UserError
-from m2m_adapters.projectors.affine import AffineProjector, AffineShape
+from m2m_adapters.projectors.affine import HEADS, AffineProjector, AffineShape
 from m2m_adapters.projectors.registry import build
 
 
@@ -114,3 +115,25 @@ def test_its_steps_one_after_another_are_the_projector(
     torch.testing.assert_close(z, projector(x), rtol=1e-4, atol=1e-5)
     assert steps[-1].activation == "none"
     assert len(steps) == (1 if activation == "none" else layers)
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("layers", [1, 3])
+def test_a_shape_says_what_tensors_its_projector_has(head: str, layers: int) -> None:
+    shape = AffineShape(6, 5, layers, head=head)
+    state = AffineProjector(shape).state_dict()
+    assert shape.tensors() == {name: tuple(value.shape) for name, value in state.items()}
+
+
+def test_the_widest_hidden_layer_is_named() -> None:
+    assert AffineShape(6, 5, 2, hidden=(1 << 20) - 1).hidden == 1_048_575
+    with pytest.raises(UserError, match="1 to 1,048,575, not 1048576"):
+        AffineShape(6, 5, 2, hidden=1 << 20)
+
+
+@pytest.mark.parametrize("rows", [np.ones((2, 5)), np.ones(6), np.ones((1, 1, 6))])
+def test_rows_of_another_shape_are_refused(rows: np.ndarray) -> None:
+    projector = AffineProjector(AffineShape(6, 5, 1))
+    assert projector.checked(np.ones((2, 6))).shape == (2, 6)
+    with pytest.raises(UserError, match=r"the adapter takes \[n, 6\]"):
+        projector.checked(rows)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from m2m_adapters.alignment import closed_form
 from m2m_adapters.alignment.closed_form import (
     RIDGES,
     Moments,
@@ -160,3 +161,25 @@ def test_what_counts_as_the_same_vector_does_not_depend_on_their_number(
     else:
         with pytest.raises(UserError, match="same vector"):
             checked_moments(moments)
+
+
+def test_products_in_blocks_of_columns_are_the_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = pairs()
+    monkeypatch.setattr(closed_form, "BLOCK", 3)  # 3, 3 and 1 of 7 columns
+    moments = Moments.empty(7, 5).add(x, y)
+    x, y = x.double(), y.double()
+    torch.testing.assert_close(moments.xx, x.T @ x)
+    torch.testing.assert_close(moments.xy, x.T @ y)
+
+
+def test_a_direction_that_no_target_has_is_left_alone() -> None:
+    x = torch.nn.functional.normalize(torch.randn(500, 6).double(), dim=1)
+    y = torch.nn.functional.normalize(x + 0.3 * torch.randn(500, 6).double(), dim=1)
+    y[:, 2] = 0
+    moments = Moments.empty(6, 6).add(x, y)
+    plain = next(ridge_path(moments, [0.0]))
+    plain.weight[2], plain.bias[2] = 0, 0
+    found = stretched(plain, moments, 0.2, 1.0)
+    assert bool(found.weight.isfinite().all())
+    assert torch.allclose(found.weight[2], torch.zeros(6, dtype=torch.float64), atol=1e-9)
+    assert not torch.allclose(found.weight, plain.weight, atol=1e-3)

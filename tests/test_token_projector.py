@@ -181,3 +181,10 @@ def test_token_states_of_several_texts() -> None:
     assert np.array_equal(concatenate([rows[:1], rows[1:]]), rows)
     empty = TokenStates.join([], width=6)
     assert len(empty) == 0 and empty.width == 6
+
+
+def test_what_a_record_need_not_say() -> None:
+    """Adapters that leave these out are read with them for ever."""
+    shape = TokenShape(6, 5, 3, 4)
+    assert (shape.hidden, shape.heads, shape.layers) == (128, 4, 2)
+    assert shape.head == "none" and shape.mask is False
