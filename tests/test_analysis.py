@@ -121,6 +121,20 @@ def test_other_studies_answer(
     assert "<svg" in (tmp_path / "study.html").read_text() or not study.charts
 
 
+def test_a_study_shows_itself_in_a_notebook() -> None:
+    study = m2m.Study(
+        "layers", "Is <it> near?", "a & b", "texts", [{"layer": "1 < 2", "value": 0.12345678},
+                                                      {"layer": "output", "value": None}],
+        findings=["near"], warnings=["few rows"],
+    )  # fmt: skip
+    page = study._repr_html_()
+    assert "Is &lt;it&gt; near?" in page and "a &amp; b: layers" in page
+    assert "<th>value</th>" in page and "<td>1 &lt; 2</td><td>0.1235</td>" in page
+    assert "<td>-</td>" in page and "<li>near</li><li>few rows</li>" in page
+    assert "<script" not in page and "http" not in page
+    assert "<table>" in m2m.Study("layers", "?", "m", "d", [])._repr_html_()
+
+
 def test_half_english_is_closer_to_english_than_none(texts: m2m.Parallel, store: m2m.Store) -> None:
     study = m2m.analyze(
         "tiny-text", "codeswitch", texts, measures=["cka"], precision=QUICK, store=store

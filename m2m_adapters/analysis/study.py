@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import TypeAlias
 
 Cell: TypeAlias = str | float | int | None
@@ -65,3 +66,25 @@ class Study:
             "findings": self.findings,
             "warnings": self.warnings,
         }
+
+    def _repr_html_(self) -> str:
+        """In a notebook: what it shows, and the table; charts are in the report."""
+        said = "".join(f"<li>{escape(line)}</li>" for line in (*self.findings, *self.warnings))
+        header = list(self.rows[0]) if self.rows else []
+        body = "".join(
+            "<tr>" + "".join(f"<td>{escape(shown(row[key]))}</td>" for key in header) + "</tr>"
+            for row in self.rows
+        )
+        heads = "".join(f"<th>{escape(key)}</th>" for key in header)
+        return (
+            f"<div><p><b>{escape(f'{self.model}: {self.name}')}</b><br>{escape(self.question)} "
+            f"Data: {escape(self.data)}.</p><ul>{said}</ul>"
+            f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
+        )
+
+
+def shown(value: Cell) -> str:
+    """A cell as a table shows it."""
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

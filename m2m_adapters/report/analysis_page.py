@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 
 from m2m_adapters._internal.files import whole_file
-from m2m_adapters.analysis.study import Bars, Cell, Chart, Figure, Study
+from m2m_adapters.analysis.study import Bars, Chart, Figure, Study, shown
 from m2m_adapters.errors import UserError
 from m2m_adapters.report.charts import bars, lines, points
 from m2m_adapters.report.page import document, html_table
@@ -49,7 +49,7 @@ def study_page(study: Study) -> str:
     )
     drawn = f"<h2>Charts (in percent)</h2><div class='pair'>{charts}</div>" if charts else ""
     header = list(study.rows[0]) if study.rows else []
-    rows = [[_shown(row[key]) for key in header] for row in study.rows]
+    rows = [[shown(row[key]) for key in header] for row in study.rows]
     return document(
         f"{study.model}: {study.name}",
         f"<p>{escape(study.question)} Data: {escape(study.data)}.</p><ul>{findings}</ul>{warnings}"
@@ -88,9 +88,3 @@ def _percent(series: Series) -> Series:
 def _share(value: float) -> float:
     """In percent, as far as a chart reaches."""
     return min(max(100 * value, 0), 100)
-
-
-def _shown(value: Cell) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
