@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fake_dist import run_m2m
 from test_search_index import Colors, picture
 
 import m2m_adapters as m2m
@@ -176,3 +177,16 @@ def test_a_killed_build_ends_as_an_undisturbed_one(photos: Path, tmp_path: Path)
     shutil.rmtree(killed / "lancedb")
     with pytest.raises(UserError, match="has no table"):
         m2m.load_index(killed)
+
+
+def test_the_commands_take_an_engine(photos: Path, tmp_path: Path) -> None:
+    for package in ("lancedb", "m2m_tiny"):
+        pytest.importorskip(package)
+    out = str(tmp_path / "index")
+    made = run_m2m("index", "tiny-clip", str(photos), "--out", out, "--engine", "lancedb")
+    assert made.returncode == 0, made.stderr
+    assert f"60 vectors, in the collection vectors-000001 at {out}" in made.stdout
+    found = run_m2m("search", out, "a red square", "-k", "3", "--adapter", "native", "--json")
+    assert found.returncode == 0 and found.stdout.count('"path"') == 3, found.stderr
+    refused = run_m2m("index", "tiny-clip", "--out", out, "--engine", "faiss")
+    assert refused.returncode == 2 and "are in lancedb" in refused.stderr
