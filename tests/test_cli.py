@@ -304,3 +304,17 @@ def test_tables_fit_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(wide) == 4 and "a-name-to-copy" in wide[2] and wide[2].endswith("3.142")
     assert "\x1b" not in table([["\x1b[31mred", "[bold]x[/bold]"]], ["a", "b"])
     assert "[bold]x[/bold]" in table([["\x1b[31mred", "[bold]x[/bold]"]], ["a", "b"])
+
+
+@pytest.mark.parametrize(("users", "expected"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_sleep_while_they_wait_unless_the_user_says_otherwise(
+    users: str | None, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from m2m_cli import main
+
+    monkeypatch.setenv("OMP_WAIT_POLICY", users or "")
+    if users is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY")
+    with pytest.raises(SystemExit):
+        main.run(["--version"])
+    assert os.environ["OMP_WAIT_POLICY"] == expected

@@ -124,6 +124,9 @@ def run(arguments: list[str] | None = None) -> None:
     if arguments is None:
         arguments = sys.argv[1:]
         atexit.register(_leave, code)  # registered first, so it is called last
+    # Threads that wait for each other sleep: beside other programs, busy waiting takes the very
+    # core that the others wait for (benchmarks/threads.py). Read when torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that knows few characters shows escapes
             stream.reconfigure(errors="backslashreplace")
