@@ -10,7 +10,7 @@ FluxPipeline                pooled                 a neutral prompt for T5
 StableDiffusion3Pipeline    both pooled, joined    the towers' states of "", zeros for T5
 PixArt, Sana, Qwen-Image    sequence and mask      nothing is missing
 Wan, LTX, Stable Audio      sequence and mask      nothing is missing
-Kandinsky 5                 pooled, sequence,      nothing is missing
+AudioLDM 2, Kandinsky 5     pooled, sequence,      nothing is missing
                             mask
 FLUX.2, CogVideoX           sequence               nothing is missing
 StableDiffusionXLPipeline   pooled and sequence    nothing is missing
@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import TextEncoder
 from m2m_diffusion import readings
+from m2m_diffusion.audioldm2 import AUDIOLDM2
 from m2m_diffusion.neutral import flux_sequence, sd3_sequence
 from m2m_diffusion.prompts import Prompts
 from m2m_diffusion.videos import videos
@@ -267,6 +268,19 @@ KINDS = {
     "CogVideoXPipeline": _video(readings.COGVIDEOX, 8),
     "StableAudioPipeline": _by_prompts(
         readings.STABLE_AUDIO, modality="audio", results=waves, unguided_by_itself=True
+    ),
+    "AudioLDM2Pipeline": Kind(
+        AUDIOLDM2.needs,
+        (),
+        True,
+        0,
+        (),
+        "unet",
+        ("vae", "scheduler", "vocoder"),
+        "audio",
+        keeps_towers=True,
+        results=sounds,
+        prompts=AUDIOLDM2,
     ),
     "KandinskyV22Pipeline": Kind(
         (),

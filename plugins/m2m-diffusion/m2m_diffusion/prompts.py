@@ -82,6 +82,7 @@ class Prompts:
     masked: whether the pipeline is told which tokens are there. pooled: columns of the pooled part.
     lead: positions before those of the T5 or LLM, and their width. tokens: positions of the latter.
     probe: measures the sizes, in place of pooled, lead, width and masked.
+    same_length: a negative is read to the length of the prompt beside it.
     """
 
     needs: tuple[str, ...]
@@ -95,6 +96,7 @@ class Prompts:
     lead: Callable[[Place], tuple[int, int]] = lambda place: (0, 0)
     tokens: int = TOKENS
     probe: Callable[[PromptText], Layout] | None = None
+    same_length: bool = False
 
 
 class PromptText(TextEncoder):
@@ -192,38 +194,42 @@ class PromptText(TextEncoder):
     def encode(self, texts: Sequence[str], **options: Any) -> Vectors:
         return self._encoded(list(texts), int(options.get("batch_size") or BATCH), False)
 
-    def negative(self, text: str) -> Vectors:
+    def negative(self, text: str, length: int | None = None) -> Vectors:
         """``[1, dim]``: what the pipeline makes of a text it is to keep away from.
 
         That of no text at all is filed in the cache: every guided picture needs it, and the text
-        models are often larger than the rest of the pipeline.
+        models are often larger than the rest of the pipeline. length: of the prompt beside it,
+        where the class reads it so.
         """
         if text:
-            return self._encoded([text], 1, True)
-        key = hashlib.sha256(f"{self.fingerprint}:negative".encode()).hexdigest()[:32]
+            return self._encoded([text], 1, True, length)
+        about = f"{self.fingerprint}:negative{length or ''}"
+        key = hashlib.sha256(about.encode()).hexdigest()[:32]
         filed = cache_folder() / "neutral" / f"{key}.npy"
         if not filed.is_file():
-            vector = self._encoded([text], 1, True)
+            vector = self._encoded([text], 1, True, length)
             with whole_file(filed) as temporary, temporary.open("wb") as file:
                 np.save(file, vector)
         vector = np.load(filed, allow_pickle=False)
         return np.asarray(vector, dtype=np.float32).reshape(1, self.dim)
 
-    def _encoded(self, texts: list[str], size: int, against: bool) -> Vectors:
+    def _encoded(
+        self, texts: list[str], size: int, against: bool, length: int | None = None
+    ) -> Vectors:
         import torch
 
         out = np.zeros((len(texts), self.dim), dtype=np.float32)
         with torch.inference_mode():
             for start in range(0, len(texts), size):
-                rows = self._parts(texts[start : start + size], against)
+                rows = self._parts(texts[start : start + size], against, length)
                 out[start : start + size] = (
                     torch.cat([row.float().flatten(1).cpu() for row in rows], 1).numpy()
                 )  # fmt: skip
         return out
 
-    def _parts(self, texts: list[str], against: bool) -> list[Any]:
+    def _parts(self, texts: list[str], against: bool, length: int | None) -> list[Any]:
         pooled, sequence, mask = self.prompts.read(
-            self.pipeline, texts, self.tokens or self.prompts.tokens, against
+            self.pipeline, texts, length or self.tokens or self.prompts.tokens, against
         )
         tokens, width = self.shape
         if mask is None:  # all are there

@@ -189,13 +189,21 @@ class DiffusionModel(ModalityModel):
             raise UserError("these vectors hold NaN or infinity", "encode the prompts again")
         rows = torch.from_numpy(np.ascontiguousarray(array)).to(self.device, self.dtype)
         arguments = self._arguments(rows.repeat_interleave(num_images, 0), "")
+        prompts, length = self.kind.prompts, None
+        if prompts is not None and prompts.same_length:
+            length = int(arguments["attention_mask"].sum(1).max())
         if guided and not (negative is None and self.kind.unguided_by_itself):
-            against = self._negative(negative).to(self.device, self.dtype)
+            against = self._negative(negative, length).to(self.device, self.dtype)
             arguments |= self._arguments(against.expand(len(rows) * num_images, -1), "negative_")
-        return arguments
+        if length is None:
+            return arguments
+        return {
+            name: value if "generated" in name else value[:, :length]
+            for name, value in arguments.items()
+        }
 
-    def _negative(self, negative: str | Vectors | None) -> Any:
-        """``[1, dim]``."""
+    def _negative(self, negative: str | Vectors | None, length: int | None = None) -> Any:
+        """``[1, dim]``. length: of the prompt, where a text is read to the same."""
         import torch
 
         if negative is None:
@@ -203,7 +211,8 @@ class DiffusionModel(ModalityModel):
                 return torch.zeros(1, self.text.dim)
             negative = ""
         if isinstance(negative, str):
-            return torch.from_numpy(self.text.negative(negative))
+            beside = () if length is None else (length,)
+            return torch.from_numpy(self.text.negative(negative, *beside))
         vector = np.asarray(negative, dtype=np.float32).reshape(1, -1)
         if vector.shape[1] != self.text.dim:
             raise UserError(
