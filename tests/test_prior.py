@@ -67,7 +67,7 @@ def test_the_rotation_is_semi_orthogonal_up_to_scale(d_in: int, d_out: int) -> N
 
 def test_the_rotation_has_its_least_squares_scale() -> None:
     x, y = world(600, 12, shared=True)
-    _, _, cov, cross = moments_of(x, 3 * y).centered()
+    _, _, cov, cross = moments_of(2 * x, 3 * y).centered()
     turned = rotation(cov, cross)
     reached = {scale: float(((scale * turned @ cov) * (scale * turned)).sum()
                             - 2 * (scale * turned * cross.T).sum())
