@@ -20,7 +20,8 @@ TOLD = {
         "The ear heard captions and made-up words said by eSpeak NG in English, Turkish and "
         "Chinese, the two whose phones cover most of the ten others, by eleven speakers. What "
         "words sound like is eSpeak's transcription of captions, and which word follows which is "
-        "counted in them (`words.json`). **Of the ten other languages no speech was used, but "
+        "counted in them (`words.json`); words with a nasal vowel or an r in the throat are also "
+        "listed as they are half heard. **Of the ten other languages no speech was used, but "
         "their text and its pronunciation was.** Speech of people is another matter: only "
         "eSpeak's voices were heard, and only the words of this world are known.",
     ),
