@@ -17,6 +17,7 @@ from m2m_adapters.models.text_encoder import (
     TOKENS_PER_BATCH,
     TokenEncoder,
     checked,
+    piece_by_piece,
     token_budget,
 )
 from m2m_adapters.testing import toy_sentences
@@ -248,3 +249,12 @@ def test_layers_of_texts_in_the_order_of_the_texts() -> None:
     expected = [Bytes().table[[2, *text.encode()][:80]].mean(0).numpy() for text in texts]
     np.testing.assert_allclose(first, expected, atol=1e-5)
     np.testing.assert_allclose(second, 2 * first, atol=1e-5)
+
+
+def test_pieces_are_put_together_in_order() -> None:
+    texts, seen = [str(n) for n in range(7)], []
+    rows = piece_by_piece(
+        lambda piece: np.array([[float(text)] for text in piece], np.float32), texts, 1, 3,
+        lambda done, of: seen.append((done, of)),
+    )  # fmt: skip
+    assert rows[:, 0].tolist() == list(range(7)) and seen == [(3, 7), (6, 7), (7, 7)]
