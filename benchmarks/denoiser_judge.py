@@ -1,9 +1,10 @@
 """Whether the denoiser judges recipes as the reader of pictures does.
 
-Adapters for tiny-sd (or tiny-flux) are aligned by recipes from bad to good. Each is scored by
-`m2m evaluate --judge denoiser` (English prompts, nothing painted), by the squared error of its
-conditioning, and by what tiny-reader finds right in pictures of prompts in languages it has not
-seen. Rank correlations say which of the first two knows the third.
+Adapters for tiny-sd (or tiny-flux) are aligned by recipes from bad to good. Each is scored by both
+figures of `m2m evaluate --judge denoiser` (English prompts, and the same moved as far as
+translations are; nothing painted), by the squared error of its conditioning, and by what
+tiny-reader finds right in pictures of prompts in languages it has not seen. Rank correlations say
+which of the first three knows the last.
 
     python benchmarks/denoiser_judge.py
 """
@@ -21,6 +22,7 @@ import numpy as np
 from measure import Report, arguments
 
 import m2m_adapters as m2m
+from m2m_adapters.evaluation.translated import TRANSLATED
 from m2m_adapters.interfaces import Vectors
 
 SHORT = {"level": "token", "epochs": 8}
@@ -116,13 +118,17 @@ def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
 
 def correlations(scores: list[tuple[float, ...]], of: str) -> list[str]:
     """How agreement and squared error rank what is right in pictures."""
-    agreement, error, own, foreign = zip(*scores, strict=True)
+    agreement, translated, error, own, foreign = zip(*scores, strict=True)
     less = [-one for one in error]
     return [
         f"rank correlation of {what} with attributes: "
         f"{rank_correlation(figures, own):.2f} in English, "
         f"{rank_correlation(figures, foreign):.2f} in other languages, over {len(scores)} {of}"
-        for what, figures in (("the denoiser's agreement", agreement), ("less squared error", less))
+        for what, figures in (
+            ("the denoiser's agreement", agreement),
+            ("its agreement as translated", translated),
+            ("less squared error", less),
+        )
     ]
 
 
@@ -134,6 +140,7 @@ def main() -> None:
         sentences={"type": int, "default": 1500},
         scenes={"type": int, "default": 30},
         target={"choices": ("tiny-sd", "tiny-flux"), "default": "tiny-sd"},
+        distance={"type": float, "default": TRANSLATED, "help": "of translations from English"},
         work={"type": Path, "help": "keep adapters and readings here; a killed run goes on"},
     )
     work = given.work or Path(tempfile.mkdtemp(prefix="m2m-judge-"))
@@ -141,8 +148,9 @@ def main() -> None:
     report = Report(
         f"The denoiser as judge of {given.target}",
         f"python benchmarks/denoiser_judge.py --target {given.target} "
-        f"--sentences {given.sentences} --scenes {given.scenes}",
-        ("recipe", "agreement", "squared error", "attributes, English, % of native",
+        f"--sentences {given.sentences} --scenes {given.scenes} --distance {given.distance:g}",
+        ("recipe", "agreement", "as translated", "squared error",
+         "attributes, English, % of native",
          f"{len(LANGUAGES) - 1} other languages, %"),
     )  # fmt: skip
     source, target = m2m.load_source("tiny-text"), m2m.load_target(given.target)
@@ -156,12 +164,18 @@ def main() -> None:
         began = time.perf_counter()
         folder = work / name.replace(" ", "_").replace(",", "")
         adapter = aligned(source, target, given.sentences, recipe, folder)
-        judged = m2m.denoiser_agreement(adapter, english)
+        judged, translated = (
+            m2m.denoiser_agreement(
+                adapter, english, distance=distance, sample="tiny-drawable-captions"
+            )
+            for distance in (0.0, given.distance)
+        )
         error = float(np.square(adapter.encode(english[:64]) - native).mean()) / spread
         row = right(adapter, prompts, given.scenes, work / f"{folder.name}.json")
-        scores.append((judged.agreement, error, *row))
-        report.add(name, f"{judged.agreement:.3f} [{judged.low:.3f}, {judged.high:.3f}]",
-                   f"{error:.3f}", *(f"{one:.1f}" for one in row))  # fmt: skip
+        scores.append((judged.agreement, translated.agreement, error, *row))
+        agreements = (f"{one.agreement:.3f} [{one.low:.3f}, {one.high:.3f}]"
+                      for one in (judged, translated))  # fmt: skip
+        report.add(name, *agreements, f"{error:.3f}", *(f"{one:.1f}" for one in row))
         print(f"{time.perf_counter() - began:.0f} s", flush=True)
     report.notes += correlations(scores, "recipes")
     token = [row for row, name in zip(scores, recipes, strict=True) if name.startswith("token")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,10 +97,12 @@ def evaluate(
     known = named(loaded, benchmark)
     result: Evaluation | GeneratorEvaluation
     if isinstance(known, Prompts):
-        retrieval.refuse(f"'{known.name}' holds prompts")
+        what = f"'{known.name}' holds prompts"
         if judge is not None:
-            _judge(loaded, known, painting, report or (), keep, seed, json)
+            replace(retrieval, texts=None).refuse(what)
+            _judge(loaded, known, painting, report or (), keep, seed, json, texts)
             return
+        retrieval.refuse(what)
         result = paint(loaded, known, painting, langs=chosen, seed=seed, device=device)
     else:
         painting.refuse(f"'{benchmark}'")
@@ -118,6 +121,7 @@ def _judge(
     keep: bool,
     seed: int,
     json: bool,
+    texts: list[str] | None,
 ) -> None:
     from m2m_adapters.errors import UserError
 
@@ -125,11 +129,12 @@ def _judge(
         raise UserError(
             "--judge cannot be combined with --report or --keep", "leave them out, or use --json"
         )
-    agreement = judged(adapter, prompts, painting, seed=seed)
+    english, translated = judged(adapter, prompts, painting, seed=seed, sample=texts)
     if json:
-        print_json(agreement.to_dict())
+        known = None if isinstance(translated, Exception) else translated.to_dict()
+        print_json({**english.to_dict(), "translated": known})
     else:
-        typer.echo(agreement_lines(agreement))
+        typer.echo(agreement_lines(english, translated))
 
 
 def _check(

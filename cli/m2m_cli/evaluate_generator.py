@@ -10,6 +10,7 @@ from m2m_cli.output import table
 
 if TYPE_CHECKING:
     from m2m_adapters.artifact.adapter import Adapter
+    from m2m_adapters.errors import UserError
     from m2m_adapters.evaluation import (
         Benchmark,
         DenoiserAgreement,
@@ -94,11 +95,21 @@ def paint(
 
 
 def judged(
-    adapter: Adapter, prompts: Prompts, painting: Painting, *, seed: int
-) -> DenoiserAgreement:
-    """``--judge denoiser``: nothing is painted, and English prompts alone are read."""
+    adapter: Adapter,
+    prompts: Prompts,
+    painting: Painting,
+    *,
+    seed: int,
+    sample: list[str] | None = None,
+) -> tuple[DenoiserAgreement, DenoiserAgreement | UserError]:
+    """``--judge denoiser``: nothing is painted, and English prompts alone are read.
+
+    Of the prompts, and of vectors as far from them as translations are; or why that is not known.
+    sample: ``--texts``, English sentences that show how the source's vectors spread.
+    """
     from m2m_adapters.errors import UserError
     from m2m_adapters.evaluation import denoiser_agreement
+    from m2m_adapters.evaluation.translated import TRANSLATED
 
     if painting.judge != "denoiser":
         raise UserError(f"unknown judge '{painting.judge}'", "the only one is denoiser")
@@ -109,14 +120,29 @@ def judged(
         )
     chosen = {"levels": painting.steps, "limit": painting.limit, "batch_size": painting.batch_size}
     options: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
-    return denoiser_agreement(adapter, prompts.captions["en"], seed=seed, **options)
+    texts = prompts.captions["en"]
+    english = denoiser_agreement(adapter, texts, seed=seed, **options)
+    try:
+        return english, denoiser_agreement(
+            adapter, texts, seed=seed, distance=TRANSLATED, sample=sample, **options
+        )
+    except UserError as too_few:
+        return english, too_few
 
 
-def agreement_lines(result: DenoiserAgreement) -> str:
+def agreement_lines(result: DenoiserAgreement, translated: DenoiserAgreement | UserError) -> str:
     levels = ", ".join(f"{level:.3f}" for level in result.by_level)
+    if isinstance(translated, Exception):
+        other = f"for other languages it is not estimated: {translated}"
+    else:
+        other = (
+            f"estimated for other languages: {translated.agreement:.3f} "
+            f"[{translated.low:.3f}, {translated.high:.3f}]"
+        )
     return (
         f"denoiser agreement {result.agreement:.3f} [{result.low:.3f}, {result.high:.3f}] over "
         f"{result.prompts} English prompts\n"
+        f"{other}\n"
         f"from the most noise to the least: {levels}\n"
         "1: it follows the adapter as it follows native English; 0: as if there were no prompt"
     )

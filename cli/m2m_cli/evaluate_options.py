@@ -59,7 +59,10 @@ PROTOCOL = typer.Option(
     "first caption of each item).",
 )
 TEXTS = typer.Option(
-    None, "--texts", help="English text to fit baselines on; by default the adapter's corpus."
+    None,
+    "--texts",
+    help="English text to fit baselines on, or that shows --judge how the source's "
+    "vectors spread; by default the adapter's corpus.",
 )
 REPORT = typer.Option(
     None, "--report", help="Write a report: .html, .json, .md or .tex; repeatable."

@@ -17,8 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from m2m_adapters.artifact.adapter import Adapter
+from m2m_adapters.corpus.sentences import TextsLike
 from m2m_adapters.errors import AbilityMissing, UserError
 from m2m_adapters.evaluation.intervals import Resampler
+from m2m_adapters.evaluation.translated import as_translated
 from m2m_adapters.models.text_encoder import embed
 
 LEVELS = 4
@@ -53,12 +55,17 @@ def denoiser_agreement(
     levels: int = LEVELS,
     seed: int = 0,
     limit: int | None = PROMPTS,
+    distance: float = 0.0,
+    sample: TextsLike | None = None,
     **options: Any,
 ) -> DenoiserAgreement:
     """Score an adapter for a generator by its denoiser, from English prompts alone.
 
     texts: English prompts that the adapter was not aligned with. levels: noise levels. limit: use
-    only the first so many prompts. options: of the target (``batch_size``, ``size``).
+    only the first so many prompts. distance: move the source's vectors as far as translations lie
+    from English, in variances of the source's median direction; 3 (``TRANSLATED``) where it is not
+    known. sample: English sentences that show how its vectors spread; by default those the adapter
+    was aligned on. options: of the target (``batch_size``, ``size``).
     """
     ask = getattr(adapter.target, "denoiser_changes", None)
     if ask is None:
@@ -74,7 +81,11 @@ def denoiser_agreement(
         )
     text = adapter.target.text
     native, nothing = (embed(text, rows, what="target") for rows in (english, [""]))
-    ours = adapter.encode(english)
+    ours = (
+        as_translated(adapter, english, sample, distance=distance, seed=seed)
+        if distance
+        else adapter.encode(english)
+    )
     others = [ours, np.repeat(nothing, len(english), axis=0)]
     each = agreement(ask(native, others, levels=levels, seed=seed, **options))
     drawn = Resampler(len(english), seed=seed).weights @ each.mean(1) / len(english)

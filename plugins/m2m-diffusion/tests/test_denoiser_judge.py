@@ -13,6 +13,8 @@ from test_token_level import OPTIONS, SENTENCES, WordSource
 import m2m_adapters as m2m
 from m2m_adapters.errors import UserError
 from m2m_adapters.evaluation import denoiser_agreement
+from m2m_adapters.evaluation.translated import as_translated, median_variance
+from m2m_adapters.testing.toys import toy_sentences
 
 ENGLISH = ["two red squares above a small blue circle", "a dog", "a cat beside a house"]
 CALLS = {
@@ -70,6 +72,25 @@ def test_training_brings_it_up():
     assert near == denoiser_agreement(later, fresh, levels=2, size=16)
 
 
+@pytest.mark.parametrize("level", ["sentence", "token"])
+def test_noise_is_as_large_as_translations_are_far(level):
+    target = target_of("sd").at_level(level)
+    adapter = m2m.align(WordSource(), target, SENTENCES, level=level, epochs=2, **OPTIONS)
+    texts = SENTENCES[:8]
+    plain, moved = adapter.encode(texts), as_translated(adapter, texts, SENTENCES)
+    assert plain.shape == moved.shape and not np.array_equal(plain, moved)
+    assert np.array_equal(moved, as_translated(adapter, texts, SENTENCES))
+    with pytest.raises(UserError, match="too few to know how far translations"):
+        as_translated(adapter, texts, ["a dog"])
+
+
+def test_the_median_direction_is_that_of_the_filled_ones():
+    rng = np.random.default_rng(0)
+    filled = rng.standard_normal((4000, 5)) * np.sqrt([1, 2, 3, 4, 5])
+    rows = np.hstack([filled, np.zeros((4000, 4))]).astype(np.float32)
+    assert median_variance(rows) == pytest.approx(3, rel=0.1)
+
+
 def test_the_command_judges_and_refuses_what_it_cannot(tmp_path, capsys):
     name = f"diffusion:{pipeline_folders.folder('sd')}"
     m2m.align("tiny-text", name, SENTENCES[:100], epochs=1, **OPTIONS).save(tmp_path / "a")
@@ -90,7 +111,13 @@ def test_the_command_judges_and_refuses_what_it_cannot(tmp_path, capsys):
     assert code == 0
     found = json.loads(out)
     assert found["prompts"] == 3 and len(found["by_level"]) == 2 and found["agreement"] < 1
-    assert "denoiser agreement" in run("--judge", "denoiser")[1]
+    assert found["translated"] is None
+    shown = run("--judge", "denoiser")[1]
+    assert "denoiser agreement" in shown and "cannot be read again" in shown
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("\n".join(toy_sentences(800, seed=1)), encoding="utf-8")
+    found = json.loads(run("--judge", "denoiser", "--json", "--texts", str(corpus))[1])
+    assert found["translated"]["prompts"] == 3 and found["translated"] != found
     for wrong in (
         ("--judge", "critic"),
         ("--judge", "denoiser", "--keep"),
