@@ -34,6 +34,7 @@ from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import TextEncoder
 from m2m_diffusion import readings
 from m2m_diffusion.audioldm2 import AUDIOLDM2
+from m2m_diffusion.guidance import always_guided, guide, guide_any, guide_flux, guide_qwen
 from m2m_diffusion.neutral import flux_sequence, sd3_sequence
 from m2m_diffusion.prompts import Prompts
 from m2m_diffusion.videos import videos
@@ -75,48 +76,6 @@ def waves(pipeline: Any, output: Any) -> list[Any]:
     return [(samples.float().cpu().numpy(), rate) for samples in output.audios]
 
 
-def guide(pipeline: Any, call: dict[str, Any], guidance: Any, has_negative: bool) -> bool:
-    """Puts the guidance into ``call``; whether negatives are then needed."""
-    import inspect
-
-    if guidance is not None:
-        call["guidance_scale"] = float(guidance)
-    default = inspect.signature(type(pipeline).__call__).parameters["guidance_scale"].default
-    return float(call.get("guidance_scale", default)) > 1
-
-
-def guide_any(pipeline: Any, call: dict[str, Any], guidance: Any, has_negative: bool) -> bool:
-    """By a negative, if the call has an argument for one; else the scale is the model's own."""
-    import inspect
-
-    known = inspect.signature(type(pipeline).__call__).parameters
-    name = "true_cfg_scale" if "true_cfg_scale" in known else "guidance_scale"
-    if guidance is not None and name in known:
-        call[name] = float(guidance)
-    if "negative_prompt_embeds" not in known or name not in known:
-        return False
-    return float(call.get(name, known[name].default) or 1) > 1
-
-
-def guide_flux(pipeline: Any, call: dict[str, Any], guidance: Any, has_negative: bool) -> bool:
-    """FLUX.1 dev has guidance distilled into it; the others are guided by a negative."""
-    if pipeline.transformer.config.guidance_embeds:
-        if guidance is not None:
-            call["guidance_scale"] = float(guidance)
-        if has_negative:
-            call.setdefault("true_cfg_scale", 4.0)
-    elif guidance is not None:
-        call["true_cfg_scale"] = float(guidance)
-    return float(call.get("true_cfg_scale", 1.0)) > 1
-
-
-def always_guided(pipeline: Any, call: dict[str, Any], guidance: Any, has_negative: bool) -> bool:
-    """Kandinsky's call has no default for its negative."""
-    if guidance is not None:
-        call["guidance_scale"] = float(guidance)
-    return True
-
-
 def image_embeds(pooled: Any, sequence: Any) -> dict[str, Any]:
     return {"image_embeds": pooled}
 
@@ -125,15 +84,6 @@ def prior_text(model: Loaded) -> TextEncoder:
     from m2m_diffusion.kandinsky import PriorText
 
     return PriorText(model)
-
-
-def guide_qwen(pipeline: Any, call: dict[str, Any], guidance: Any, has_negative: bool) -> bool:
-    """Qwen-Image is guided by a negative, if there is one or the guidance is set."""
-    if guidance is not None:
-        call["true_cfg_scale"] = float(guidance)
-    elif not has_negative:
-        call.setdefault("true_cfg_scale", 1.0)
-    return float(call.get("true_cfg_scale", 4.0)) > 1
 
 
 def _where(model: Loaded) -> dict[str, Any]:
