@@ -1,4 +1,4 @@
-"""FID and KID of made pictures against a reference set, counted by torchmetrics.
+"""FID and KID of generated pictures against a reference set, computed by torchmetrics.
 
 The usual features are those of an Inception network, whose weights are a download of their own.
 Here they are the scorer's: its ``encode_items``, scaled to length 1. So these figures compare
@@ -32,7 +32,7 @@ def distances(reference: Vectors, generated: Vectors) -> dict[str, float]:
     """``{"FID": ..., "KID": ...}`` of features ``[n, d]`` and ``[m, d]``, n and m 2 or more.
 
     FID depends on how many pictures there are: compare equal numbers, and more than d of them.
-    KID is the mean over subsets drawn always alike.
+    KID is the mean over subsets, the same ones every time.
     """
     need_torchmetrics()
     import torch

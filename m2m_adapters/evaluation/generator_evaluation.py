@@ -143,8 +143,8 @@ def evaluate_generator(
 ) -> GeneratorEvaluation:
     """What adapter, native pipeline and no prompt at all make of each prompt, judged.
 
-    scorer: a dual encoder of the same modality that compares what was made with the English
-    prompt. reference_items: of which FID and KID are counted, in the scorer's space. seed: of
+    scorer: a dual encoder of the same modality that compares what was generated with the English
+    prompt. reference_items: what FID and KID compare with, in the scorer's space. seed: of
     noise and bootstrap. options: of the target's ``generate``.
     """
     _check(adapter, prompts, scorer, reference_items)

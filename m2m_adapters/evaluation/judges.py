@@ -1,6 +1,6 @@
 """Judges of generated pictures or sounds: what each shows, and how right that is.
 
-A judge looks once at a list and keeps what it saw; figures are then counted from that, one
+A judge looks once at a list and keeps what it saw; figures are then computed from that, one
 value for each picture, so that pictures can be resampled for intervals.
 """
 
@@ -47,7 +47,7 @@ class PerPicture:
 
 
 class PictureJudge(ABC):
-    """Knows the meanings in their order; is shown a picture (or sound) for each of the first.
+    """Knows the meanings in their order; judges pictures (or sounds) of the first of them.
 
     name: for reports. headline: the figure that stands for all.
     """

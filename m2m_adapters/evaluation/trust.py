@@ -70,8 +70,7 @@ def trust_report(
 def english_check(adapter: Figures, tower: Figures) -> dict[str, object]:
     """English through the adapter against the target's own text tower, paired by item.
 
-    ``no loss`` needs an interval of the difference that holds no loss; ``loss`` one that holds
-    nothing else.
+    ``no loss``: the whole interval of the difference is 0 or above. ``loss``: all of it is below 0.
     """
     paired = difference(adapter, tower)
     before, after = tower.to_dict(), adapter.to_dict()

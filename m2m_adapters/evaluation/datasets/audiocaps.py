@@ -1,4 +1,4 @@
-"""AudioCaps: ``test.csv`` as published (English), or the table with a column a language."""
+"""AudioCaps: ``test.csv`` as published (English), or the table with a column per language."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COLUMNS = {"audiocap_id", "youtube_id", "start_time", "caption"}
 def read(
     folder: Path, *, items: Path | None = None, allow_missing: Missing = False, split: str = "test"
 ) -> Benchmark:
-    """Five captions a clip. Clips are called by YouTube id, with or without their times."""
+    """Five captions per clip. Clips are called by YouTube id, with or without their times."""
     for path in below(folder, f"{split}.csv"):
         published = list(records(path))
         if published and set(published[0]) >= COLUMNS:

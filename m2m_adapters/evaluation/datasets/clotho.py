@@ -1,4 +1,4 @@
-"""Clotho: ``clotho_captions_SPLIT.csv`` as published, or the table with a column a language."""
+"""Clotho: ``clotho_captions_SPLIT.csv`` as published, or the table with a column per language."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read(
     allow_missing: Missing = False,
     split: str = "evaluation",
 ) -> Benchmark:
-    """Five captions a sound: caption_1 ... caption_5 of file_name."""
+    """Five captions per sound: caption_1 ... caption_5 of file_name."""
     files = below(folder, f"clotho_captions_{split}.csv")
     if not files:
         return read_named(

@@ -1,4 +1,4 @@
-"""Crossmodal-3600: ``captions.jsonl``, one image a line with its captions by language."""
+"""Crossmodal-3600: ``captions.jsonl``, one image per line with its captions by language."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any table of items and captions: a row a caption, or a column a language.
+"""Any table of items and captions: a row per caption, or a column per language.
 
 *Long*: item, language, caption. *Wide*: item and one column for each language, English also as
 ``caption``. *Nested*: item and ``captions``: {language: text or texts}. A caption may be a list.
