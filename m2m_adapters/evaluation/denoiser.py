@@ -32,9 +32,9 @@ class DenoiserAgreement:
     """How far the denoiser follows our conditioning as it follows native English conditioning.
 
     agreement: the inner product of what both prompts change in its predictions, over the mean of
-    their squares: 1 where it answers the same, 0 where it answers as without a prompt, or in
-    an unrelated way. low, high: its 95 % interval over prompts. by_level: from the most noise to the least.
-    prompts: how many.
+    their squares: 1 where it answers the same, 0 where it answers as without a prompt, or in an
+    unrelated way. low, high: its 95 % interval over prompts. by_level: from the most noise to the
+    least. prompts: how many.
     """
 
     agreement: float

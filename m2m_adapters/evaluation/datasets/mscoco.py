@@ -1,4 +1,4 @@
-"""MS COCO 30K in many languages: ``metadata.csv``, English in ``caption``, a column per language."""
+"""MS COCO 30K in many languages: ``metadata.csv``, English in ``caption``, others by language."""
 
 from __future__ import annotations
 
