@@ -5,10 +5,12 @@ VENV := .venv
 # That share the tests; each computes in one thread.
 PROCESSES ?= 2
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+LAION := .venv-laion-clap
+LAION_BIN := $(LAION)/$(notdir $(BIN))
 PLUGINS := sentence-transformers clip open-clip clap diffusion speech tiny api llm
 PLUGIN_PATHS := $(foreach p,$(PLUGINS),-e plugins/m2m-$(p))
 
-.PHONY: demo test fuzz mutants lint docs release zoo
+.PHONY: demo test test-laion-clap fuzz mutants lint docs release zoo
 
 # The main job on the embedded tiny models; leaves a page in demo-page/.
 demo: $(VENV)/.demo
@@ -17,6 +19,11 @@ demo: $(VENV)/.demo
 test: $(VENV)/.test
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile \
 		--cov=m2m_adapters --cov-report=term:skip-covered --cov-fail-under=92
+
+# m2m-laion-clap in an environment of its own: laion-clap asks for numpy<2.
+test-laion-clap: $(LAION)/.test
+	cd plugins/m2m-laion-clap && HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 \
+		"$(abspath $(LAION_BIN))/python" -m pytest -q tests
 
 # Ten thousand random inputs of each kind; what fails stays in .hypothesis/ and is tried first.
 fuzz: $(VENV)/.test
@@ -52,6 +59,11 @@ $(BIN)/python:
 
 $(VENV)/.demo: $(BIN)/python pyproject.toml $(wildcard plugins/*/pyproject.toml)
 	$(BIN)/python -m pip install --quiet -e . $(PLUGIN_PATHS)
+	touch $@
+
+$(LAION)/.test: pyproject.toml plugins/m2m-laion-clap/pyproject.toml
+	$(PYTHON) -m venv $(LAION)
+	$(LAION_BIN)/python -m pip install --quiet -e . -e "plugins/m2m-laion-clap[test]"
 	touch $@
 
 $(VENV)/.test: $(VENV)/.demo tests/requirements.txt
