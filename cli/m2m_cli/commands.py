@@ -111,7 +111,9 @@ COMMANDS = {
         "pull",
         "Download an adapter from the Hugging Face Hub into a folder, and verify its digest.",
     ),
-    "cache": Entry("cache", "cache", "Show, check and shrink the store of embeddings."),
+    "cache": Entry(
+        "cache", "cache", "Show, check and shrink the store of embeddings and int8 models."
+    ),
     "list": Entry(
         "catalogue",
         "list_names",

@@ -67,7 +67,10 @@ def test_pictures_records_and_a_sheet(adapter, adapter_folder, tmp_path, capsys)
     sheet = (tmp_path / "sheet.html").read_text(encoding="utf-8")
     assert sheet.count("<img") == 6 and all(prompt in sheet for prompt in prompts)
     direct = adapter.generate(["ein roter Würfel"], steps=1, size=16, seed=6)[0]
-    assert np.array_equal(pixels(rows[3]["file"]), np.asarray(direct))
+    same, other = (
+        np.abs(pixels(rows[n]["file"]).astype(int) - np.asarray(direct, int)).max() for n in (3, 2)
+    )
+    assert same <= 1 < other  # several at once round otherwise than one alone
 
 
 def test_again_makes_nothing_and_changes_nothing(adapter_folder, tmp_path, capsys):
