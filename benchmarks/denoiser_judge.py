@@ -22,6 +22,7 @@ import numpy as np
 from measure import Report, arguments
 
 import m2m_adapters as m2m
+from m2m_adapters.evaluation.denoiser import denoiser_agreements
 from m2m_adapters.evaluation.translated import TRANSLATED
 from m2m_adapters.interfaces import Vectors
 
@@ -164,11 +165,8 @@ def main() -> None:
         began = time.perf_counter()
         folder = work / name.replace(" ", "_").replace(",", "")
         adapter = aligned(source, target, given.sentences, recipe, folder)
-        judged, translated = (
-            m2m.denoiser_agreement(
-                adapter, english, distance=distance, sample="tiny-drawable-captions"
-            )
-            for distance in (0.0, given.distance)
+        judged, translated = denoiser_agreements(
+            adapter, english, (0.0, given.distance), sample="tiny-drawable-captions"
         )
         error = float(np.square(adapter.encode(english[:64]) - native).mean()) / spread
         row = right(adapter, prompts, given.scenes, work / f"{folder.name}.json")

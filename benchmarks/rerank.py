@@ -58,8 +58,8 @@ def main() -> None:
     )  # fmt: skip
     finds = m2m.align("tiny-text", "tiny-clip", "tiny-scene-captions", progress=False)
     target = m2m.load_target(f"joint:{options.joint}", device="cpu")
-    asked = evaluate(finds, every(m2m.load_benchmark("tiny-scenes"), options.step))
-    english = evaluate(finds, every(m2m.load_benchmark("tiny-scenes"), options.step), langs=["en"])
+    scenes = every(m2m.load_benchmark("tiny-scenes"), options.step)
+    asked, english = evaluate(finds, scenes), evaluate(finds, scenes, langs=["en"])
     own = rerank_evaluation(english, OwnWords(target))
     report.add("en, read by the joint model itself", *map(cell, own["en"].values()))
     began = time.perf_counter()

@@ -108,7 +108,7 @@ def judged(
     sample: ``--texts``, English sentences that show how the source's vectors spread.
     """
     from m2m_adapters.errors import UserError
-    from m2m_adapters.evaluation import denoiser_agreement
+    from m2m_adapters.evaluation.denoiser import denoiser_agreement, denoiser_agreements
     from m2m_adapters.evaluation.translated import TRANSLATED
 
     if painting.judge != "denoiser":
@@ -121,13 +121,13 @@ def judged(
     chosen = {"levels": painting.steps, "limit": painting.limit, "batch_size": painting.batch_size}
     options: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     texts = prompts.captions["en"]
-    english = denoiser_agreement(adapter, texts, seed=seed, **options)
     try:
-        return english, denoiser_agreement(
-            adapter, texts, seed=seed, distance=TRANSLATED, sample=sample, **options
+        english, translated = denoiser_agreements(
+            adapter, texts, (0.0, TRANSLATED), seed=seed, sample=sample, **options
         )
     except UserError as too_few:
-        return english, too_few
+        return denoiser_agreement(adapter, texts, seed=seed, **options), too_few
+    return english, translated
 
 
 def agreement_lines(result: DenoiserAgreement, translated: DenoiserAgreement | UserError) -> str:

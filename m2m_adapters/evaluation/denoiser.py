@@ -67,6 +67,24 @@ def denoiser_agreement(
     known. sample: English sentences that show how its vectors spread; by default those the adapter
     was aligned on. options: of the target (``batch_size``, ``size``).
     """
+    (result,) = denoiser_agreements(
+        adapter, texts, (distance,), levels=levels, seed=seed, limit=limit, sample=sample, **options
+    )
+    return result
+
+
+def denoiser_agreements(
+    adapter: Adapter,
+    texts: Sequence[str],
+    distances: Sequence[float],
+    *,
+    levels: int = LEVELS,
+    seed: int = 0,
+    limit: int | None = PROMPTS,
+    sample: TextsLike | None = None,
+    **options: Any,
+) -> list[DenoiserAgreement]:
+    """:func:`denoiser_agreement` at several distances, the native answers computed once."""
     ask = getattr(adapter.target, "denoiser_changes", None)
     if ask is None:
         raise AbilityMissing(
@@ -81,17 +99,27 @@ def denoiser_agreement(
         )
     text = adapter.target.text
     native, nothing = (embed(text, rows, what="target") for rows in (english, [""]))
-    ours = (
+    ours = [
         as_translated(adapter, english, sample, distance=distance, seed=seed)
         if distance
         else adapter.encode(english)
-    )
-    others = [ours, np.repeat(nothing, len(english), axis=0)]
-    each = agreement(ask(native, others, levels=levels, seed=seed, **options))
-    drawn = Resampler(len(english), seed=seed).weights @ each.mean(1) / len(english)
-    low, high = (float(one) for one in np.percentile(drawn, [2.5, 97.5]))
-    by_level = [float(level) for level in each.mean(0)]
-    return DenoiserAgreement(float(each.mean()), low, high, by_level, len(english), seed)
+        for distance in distances
+    ]
+    others = [*ours, np.repeat(nothing, len(english), axis=0)]
+    changed = ask(native, others, levels=levels, seed=seed, **options)
+    weights = Resampler(len(english), seed=seed).weights
+    results = []
+    for number in range(1, len(others)):
+        compared = np.ix_(*map(range, changed.shape[:2]), *[(0, number, len(others))] * 2)
+        each = agreement(changed[compared])
+        low, high = np.percentile(weights @ each.mean(1) / len(english), [2.5, 97.5])
+        by_level = [float(level) for level in each.mean(0)]
+        results.append(
+            DenoiserAgreement(
+                float(each.mean()), float(low), float(high), by_level, len(english), seed
+            )
+        )
+    return results
 
 
 def agreement(differences: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from m2m_adapters.alignment.corpus_again import REMEDY, english_sentences
+from m2m_adapters.alignment.prior import SILENT
 from m2m_adapters.artifact.adapter import Adapter
 from m2m_adapters.corpus.sentences import TextsLike
 from m2m_adapters.errors import UserError
@@ -23,8 +24,6 @@ SAMPLE = 2000
 """Sentences that the median direction is measured on, at most."""
 ENOUGH = 2
 """Vectors for each dimension that its measurement needs."""
-SILENT = 1e-6
-"""Directions with less than this share of the largest variance hold rounding."""
 
 
 def as_translated(

@@ -37,24 +37,17 @@ class LanceTables:
 
         vector = pa.list_(pa.float32(), columns)
         schema = pa.schema([pa.field(ROW, pa.int64()), pa.field(VECTOR, vector)])
-        rows = 0
-
-        def batches() -> Iterator[Any]:
-            nonlocal rows
-            for piece in pieces:
-                values = pa.array(as_vectors(piece).reshape(-1))
-                numbers = pa.array(np.arange(rows, rows + len(piece), dtype=np.int64))
-                rows += len(piece)
-                yield pa.record_batch(
-                    [numbers, pa.FixedSizeListArray.from_arrays(values, columns)], schema=schema
-                )
-
         self.drop(name)
         with _asking(self._place):
             table = self._database.create_table(name, schema=schema)
-        for batch in batches():
+        rows = 0
+        for piece in pieces:
+            numbers = pa.array(np.arange(rows, rows + len(piece), dtype=np.int64))
+            values = pa.array(as_vectors(piece).reshape(-1))
+            vectors = pa.FixedSizeListArray.from_arrays(values, columns)
             with _asking(self._place):
-                table.add(batch)
+                table.add(pa.record_batch([numbers, vectors], schema=schema))
+            rows += len(piece)
         if rows:  # so that a filter reads the rows that it keeps, not all
             with _asking(self._place):
                 table.create_scalar_index(ROW)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from m2m_adapters.search.database_engine import DatabaseEngine, RowHits
 from m2m_adapters.search.engine import Rows
 from m2m_adapters.search.faiss_files import Codes, as_vectors
 from m2m_adapters.search.format import EngineRecord
-from m2m_adapters.search.readers import databases
+from m2m_adapters.search.readers.databases import QdrantServer
 
 AT_ONCE = 500
 
@@ -35,15 +35,7 @@ class QdrantCollections:
     """A :class:`Database` of collections on a server; the id of a point is the number of a row."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
-        self._client, self._failures = databases.qdrant_client(url)
-
-    @contextmanager
-    def _asking(self) -> Iterator[Any]:
-        try:
-            yield self._client
-        except self._failures as error:
-            raise databases.unreachable(self._url, error) from error
+        self._server = QdrantServer(url)
 
     def write(self, name: str, columns: int, pieces: Iterable[Codes]) -> int:
         from qdrant_client import models
@@ -51,7 +43,7 @@ class QdrantCollections:
         # Inner product, so that vectors of length 1 come back as they are, with a column of bias.
         config = models.VectorParams(size=columns, distance=models.Distance.DOT)
         self.drop(name)
-        with self._asking() as client:
+        with self._server.asked() as client:
             client.create_collection(name, vectors_config=config)
         rows = 0
         for piece in pieces:
@@ -59,17 +51,17 @@ class QdrantCollections:
                 vectors = as_vectors(piece[start : start + AT_ONCE])
                 ids = list(range(rows, rows + len(vectors)))
                 batch = models.Batch(ids=ids, vectors=vectors.tolist())
-                with self._asking() as client:
+                with self._server.asked() as client:
                     client.upsert(name, batch, wait=True)
                 rows += len(vectors)
         return rows
 
     def names(self) -> list[str]:
-        with self._asking() as client:
+        with self._server.asked() as client:
             return [one.name for one in client.get_collections().collections]
 
     def drop(self, name: str) -> None:
-        with self._asking() as client:
+        with self._server.asked() as client:
             client.delete_collection(name)
 
 
@@ -79,7 +71,7 @@ class QdrantEngine(DatabaseEngine):
     def __init__(self, record: EngineRecord, points: Path | None, rows: int, columns: int) -> None:
         super().__init__(rows, columns)
         self._record = record
-        self._client, self._failures = databases.qdrant_client(record.place)
+        self._server = QdrantServer(record.place)
         self._points: sqlite3.Connection | None = None
         if points is not None:
             address = f"{points.resolve().as_uri()}?mode=ro&immutable=1"
@@ -87,12 +79,10 @@ class QdrantEngine(DatabaseEngine):
 
     def count(self) -> int:
         """Points of the collection; 0 if it is gone."""
-        try:
-            if not self._client.collection_exists(self._record.collection):
+        with self._server.asked() as client:
+            if not client.collection_exists(self._record.collection):
                 return 0
-            return int(self._client.count(self._record.collection, exact=True).count)
-        except self._failures as error:
-            raise databases.unreachable(self._record.place, error) from error
+            return int(client.count(self._record.collection, exact=True).count)
 
     def _ask(self, queries: Vectors, limit: int, kept: Rows | None) -> tuple[list[RowHits], bool]:
         """Points that came to a collection after it was imported are left out."""
@@ -109,10 +99,8 @@ class QdrantEngine(DatabaseEngine):
             )
             for query in queries
         ]  # fmt: skip
-        try:
-            answers = self._client.query_batch_points(self._record.collection, requests)
-        except self._failures as error:
-            raise databases.unreachable(self._record.place, error) from error
+        with self._server.asked() as client:
+            answers = client.query_batch_points(self._record.collection, requests)
         named = [[(float(p.score), str(p.id)) for p in answer.points] for answer in answers]
         rows = self._rows({name for hits in named for _, name in hits})
         more = any(len(hits) == limit for hits in named)
@@ -124,12 +112,10 @@ class QdrantEngine(DatabaseEngine):
         wanted = list(ids.values())
         for start in range(0, len(wanted), AT_ONCE):
             part = [_point(one) for one in wanted[start : start + AT_ONCE]]
-            try:
-                points = self._client.retrieve(
+            with self._server.asked() as client:
+                points = client.retrieve(
                     self._record.collection, part, with_payload=False, with_vectors=True
                 )
-            except self._failures as error:
-                raise databases.unreachable(self._record.place, error) from error
             for point in points:
                 vector = point.vector
                 if isinstance(vector, dict):

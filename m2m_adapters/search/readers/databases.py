@@ -8,7 +8,7 @@ import os
 import pickle
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -36,35 +36,32 @@ KEY = "QDRANT_API_KEY"
 
 def qdrant_server(url: str, collection: str | None, columns: Columns) -> Source:
     """A collection of a server. The key is read from the environment, never from a command."""
-    client, failures = qdrant_client(url)
-    try:
+    server = QdrantServer(url)
+    with server.asked() as client:
         names = [one.name for one in client.get_collections().collections]
         name = _chosen(names, collection, url)
         count = int(client.count(name, exact=True).count)
-    except failures as error:
-        raise unreachable(url, error) from error
 
     def pieces() -> Iterator[Piece]:
         offset: Any = None
         while True:
-            try:
+            with server.asked() as client:
                 points, offset = client.scroll(
                     name, limit=PAGE, offset=offset, with_payload=True, with_vectors=True
                 )
-            except failures as error:
-                raise unreachable(url, error) from error
             yield _piece([(p.id, p.vector, p.payload) for p in points], columns, name)
             if offset is None:
                 return
 
     return Source(
-        f"{url}#{name}", count, None, pieces, stays=partial(_stays, client, url, name, columns)
+        f"{url}#{name}", count, None, pieces, stays=partial(_stays, server, name, columns)
     )
 
 
-def _stays(client: Any, url: str, name: str, columns: Columns) -> EngineRecord:
+def _stays(server: QdrantServer, name: str, columns: Columns) -> EngineRecord:
     """How a collection is searched in place; it must compare by cosine."""
-    vectors = client.get_collection(name).config.params.vectors
+    with server.asked() as client:
+        vectors = client.get_collection(name).config.params.vectors
     vector = ""
     if isinstance(vectors, dict):
         vector = columns.vector_among(list(vectors), f"the collection '{name}'")
@@ -73,7 +70,7 @@ def _stays(client: Any, url: str, name: str, columns: Columns) -> EngineRecord:
         raise UserError(
             f"'{name}' compares by {vectors.distance}, not by cosine", "leave --in-place out"
         )
-    return EngineRecord(kind="qdrant", place=url, collection=name, vector=vector)
+    return EngineRecord(kind="qdrant", place=server.url, collection=name, vector=vector)
 
 
 def qdrant_client(url: str) -> tuple[Any, tuple[type[Exception], ...]]:
@@ -88,12 +85,24 @@ def qdrant_client(url: str) -> tuple[Any, tuple[type[Exception], ...]]:
     return client, (ApiException, OSError, ValueError)
 
 
-def unreachable(url: str, error: Exception) -> UserError:
-    words = " ".join(str(error).split())[:160]
-    return UserError(
-        f"the Qdrant server {url} does not answer ({words})",
-        f"check the address, and {KEY} where it needs a key",
-    )
+class QdrantServer:
+    """A server and its client; where it does not answer, one line says so."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._client, self._failures = qdrant_client(url)
+
+    @contextmanager
+    def asked(self) -> Iterator[Any]:
+        """The client."""
+        try:
+            yield self._client
+        except self._failures as error:
+            words = " ".join(str(error).split())[:160]
+            raise UserError(
+                f"the Qdrant server {self.url} does not answer ({words})",
+                f"check the address, and {KEY} where it needs a key",
+            ) from error
 
 
 def qdrant_folder(folder: Path, collection: str | None, columns: Columns) -> Source:

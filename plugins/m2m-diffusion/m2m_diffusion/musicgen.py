@@ -16,10 +16,9 @@ from m2m_adapters.models import (
     choose_device,
     choose_dtype,
     choose_precision,
-    load_error,
+    load_model,
     load_tokenizer,
     locate,
-    no_progress_bars,
 )
 from m2m_diffusion.prompts import TOKENS
 
@@ -53,14 +52,9 @@ class MusicgenTarget(ModalityModel):
     def model(self) -> Any:
         from transformers import MusicgenForConditionalGeneration
 
-        folder = self.located.folder
-        try:
-            with no_progress_bars("transformers"):
-                model = MusicgenForConditionalGeneration.from_pretrained(
-                    folder, dtype=choose_dtype(self.precision), local_files_only=True
-                )
-        except Exception as error:
-            raise load_error(folder, error) from error
+        model: Any = load_model(
+            MusicgenForConditionalGeneration, self.located.folder, choose_dtype(self.precision)
+        )
         return model.to(self.device).eval().requires_grad_(False)
 
     @cached_property
