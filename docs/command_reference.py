@@ -43,7 +43,7 @@ This page is written by `docs/command_reference.py`.
 
 def described(name: str, command: Any) -> list[str]:
     """One command as Markdown."""
-    text = re.sub(r"\[/?dim\]", "`", command.help or "")
+    text = re.sub(r"\[/?dim\]", "`", command.help or "").replace("\\[", "[")
     lines = [f"## m2m {name}", "", *(line.strip() for line in text.strip().splitlines()), ""]
     if hasattr(command, "commands"):
         for inner, sub in command.commands.items():

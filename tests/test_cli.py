@@ -263,6 +263,25 @@ def test_every_command_has_json_and_an_example() -> None:
             assert f"m2m {full}" in (command.help or ""), f"{full} --help shows no example"
 
 
+def test_help_shows_brackets_and_has_no_markup_but_dim() -> None:
+    """``[serve]`` is markup to rich, which drops it unless it is escaped."""
+    import re
+    from typing import Any
+
+    import typer
+    from m2m_cli.commands import COMMANDS
+    from m2m_cli.main import app
+    from rich.text import Text
+
+    group: Any = typer.main.get_command(app)
+    for name in COMMANDS:
+        command = group.get_command(None, name)
+        for each in (command, *getattr(command, "commands", {}).values()):
+            for help_ in (each.help, *(getattr(one, "help", None) for one in each.params)):
+                written = re.sub(r"\[/?dim\]", "", help_ or "").replace("\\[", "[")
+                assert Text.from_markup(help_ or "").plain == written, name
+
+
 def test_the_list_of_commands_imports_none_of_them() -> None:
     from m2m_cli.commands import COMMANDS
 

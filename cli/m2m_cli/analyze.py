@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 def analyze(
     model: str = typer.Argument(
-        ..., help="A source, a target or an adapter; or FILE.npz or FILE.npz:PART."
+        ..., help="A source, a target or an adapter; or vectors: FILE.npz or FILE.npz:PART."
     ),
     study: str = typer.Option(
         "layers",
@@ -44,7 +44,8 @@ def analyze(
     labels: Path | None = typer.Option(
         None,
         "--labels",
-        help="For bias: a .tsv or .csv of labeled pictures, first column file, for skew at 10.",
+        help="For bias: a .tsv or .csv with pictures in the first column and then their labels, to "
+        "measure the skew of the first 10 results.",
     ),
     limit: int = LIMIT,
     measures: str = typer.Option(
@@ -67,6 +68,12 @@ def analyze(
     json: bool = JSON,
 ) -> None:
     """Compare an encoder's languages and modalities layer by layer, or look inside an adapter.
+
+    Studies of an encoder's layers: layers (translations against English), gaps (modalities
+    against languages), adaptor (speech before and after the length adaptor), length (short
+    against long sentences), families (language families and scripts), codeswitch (sentences in
+    two languages). Studies of a space: map (what an adapter's map stretches or drops), directions
+    (which tell languages apart), space (a plot in two dimensions), bias (phrases about people).
 
     [dim]m2m analyze tiny-text --benchmark tiny-scenes --report layers.html[/dim]
 

@@ -12,7 +12,9 @@ from m2m_cli.options import JSON
 from m2m_cli.output import print_json, table
 
 cache = typer.Typer(
-    no_args_is_help=True, help="Show, check and shrink the store of embeddings and int8 models."
+    no_args_is_help=True,
+    add_completion=False,
+    help="Show, check and shrink the store of embeddings and int8 models.",
 )
 FOLDER = typer.Option(None, "--cache", help="Folder of the store; by default M2M_CACHE.")
 

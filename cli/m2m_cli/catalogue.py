@@ -28,7 +28,7 @@ def list_names(
     losses: bool = typer.Option(False, "--losses", help="Losses that alignment can minimize."),
     json: bool = JSON,
 ) -> None:
-    """List all known names, with what each needs installed.
+    """List all known models, corpora, benchmarks and adapters, with what each needs installed.
 
     [dim]m2m list --targets[/dim]
     """

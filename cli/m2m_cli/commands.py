@@ -117,7 +117,7 @@ COMMANDS = {
     "list": Entry(
         "catalogue",
         "list_names",
-        "List all known names, with what each needs installed.",
+        "List all known models, corpora, benchmarks and adapters, with what each needs installed.",
     ),
     "plugins": Entry(
         "catalogue",

@@ -31,7 +31,7 @@ def compare(
     a: str = typer.Argument(
         ..., help="A source, a target or an adapter; or vectors: FILE.npz or FILE.npz:PART."
     ),
-    b: str = typer.Argument(..., help="The encoder to compare A with, in one of the same forms."),
+    b: str = typer.Argument(..., help="The encoder to compare with, in one of the same forms."),
     benchmark: str | None = BENCHMARK,
     data: str | None = DATA,
     parallel: str | None = PARALLEL,

@@ -40,7 +40,11 @@ def encode(
     ),
     lang: str | None = LANG,
     device: str = DEVICE,
-    precision: str | None = typer.Option(None, "--precision", help="fp32, bf16 or fp16."),
+    precision: str | None = typer.Option(
+        None,
+        "--precision",
+        help="fp32, bf16 or fp16; by default fp32, or what the adapter records.",
+    ),
     trust_remote_code: bool = TRUST,
     json: bool = JSON,
 ) -> None:

@@ -16,7 +16,7 @@ ITEMS = typer.Option(None, "--items", help="Folder of the benchmark's pictures o
 SPLIT = typer.Option(None, "--split", help="Split of the benchmark, e.g. test.")
 ALLOW_MISSING = typer.Option(False, "--allow-missing", help="Skip items whose files are missing.")
 SKIP_BAD = typer.Option(False, "--skip-bad", help="Skip items that cannot be read, and list them.")
-SUITE = typer.Option(None, "--suite", help="Instead of a benchmark: mteb.")
+SUITE = typer.Option(None, "--suite", help="A suite of tasks instead of a benchmark: mteb.")
 TASKS = typer.Option(None, "--tasks", help="Tasks of the suite, comma-separated.")
 LANGS = typer.Option(None, "--langs", help="Languages, e.g. en,de,ja; all by default.")
 BASELINES = typer.Option(
@@ -31,17 +31,19 @@ AGAINST = typer.Option(
 RERANK = typer.Option(
     None,
     "--rerank",
-    help="An adapter to a joint model (joint:...): recall before and after reranking the first 50.",
+    help="Adapter to a model that reads text and item together (joint:...): also report recall "
+    "after it has reranked the first 50 hits.",
 )
 CORRECT = typer.Option(
     None,
     "--correct",
-    help="Also report a correction: csls, qb-norm, centered, lir or lsar; repeatable.",
+    help="Also report results with corrected scores: csls, qb-norm, centered, lir or lsar; "
+    "repeatable.",
 )
 NO_BANK = typer.Option(
     False,
     "--no-bank",
-    help="Do not use the English bank, which corrects items that match every query.",
+    help="Do not use the English bank, which lowers the scores of items that match every query.",
 )
 TRUST_REPORT = typer.Option(
     True,
@@ -61,8 +63,8 @@ PROTOCOL = typer.Option(
 TEXTS = typer.Option(
     None,
     "--texts",
-    help="English text to fit baselines on, or that shows --judge how the source's "
-    "vectors spread; by default the adapter's corpus.",
+    help="English text to fit baselines on, or from which --judge measures the variance of the "
+    "source's vectors; by default the adapter's corpus.",
 )
 REPORT = typer.Option(
     None, "--report", help="Write a report: .html, .json, .md or .tex; repeatable."
@@ -77,13 +79,16 @@ REFERENCE_ITEMS = typer.Option(
 JUDGE = typer.Option(
     None,
     "--judge",
-    help="For a generator: 'denoiser' compares its noise predictions with those for English.",
+    help="For a generator: 'denoiser' compares the noise predicted from the adapter's output "
+    "with the noise predicted from the model's own encoding of the same English prompt.",
 )
 LIMIT = typer.Option(
-    None, "--limit", help="For a generator: use only this many prompts from the start."
+    None, "--limit", help="For a generator: use at most this many prompts, the first ones."
 )
 STEPS = typer.Option(
-    None, "--steps", help="For a generator: denoising steps, or noise levels of --judge."
+    None,
+    "--steps",
+    help="For a generator: number of denoising steps; with --judge, of noise levels.",
 )
 BATCH_SIZE = typer.Option(None, "--batch-size", help="For a generator: prompts per batch.")
 SEED = typer.Option(0, "--seed", help="Seed of the bootstrap and of a generator's noise.", min=0)

@@ -22,15 +22,16 @@ def forecast(
         None,
         "--benchmark",
         "-b",
-        help="xm3600, xtd10, multi30k, audiocaps or clotho; default: the largest of its modality.",
+        help="xm3600, xtd10, multi30k, audiocaps or clotho; by default the largest of the "
+        "target's modality.",
     ),
     direction: str = typer.Option("t2i", "--direction", help="t2i (text to item) or i2t."),
     parallel: list[str] | None = typer.Option(
         None,
         "--parallel",
-        help="FILE or LANG=FILE with at least 100 translated sentences, to measure the source "
-        "itself: English TAB foreign on each line, or a csv with a column per language; "
-        "repeatable.",
+        help="FILE or LANG=FILE with at least 100 sentences and their translations, to measure "
+        "the source itself: a .tsv with an English sentence and its translation on each line, or "
+        "a .csv with a column per language; repeatable.",
     ),
     device: str = DEVICE,
     trust_remote_code: bool = TRUST,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from m2m_cli.options import DEVICE, JSON, PRECISION
+from m2m_cli.options import DEVICE, JSON
 from m2m_cli.output import print_json
 
 if TYPE_CHECKING:
@@ -29,13 +29,13 @@ def generate(
     out: Path = typer.Option(Path("generated"), "--out", "-o", help="Folder to write to."),
     steps: int | None = typer.Option(None, "--steps", help="Denoising steps."),
     guidance: float | None = typer.Option(
-        None, "--guidance", help="Guidance scale: how strongly the prompt counts."
+        None, "--guidance", help="Guidance scale: how closely the prompt is followed."
     ),
     size: str | None = typer.Option(None, "--size", help="Size in pixels: 512 or 640x480."),
-    seed: int = typer.Option(0, "--seed", help="Picture k of a prompt starts from seed + k."),
+    seed: int = typer.Option(0, "--seed", help="Random seed; picture k of a prompt uses seed + k."),
     num_images: int = typer.Option(1, "--num-images", "-n", min=1, help="Pictures per prompt."),
     negative: str | None = typer.Option(
-        None, "--negative", help="Negative prompt: what to keep out, in any language."
+        None, "--negative", help="Negative prompt: what should not appear, in any language."
     ),
     batch_size: int = typer.Option(1, "--batch-size", min=1, help="Prompts per batch."),
     option: list[str] | None = typer.Option(
@@ -52,10 +52,12 @@ def generate(
         "none", "--offload", help="Offload weights to the CPU: none, model or sequential."
     ),
     quantize: str = typer.Option(
-        "none", "--quantize", help="Keep the denoiser's weights in eight bits: none, fp8 or int8."
+        "none", "--quantize", help="Keep the denoiser's weights in 8 bits: none, fp8 or int8."
     ),
     device: str = DEVICE,
-    precision: str | None = typer.Option(None, "--precision", help=PRECISION.help),
+    precision: str | None = typer.Option(
+        None, "--precision", help="auto, fp32, bf16 or fp16; by default what the adapter records."
+    ),
     verbose: bool = typer.Option(
         False, "--verbose", help="Print the peak memory and what the adapter adds to the pipeline."
     ),
@@ -63,8 +65,8 @@ def generate(
 ) -> None:
     """Generate pictures (.png), sounds (.wav) or videos (.mp4) from prompts in any language.
 
-    A second run generates only what is missing. A .json file beside each one holds its prompt,
-    seed, options and the adapter's digest; a picture also holds them itself.
+    A second run generates only what is missing. A .json file beside each file records the
+    prompt, seed, options and the adapter's digest; pictures also contain this record.
 
     [dim]m2m generate mpnet-flux "ein roter Würfel" "赤い立方体" --seed 7 --grid sheet.html[/dim]
     """

@@ -57,7 +57,9 @@ def pull(
     name: str = typer.Argument(..., help="ORG/NAME, ORG/NAME@REVISION or a registry name."),
     out: Path = typer.Option(..., "--out", "-o", help="Folder to write the adapter to."),
     digest: str | None = typer.Option(
-        None, "--digest", help="Refuse any other digest than this one, from the adapter's author."
+        None,
+        "--digest",
+        help="The digest that the adapter's author published; any other is refused.",
     ),
     json: bool = JSON,
 ) -> None:

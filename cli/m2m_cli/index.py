@@ -13,7 +13,7 @@ from m2m_cli.output import print_json
 
 
 def index(
-    target: str | None = typer.Argument(None, help="A target, or an adapter to it."),
+    target: str = typer.Argument(..., help="A target, or an adapter to it."),
     folders: list[Path] | None = typer.Argument(
         None,
         help="Folders of pictures or sounds; by default those the index was built from. With "
@@ -23,7 +23,7 @@ def index(
     source: str | None = typer.Option(
         None,
         "--from",
-        help="Import vectors you already have: a clip-retrieval folder, .npy, .safetensors, "
+        help="Import vectors that you already have: a clip-retrieval folder, .npy, .safetensors, "
         ".parquet, a faiss index, a Qdrant server (http://...) or folder, a LanceDB table.",
     ),
     ids: Path | None = typer.Option(
@@ -40,7 +40,8 @@ def index(
     compare: int = typer.Option(
         24,
         "--compare",
-        help="With --from: number of items to encode again, to check that the model is right.",
+        help="With --from: number of items to encode again, to check that the target is the "
+        "model that made the vectors.",
         min=0,
     ),
     in_place: bool = typer.Option(
@@ -57,21 +58,23 @@ def index(
     lists_from: int = typer.Option(
         1_000_000,
         "--lists-from",
-        help="Search is exact below this many rows, approximate above.",
+        help="With --engine faiss: number of vectors from which search is approximate.",
         min=1,
     ),
     engine: str | None = typer.Option(
         None,
         "--engine",
-        help="What keeps and searches the vectors: faiss (by default), qdrant, lancedb.",
+        help="Where vectors are kept and searched: faiss (files in the index folder), qdrant or "
+        "lancedb. By default faiss, or the engine that the index has.",
     ),
     url: str | None = typer.Option(
         None,
         "--url",
-        help="With --engine: the Qdrant server (http://...), or a LanceDB folder or address.",
+        help="With --engine qdrant: address of the server (http://...). With --engine lancedb: "
+        "another folder or address (s3://...) than the index folder.",
     ),
     retry_bad: bool = typer.Option(
-        False, "--retry-bad", help="Try files again that could not be read before."
+        False, "--retry-bad", help="Try again the files that could not be read before."
     ),
     device: str = DEVICE,
     precision: str = PRECISION,
@@ -91,8 +94,6 @@ def index(
     options: dict[str, Any] = {
         "device": device, "precision": precision, "trust_remote_code": trust_remote_code,
     }  # fmt: skip
-    if target is None:
-        raise UserError("there is no target", "name a target or an adapter")
     options |= {"workers": workers, "lists_from": lists_from, "engine": engine, "url": url}
     if source is None:
         for name, value in (("--ids", ids), ("--column", column), ("--collection", collection)):

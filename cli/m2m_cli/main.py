@@ -63,7 +63,14 @@ def _command(name: str, target: Any) -> Any:
         target = app
     command = typer.main.get_command(target)
     command.name = name
+    for each in (command, *getattr(command, "commands", {}).values()):
+        each.help = _unwrapped(each.help or "")
     return command
+
+
+def _unwrapped(text: str) -> str:
+    """Each paragraph on one line: rich keeps line breaks, and terminals have their own width."""
+    return "\n\n".join(" ".join(map(str.strip, p.splitlines())) for p in text.split("\n\n"))
 
 
 def _plugin_commands() -> dict[str, Any]:

@@ -14,7 +14,9 @@ def new_plugin(
     name: str = typer.Argument(
         ..., help="Name, e.g. my-encoder; the package will be called m2m-my-encoder."
     ),
-    out: Path | None = typer.Option(None, "--out", "-o", help="Folder to write to."),
+    out: Path | None = typer.Option(
+        None, "--out", "-o", help="Folder to write to; by default m2m-NAME."
+    ),
     json: bool = JSON,
 ) -> None:
     """Create a new plugin from a template: a package with tests, ready to install.

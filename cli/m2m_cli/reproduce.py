@@ -49,8 +49,8 @@ def reproduce(
     """Reproduce a result of the M2M paper, and print our figures beside the published ones.
 
     Aligns by the paper's recipe and by ours. Downloads the models, corpus and benchmark that are
-    not on this machine. speech-text lists what a second paper says of speech and text inside
-    encoders, and with --data measures it on FLEURS.
+    not on this machine. speech-text is of another paper, on speech and text inside encoders: it
+    lists that paper's claims, and with --data measures them on FLEURS.
 
     [dim]m2m reproduce xtd --trust-remote-code[/dim]
     """

@@ -47,12 +47,16 @@ def search(
         False, "--literal", help="Take + and - in queries literally, not as operators."
     ),
     bank: bool = typer.Option(
-        True, "--bank/--no-bank", help="Correct the scores by the adapter's English bank."
+        True,
+        "--bank/--no-bank",
+        help="Use the adapter's English bank, which lowers the "
+        "scores of items that match every query.",
     ),
     rerank: str | None = typer.Option(
         None,
         "--rerank",
-        help="An adapter to a joint model (joint:...), which reranks the first 50 hits.",
+        help="Adapter to a model that reads text and item together (joint:...), to rerank the "
+        "first 50 hits.",
     ),
     lang: str | None = LANG,
     page: Path | None = typer.Option(None, "--page", help="Write the results as an HTML page."),

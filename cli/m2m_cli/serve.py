@@ -17,9 +17,7 @@ PORT = typer.Option(7860, "--port", "-p", help="Port; 0 picks a free one.", min=
 
 
 def serve(
-    indexes: list[Path] = typer.Argument(
-        ..., metavar="INDEX...", help="Folders of indexes (`m2m index`)."
-    ),
+    indexes: list[Path] = typer.Argument(..., help="Folders of indexes (`m2m index`)."),
     adapter: list[str] | None = typer.Option(
         None,
         "--adapter",
@@ -58,7 +56,7 @@ def serve(
 
     [dim]m2m serve photos sounds --adapter mpnet-clip --port 7860[/dim]
 
-    Needs `pip install "m2m-adapters[serve]"`. If the environment variable M2M_API_KEY is set,
+    Needs `pip install "m2m-adapters\\[serve]"`. If the environment variable M2M_API_KEY is set,
     clients must send that key. Stop it with Ctrl-C.
     """
     require_extra()

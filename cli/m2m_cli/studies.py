@@ -28,10 +28,10 @@ PARALLEL = typer.Option(
 LANGS = typer.Option(None, "--langs", help="Languages, e.g. de,ja; by default all.")
 LIMIT = typer.Option(1_000, "--limit", help="Use at most this many items or sentences.")
 SHUFFLES = typer.Option(
-    3, "--shuffles", help="Number of shuffled copies that measure the chance level."
+    3, "--shuffles", help="Number of random shuffles of the pairs, to measure the chance level."
 )
 HALVES = typer.Option(
-    10, "--halves", help="Number of random halves for the intervals; 0 for no intervals."
+    10, "--halves", help="Number of random halves of the data for the intervals; 0: no intervals."
 )
 
 
