@@ -57,14 +57,16 @@ def _register_models(register: Any) -> None:
         abilities="encode items",
         description="CLAP of short sounds, English only",
     )
-    for name, factory, what in (
-        ("tiny-flux", "tiny_flux", "FLUX-shaped painter of small scenes, pooled conditioning"),
-        ("tiny-sd", "tiny_sd", "Stable-Diffusion-shaped painter of small scenes"),
+    for name, modality, what in (
+        ("tiny-flux", "image", "FLUX-shaped painter of small scenes, pooled conditioning"),
+        ("tiny-sd", "image", "Stable-Diffusion-shaped painter of small scenes"),
+        ("tiny-pixart", "image", "PixArt-shaped painter of small scenes, T5 conditioning"),
+        ("tiny-video", "video", "AnimateDiff-shaped painter of small scenes that move"),
     ):
         register.target(
             name,
-            f"m2m_tiny.family:{factory}",
-            modality="image",
+            f"m2m_tiny.family:{name.replace('-', '_')}",
+            modality=modality,
             license="apache-2.0",
             texts="tiny-drawable-captions",
             abilities="generate",
@@ -76,7 +78,7 @@ def _register_data(register: Any) -> None:
     register.corpus(
         "tiny-drawable-captions",
         "m2m_tiny.corpora:drawable_captions",
-        description="English captions of what tiny-flux and tiny-sd draw",
+        description="English captions of what the tiny painters draw",
     )
     register.corpus(
         "tiny-scene-captions",
@@ -117,4 +119,10 @@ def _register_data(register: Any) -> None:
         "m2m_tiny.benchmarks:drawables",
         modality="image",
         description="prompts for painters: 200 held-out scenes, 13 languages",
+    )
+    register.benchmark(
+        "tiny-drawable-videos",
+        "m2m_tiny.benchmarks:drawable_videos",
+        modality="video",
+        description="the prompts of tiny-drawables for tiny-video, 13 languages",
     )

@@ -1,6 +1,7 @@
 """The held-out galleries as benchmarks: 1,000 items each, a caption in every language.
 
-And ``tiny-drawables``: prompts for what tiny-flux and tiny-sd draw, with a reader that judges.
+And ``tiny-drawables`` and ``tiny-drawable-videos``: prompts for what the tiny painters draw, with a
+reader that judges.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from m2m_adapters.evaluation import Benchmark, LazyItems, PerPicture, PictureJudge, Prompts
 from m2m_tiny import drawable, reader
@@ -19,6 +22,7 @@ from m2m_tiny.family import MODELS
 
 ITEMS_SEED, CAPTIONS_SEED = 5, 17
 DRAWABLE_SEED, DRAWABLES = 11, 200
+DRIFT = range(4, 11)  # pixels to the right from first to last frame; seven is exact
 NOTES = "40 groups of a base and 24 variations, most of which change one attribute of the base."
 
 
@@ -57,6 +61,17 @@ def drawables(folder: Path | None = None) -> Prompts:
 
     folder: the reader's weights, if not the embedded ones.
     """
+    return _prompts("tiny-drawables", "image", AttributeReader, folder)
+
+
+def drawable_videos(folder: Path | None = None) -> Prompts:
+    """The same scenes, to be drawn while they drift from left to right."""
+    return _prompts("tiny-drawable-videos", "video", DriftReader, folder)
+
+
+def _prompts(
+    name: str, modality: str, judge: type[AttributeReader], folder: Path | None
+) -> Prompts:
     chosen = drawable.draw(drawable.split()[1], DRAWABLES, random.Random(DRAWABLE_SEED))
     said = {}
     for number, code in enumerate(LANGUAGES):
@@ -65,10 +80,10 @@ def drawables(folder: Path | None = None) -> Prompts:
     weights = folder or MODELS / "tiny-reader"
     there = (weights / "model.safetensors").is_file()
     return Prompts(
-        "tiny-drawables",
-        "image",
+        name,
+        modality,
         said,
-        AttributeReader(chosen, weights) if there else None,
+        judge(chosen, weights) if there else None,
         license="apache-2.0",
         notes="One or two objects; a reader trained on renderings says what each picture shows.",
         why_no_judge="" if there else "the weights of tiny-reader, its judge, are not there",
@@ -92,3 +107,32 @@ class AttributeReader(PictureJudge):
 
     def alike(self, english: Any, seen: Any) -> dict[str, PerPicture]:
         return {"same answers as English": PerPicture.mean((english == seen).mean(1))}
+
+
+class DriftReader(AttributeReader):
+    """Reads the frame in which the scene stands in its place, and whether it drifts to the right."""
+
+    def look(self, pictures: Sequence[Any]) -> Any:
+        videos = [np.asarray(frames) for frames, _ in pictures]
+        middle = super().look([_uint8(frames[len(frames) // 2]) for frames in videos])
+        drifts = [_middle_of_mass(frames[-1]) - _middle_of_mass(frames[0]) for frames in videos]
+        return np.column_stack([middle, np.array(drifts).round().astype(np.int64)])
+
+    def figures(self, seen: Any) -> dict[str, PerPicture]:
+        moved = np.isin(seen[:, -1], DRIFT).astype(float)
+        return {**super().figures(seen[:, :-1]), "drifts": PerPicture.mean(moved)}
+
+    def alike(self, english: Any, seen: Any) -> dict[str, PerPicture]:
+        return super().alike(english[:, :-1], seen[:, :-1])
+
+
+def _uint8(frame: Any) -> Any:
+    return frame if frame.dtype == np.uint8 else (frame * 255).round().astype(np.uint8)
+
+
+def _middle_of_mass(frame: Any) -> float:
+    """Column around which what differs from the background lies."""
+    pixels = _uint8(frame).astype(np.float32)
+    away = np.abs(pixels - np.median(pixels, (0, 1))).max(-1)
+    mass = np.where(away > 50, away, 0).sum(0)
+    return float((mass * np.arange(len(mass))).sum() / max(mass.sum(), 1e-6))

@@ -24,7 +24,7 @@ def sound_captions(n: int | None = None, seed: int = 0) -> Iterator[str]:
 
 
 def drawable_captions(n: int | None = None, seed: int = 0) -> Iterator[str]:
-    """``n`` distinct English captions of what tiny-flux and tiny-sd can draw (20,000)."""
+    """``n`` distinct English captions of what the tiny painters can draw (20,000)."""
     from m2m_tiny import drawable
 
     shown = drawable.split()[0]

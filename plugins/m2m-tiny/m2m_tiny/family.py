@@ -9,6 +9,12 @@ import m2m_adapters as m2m
 
 MODELS = Path(__file__).parent / "models"
 PAINTING = {"size": 40, "steps": 12, "guidance": 2.0}
+PAINTERS: dict[str, dict[str, Any]] = {  # how each paints if nothing else is asked for
+    "tiny-flux": PAINTING,
+    "tiny-sd": PAINTING,
+    "tiny-pixart": {**PAINTING, "use_resolution_binning": False},
+    "tiny-video": {**PAINTING, "num_frames": 8},
+}
 
 
 def tiny_text(**options: Any) -> m2m.TextEncoder:
@@ -35,12 +41,27 @@ def tiny_open_clip(**options: Any) -> m2m.ModalityModel:
 
 def tiny_flux(**options: Any) -> m2m.ModalityModel:
     """``FluxPipeline.from_pretrained(folder)`` behind the scenes."""
-    return m2m.load_target(f"diffusion:{MODELS / 'tiny-flux'}", defaults=PAINTING, **options)
+    return painter("tiny-flux", **options)
 
 
 def tiny_sd(**options: Any) -> m2m.ModalityModel:
     """``StableDiffusionPipeline.from_pretrained(folder)`` behind the scenes."""
-    return m2m.load_target(f"diffusion:{MODELS / 'tiny-sd'}", defaults=PAINTING, **options)
+    return painter("tiny-sd", **options)
+
+
+def tiny_pixart(**options: Any) -> m2m.ModalityModel:
+    """``PixArtAlphaPipeline.from_pretrained(folder)`` behind the scenes."""
+    return painter("tiny-pixart", **options)
+
+
+def tiny_video(**options: Any) -> m2m.ModalityModel:
+    """``AnimateDiffPipeline.from_pretrained(folder)`` behind the scenes."""
+    return painter("tiny-video", **options)
+
+
+def painter(name: str, folder: Path = MODELS, **options: Any) -> m2m.ModalityModel:
+    """A painter of a folder, with its defaults."""
+    return m2m.load_target(f"diffusion:{folder / name}", defaults=PAINTERS[name], **options)
 
 
 def tiny_clap(**options: Any) -> m2m.ModalityModel:

@@ -1,9 +1,9 @@
-"""Trains tiny-flux and tiny-sd from nothing, with all they need, one after the other.
+"""Trains the tiny painters from nothing, with all they need, one after the other.
 
     python -m m2m_tiny.zoo.diffusion [--out zoo-out] [--work zoo-work] [--score-only]
 
-The text tower and the picture codec first (both pipelines share them), then the reader that
-judges pictures, then the pipelines. Killed and started again, it goes on where it was; what is
+The text towers and the picture codec first (pipelines share them), then the reader that judges
+pictures, then the pipelines. Killed and started again, it goes on where it was; what is
 finished is left alone. At the end it prints what the pipelines score.
 """
 
@@ -19,12 +19,15 @@ from m2m_tiny.zoo.diffusion_scores import LEVELS, SCENES, SENTENCES, scores
 # name of the result -> (its module, the file that shows it is finished)
 STAGES = {
     "text": ("diffusion_text", "config.json"),
+    "t5": ("diffusion_t5", "config.json"),
     "vae": ("diffusion_vae", "config.json"),
     "tiny-reader": ("diffusion_reader", "model.safetensors"),
     "tiny-flux": ("diffusion_flux", "model_index.json"),
     "tiny-sd": ("diffusion_sd", "model_index.json"),
+    "tiny-pixart": ("diffusion_pixart", "model_index.json"),
+    "tiny-video": ("diffusion_video", "model_index.json"),
 }
-PARTS = ("text", "vae")  # stay in the work folder
+PARTS = ("text", "t5", "vae")  # stay in the work folder
 
 CARD = """---
 license: apache-2.0
@@ -56,6 +59,10 @@ TOLD = {
     "flow matching; the pooled vector of an English CLIP text model is all that steers it.",
     "tiny-sd": "A `StableDiffusionPipeline` of diffusers: 40-pixel pictures, a U-Net with cross-"
     "attention to the token states of an English CLIP text model.",
+    "tiny-pixart": "A `PixArtAlphaPipeline` of diffusers: 40-pixel pictures, six transformer blocks "
+    "with cross-attention to the token states of an English T5.",
+    "tiny-video": "An `AnimateDiffPipeline` of diffusers: tiny-sd with motion modules, eight frames "
+    "in which the scene drifts from left to right.",
 }
 
 

@@ -1,4 +1,4 @@
-"""What both pipelines of tiny-diffusion are taught with: latents of scenes and their captions."""
+"""What the pipelines of tiny-diffusion are taught with: latents of scenes and their captions."""
 
 from __future__ import annotations
 
@@ -18,26 +18,36 @@ UNSAID = 0.1  # captions left empty, for guidance
 
 
 class Lessons:
-    """Frozen codec and text tower, and batches of what they say of scenes and captions."""
+    """Frozen codec and text tower, and batches of what they say of scenes and captions.
 
-    def __init__(self, work: Path, seed: int) -> None:
+    text: the tower's folder in ``work`` and its class in transformers.
+    """
+
+    def __init__(
+        self, work: Path, seed: int, text: tuple[str, str] = ("text", "CLIPTextModel")
+    ) -> None:
+        import transformers
         from diffusers import AutoencoderKL
-        from transformers import AutoTokenizer, CLIPTextModel
 
+        folder, tower = work / text[0], getattr(transformers, text[1])
         self.vae = AutoencoderKL.from_pretrained(work / "vae").eval().requires_grad_(False)
-        self.text = CLIPTextModel.from_pretrained(work / "text").eval().requires_grad_(False)
-        self.tokenizer = AutoTokenizer.from_pretrained(work / "text")
+        self.text = tower.from_pretrained(folder).eval().requires_grad_(False)
+        self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
         self.scenes, pixels = pictures(PICTURES, seed, work)
         with torch.inference_mode():
             self.latents = torch.cat(
                 [self.vae.encode(to_model(p)).latent_dist.mean for p in pixels.split(100)]
             ).clone()
 
-    def batch(self, n: int, generator: torch.Generator) -> tuple[Tensor, Any]:
-        """Raw latents ``[n, 8, 10, 10]`` and what the text tower makes of a caption for each."""
+    def batch(self, n: int, generator: torch.Generator) -> tuple[Tensor, list[str]]:
+        """Raw latents ``[n, 8, 10, 10]`` and a caption for each, some left empty."""
         rng = random.Random(int(torch.randint(1 << 40, (1,), generator=generator)))
         rows = [rng.randrange(len(self.scenes)) for _ in range(n)]
         lines = ["" if rng.random() < UNSAID else caption(self.scenes[row], "en", rng)
                  for row in rows]  # fmt: skip
-        with torch.no_grad():
-            return self.latents[rows], self.text(tokens(self.tokenizer, lines))
+        return self.latents[rows], lines
+
+    @torch.no_grad()
+    def read(self, lines: list[str]) -> Any:
+        """What the CLIP tower makes of captions."""
+        return self.text(tokens(self.tokenizer, lines))

@@ -59,7 +59,8 @@ def main(options: argparse.Namespace) -> None:
     places = places.reshape(-1, 3)
 
     def step(generator: torch.Generator) -> Tensor:
-        latents, said = lessons.batch(BATCH, generator)
+        latents, lines = lessons.batch(BATCH, generator)
+        said = lessons.read(lines)
         clean = packed((latents - shift) * scale)
         noise = torch.randn(clean.shape, generator=generator)
         when = torch.rand(BATCH, generator=generator)

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from m2m_adapters import Stopping, align, load_target
+from m2m_adapters import Stopping, align
 from m2m_adapters.evaluation import evaluate_generator
-from m2m_tiny.benchmarks import drawables
-from m2m_tiny.family import PAINTING
+from m2m_tiny.benchmarks import drawable_videos, drawables
+from m2m_tiny.family import painter
 
 SENTENCES, SCENES = 4000, 100
-LEVELS = {"tiny-flux": ("sentence",), "tiny-sd": ("token", "sentence")}
+LEVELS = {
+    "tiny-flux": ("sentence",),
+    "tiny-sd": ("token", "sentence"),
+    "tiny-pixart": ("token",),
+    "tiny-video": ("token",),
+}
 
 
 def scores(name: str, folder: Path) -> dict[str, float]:
     """Figure -> percent of attributes (place, shapes, colors) that are right in the pictures."""
-    painter = load_target(f"diffusion:{folder / name}", defaults=PAINTING)
-    prompts = drawables(folder / "tiny-reader")
+    target = painter(name, folder)
+    prompts = (drawable_videos if name == "tiny-video" else drawables)(folder / "tiny-reader")
     figures: dict[str, float] = {}
     for level in LEVELS[name]:
         adapter = align(
-            "tiny-text", painter, "tiny-drawable-captions", level=level, store=False,
+            "tiny-text", target, "tiny-drawable-captions", level=level, store=False,
             names=("tiny-text", name), max_sentences=SENTENCES, progress=False,
             stopping=None if level == "token" else Stopping(use_all=True),
         )  # fmt: skip

@@ -47,7 +47,8 @@ def main(options: argparse.Namespace) -> None:
     scale = lessons.vae.config.scaling_factor  # this pipeline knows of no shift
 
     def step(generator: torch.Generator) -> Tensor:
-        latents, said = lessons.batch(BATCH, generator)
+        latents, lines = lessons.batch(BATCH, generator)
+        said = lessons.read(lines)
         clean = latents * scale
         noise = torch.randn(clean.shape, generator=generator)
         when = torch.randint(1000, (BATCH,), generator=generator)
