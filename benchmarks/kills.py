@@ -98,8 +98,8 @@ def work(kind: str, place: Path, folder: Path) -> None:
     register.target("logged-words", "kills:target", modality="words")
     catalogue().offers.update({(offer.kind, offer.name): offer for offer in register.offers})
     command = {
-        "align": ["align", "-s", "logged", "-t", "logged-words", "--texts", corpus, "--epochs", "3",
-                  "--out", out],
+        "align": ["align", "-s", "logged", "-t", "logged-words", "--texts", corpus,
+                  "--recipe", "refined", "--epochs", "3", "--out", out],
         "embed": ["embed", "logged", corpus, "--out", out],
         "analyze": ["analyze", "logged", "--parallel", str(place / "parallel.tsv"), "--limit",
                     "4000", "--measures", "cka,retrieval", "--halves", "2", "--shuffles", "1",

@@ -110,7 +110,7 @@ class AttributeReader(PictureJudge):
 
 
 class DriftReader(AttributeReader):
-    """Reads the frame in which the scene stands in its place, and whether it drifts to the right."""
+    """Reads the frame in which the scene is in its place, and whether it drifts to the right."""
 
     def look(self, pictures: Sequence[Any]) -> Any:
         videos = [np.asarray(frames) for frames, _ in pictures]

@@ -1,22 +1,55 @@
-"""tiny-flux, steered in languages its text tower has never met."""
+"""The tiny painters, steered in languages that their text towers have never met."""
 
 from __future__ import annotations
 
-from m2m_tiny.benchmarks import drawables
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from m2m_tiny import drawable, scenes
+from m2m_tiny.benchmarks import DRAWABLE_SEED, DRAWABLES, drawable_videos, drawables
+from m2m_tiny.zoo.diffusion_video import drifting
 
 import m2m_adapters as m2m
+from m2m_adapters.evaluation import Prompts
 from m2m_adapters.evaluation.generator_evaluation import evaluate_generator
 
 
-def test_it_paints_what_other_languages_say() -> None:
-    adapter = m2m.align("tiny-text", "tiny-flux", "tiny-drawable-captions", max_sentences=3000,
+def painted(name: str, prompts: Prompts, sentences: int) -> dict[str, Any]:
+    adapter = m2m.align("tiny-text", name, "tiny-drawable-captions", max_sentences=sentences,
                         store=False, progress=False)  # fmt: skip
-    found = evaluate_generator(
-        adapter, drawables(), langs=["en", "de", "ja", "ar", "hi"], limit=16, batch_size=16,
+    return evaluate_generator(
+        adapter, prompts, langs=["en", "de", "ja", "ar", "hi"], limit=16, batch_size=16,
         systems=("adapter", "native"),
     ).to_dict()  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "sentences"), [("tiny-flux", 3000), ("tiny-pixart", 2000)])
+def test_it_paints_what_other_languages_say(name: str, sentences: int) -> None:
+    found = painted(name, drawables(), sentences)
     share = found["systems"]["adapter"]["share of native English"]["without English"]
     native = found["systems"]["native"]["averages"]["without English"]
     assert found["reference"]["attributes"][0] >= 80
     assert share["attributes"][0] >= 90
     assert native["attributes"][0] < 40, "chance is near 20"
+
+
+def rendered(n: int) -> np.ndarray:
+    """The first scenes of the prompts, drifting: uint8 ``[n, 8, 40, 40, 3]``."""
+    chosen = drawable.draw(drawable.split()[1], DRAWABLES, random.Random(DRAWABLE_SEED))[:n]
+    pixels = torch.from_numpy(scenes.render_batch(chosen, random.Random(3)))
+    return drifting(pixels.permute(0, 3, 1, 2)).permute(0, 1, 3, 4, 2).numpy()
+
+
+def test_the_judge_of_videos_reads_the_scene_and_its_drift() -> None:
+    judge, frames = drawable_videos().judge, rendered(40)
+    assert judge is not None
+    moving = judge.figures(judge.look([(video, 8) for video in frames]))
+    still = judge.look([(np.repeat(video[4:5], 8, 0) / 255, 8) for video in frames])
+    assert moving["attributes"].value >= 0.95 and moving["drifts"].value == 1
+    figures = judge.figures(still)
+    assert figures["attributes"].value >= 0.95 and figures["drifts"].value == 0
+    backwards = judge.look([(video[::-1], 8) for video in frames])
+    assert judge.figures(backwards)["drifts"].value == 0

@@ -59,10 +59,10 @@ TOLD = {
     "flow matching; the pooled vector of an English CLIP text model is all that steers it.",
     "tiny-sd": "A `StableDiffusionPipeline` of diffusers: 40-pixel pictures, a U-Net with cross-"
     "attention to the token states of an English CLIP text model.",
-    "tiny-pixart": "A `PixArtAlphaPipeline` of diffusers: 40-pixel pictures, six transformer blocks "
-    "with cross-attention to the token states of an English T5.",
-    "tiny-video": "An `AnimateDiffPipeline` of diffusers: tiny-sd with motion modules, eight frames "
-    "in which the scene drifts from left to right.",
+    "tiny-pixart": "A `PixArtAlphaPipeline` of diffusers: 40-pixel pictures, six transformer "
+    "blocks with cross-attention to the token states of an English T5.",
+    "tiny-video": "An `AnimateDiffPipeline` of diffusers: tiny-sd with motion modules, eight "
+    "frames in which the scene drifts from left to right.",
 }
 
 

@@ -63,7 +63,10 @@ def save(model: Any, lessons: Lessons, out: Any) -> None:
     from diffusers import PixArtAlphaPipeline
 
     pipeline = PixArtAlphaPipeline(
-        tokenizer=lessons.tokenizer, text_encoder=lessons.text, vae=lessons.vae, transformer=model,
+        tokenizer=lessons.tokenizer,
+        text_encoder=lessons.text,
+        vae=lessons.vae,
+        transformer=model,
         scheduler=new_scheduler(),
     )
     pipeline.to(torch.float16).save_pretrained(out)

@@ -72,7 +72,7 @@ def main(options: argparse.Namespace) -> None:
         lines = ["" if rng.random() < UNSAID else caption(scenes[row], "en", rng) for row in rows]
         with torch.no_grad():
             said = painter.text_encoder(tokens(painter.tokenizer, lines)).last_hidden_state
-        states = said.repeat_interleave(len(SHIFTS), 0)  # one for each frame, as the pipeline has it
+        states = said.repeat_interleave(len(SHIFTS), 0)  # one for each frame
         clean = latents[rows]
         noise = torch.randn(clean.shape, generator=generator)
         when = torch.randint(1000, (BATCH,), generator=generator)
