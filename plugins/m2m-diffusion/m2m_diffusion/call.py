@@ -9,6 +9,7 @@ from m2m_adapters.errors import UserError
 from m2m_diffusion.kinds import Kind
 
 MOST_PIXELS = 16_384  # a side: a mistake would fill all memory before anything complains
+SETTINGS = ("steps", "guidance", "size")
 SET_BY_US = {
     "generator", "num_images_per_prompt", "num_videos_per_prompt", "num_waveforms_per_prompt",
     "output_type", "return_dict", "prompt", "latents",
@@ -18,15 +19,16 @@ SET_BY_US = {
 def call_arguments(
     pipeline: Any,
     kind: Kind,
-    settings: dict[str, Any],
-    options: dict[str, Any],
+    given: dict[str, Any],
     *,
     has_negative: bool,
 ) -> tuple[dict[str, Any], bool]:
     """(keyword arguments besides conditioning and noise, whether negatives are needed).
 
-    settings: ``steps``, ``guidance`` and ``size``; options: the pipeline's own keywords.
+    given: ``steps``, ``guidance`` and ``size``; all else is the pipeline's own keywords.
     """
+    settings = {name: value for name, value in given.items() if name in SETTINGS}
+    options = {name: value for name, value in given.items() if name not in SETTINGS}
     name_of_class = type(pipeline).__name__
     known = set(inspect.signature(type(pipeline).__call__).parameters) - SET_BY_US - {"self"}
     for name in options:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 LATENTS = ("hidden_states", "sample", "x")
 """What denoisers call their first input."""
-OURS = ("steps", "guidance", "size")
 
 
 class Generator(Loaded, Protocol):
@@ -97,10 +96,8 @@ def changes(
     options: dict[str, Any],
 ) -> npt.NDArray[np.float64]:
     """``DiffusionModel.denoiser_changes``."""
-    settings = {**model.defaults, **options, "steps": levels, "guidance": 1.0}
-    ours: dict[str, Any] = {key: value for key, value in settings.items() if key in OURS}
-    rest = {key: value for key, value in settings.items() if key not in OURS}
-    call, _ = call_arguments(model.pipeline, model.kind, ours, rest, has_negative=False)
+    given = {**model.defaults, **options, "steps": levels, "guidance": 1.0}
+    call, _ = call_arguments(model.pipeline, model.kind, given, has_negative=False)
     if "output_type" in inspect.signature(type(model.pipeline).__call__).parameters:
         call["output_type"] = "np" if model.modality == "audio" else "latent"
     parts: list[Any] = []

@@ -44,7 +44,8 @@ def load(
 
     offload: ``model`` or ``sequential`` keeps weights in main memory until they are needed.
     quantize: ``fp8`` or ``int8`` (needs torchao) keeps the denoiser's weights in eight bits.
-    defaults: of ``generate``, for a model that wants others than its class (size, steps, ...).
+    defaults: of ``generate``, for a model that wants others than its class: size, steps, guidance
+        and keywords of its pipeline.
     """
     check_memory(offload, quantize)
     place = find(model, revision)
@@ -253,15 +254,12 @@ class DiffusionModel(ModalityModel):
         (width, height). batch_size: prompts at once; another one may change last bits. options:
         whatever else the pipeline's own call takes.
         """
-        settings = {**self.defaults}
-        settings |= {
-            key: value
-            for key, value in (("steps", steps), ("guidance", guidance), ("size", size))
-            if value is not None
-        }
+        settings = {"steps": steps, "guidance": guidance, "size": size}
+        given = {name: value for name, value in settings.items() if value is not None}
         call, guided = call_arguments(
-            self.pipeline, self.kind, settings, options, has_negative=negative is not None
-        )
+            self.pipeline, self.kind, {**self.defaults, **options, **given},
+            has_negative=negative is not None,
+        )  # fmt: skip
         for name, value in (("num_images", num_images), ("batch_size", batch_size)):
             if value < 1:
                 raise UserError(f"{name} must be 1 or more, not {value}")

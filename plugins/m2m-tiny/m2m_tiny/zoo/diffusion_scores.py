@@ -10,6 +10,7 @@ from m2m_tiny.benchmarks import drawable_videos, drawables
 from m2m_tiny.family import painter
 
 SENTENCES, SCENES = 4000, 100
+FILMED = 20  # scenes of a painter of videos, which takes eight times as long
 LEVELS = {
     "tiny-flux": ("sentence",),
     "tiny-sd": ("token", "sentence"),
@@ -21,7 +22,8 @@ LEVELS = {
 def scores(name: str, folder: Path) -> dict[str, float]:
     """Figure -> percent of attributes (place, shapes, colors) that are right in the pictures."""
     target = painter(name, folder)
-    prompts = (drawable_videos if name == "tiny-video" else drawables)(folder / "tiny-reader")
+    moving = target.modality == "video"
+    prompts = (drawable_videos if moving else drawables)(folder / "tiny-reader")
     figures: dict[str, float] = {}
     for level in LEVELS[name]:
         adapter = align(
@@ -29,9 +31,13 @@ def scores(name: str, folder: Path) -> dict[str, float]:
             names=("tiny-text", name), max_sentences=SENTENCES, progress=False,
             stopping=None if level == "token" else Stopping(use_all=True),
         )  # fmt: skip
-        systems = ("adapter",) if figures else ("adapter", "native", "neutral")
+        systems = ("adapter",) if figures or moving else ("adapter", "native", "neutral")
         evaluation = evaluate_generator(
-            adapter, prompts, limit=SCENES, systems=systems, batch_size=50
+            adapter,
+            prompts,
+            limit=FILMED if moving else SCENES,
+            systems=systems,
+            batch_size=10 if moving else 50,
         ).to_dict()
         by_system = evaluation["systems"]
         if not figures:
@@ -46,6 +52,9 @@ def scores(name: str, folder: Path) -> dict[str, float]:
                 row["attributes"][0] for code, row in share.items() if len(code) == 2
             ),
         }
+        if moving:
+            average = by_system["adapter"]["averages"]["without English"]
+            figures[f"{level} level: videos of other languages that drift"] = average["drifts"][0]
         if "native" in by_system:
             native = by_system["native"]["averages"]["without English"]["attributes"][0]
             figures["own tower fed the 12 other languages"] = native
