@@ -59,9 +59,11 @@ def tiny_video(**options: Any) -> m2m.ModalityModel:
     return painter("tiny-video", **options)
 
 
-def painter(name: str, folder: Path = MODELS, **options: Any) -> m2m.ModalityModel:
-    """A painter of a folder, with its defaults."""
-    return m2m.load_target(f"diffusion:{folder / name}", defaults=PAINTERS[name], **options)
+def painter(name: str, folder: Path | None = None, **options: Any) -> m2m.ModalityModel:
+    """A painter with its defaults, embedded or of another folder."""
+    return m2m.load_target(
+        f"diffusion:{(folder or MODELS) / name}", defaults=PAINTERS[name], **options
+    )
 
 
 def tiny_clap(**options: Any) -> m2m.ModalityModel:
