@@ -58,7 +58,7 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
 $(VENV)/.demo: $(BIN)/python pyproject.toml $(wildcard plugins/*/pyproject.toml)
-	$(BIN)/python -m pip install --quiet -e . $(PLUGIN_PATHS)
+	$(BIN)/python -m pip install --quiet -e ".[serve]" $(PLUGIN_PATHS)
 	touch $@
 
 $(LAION)/.test: pyproject.toml plugins/m2m-laion-clap/pyproject.toml

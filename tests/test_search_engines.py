@@ -190,3 +190,14 @@ def test_the_commands_take_an_engine(photos: Path, tmp_path: Path) -> None:
     assert found.returncode == 0 and found.stdout.count('"path"') == 3, found.stderr
     refused = run_m2m("index", "tiny-clip", "--out", out, "--engine", "faiss")
     assert refused.returncode == 2 and "are in lancedb" in refused.stderr
+
+
+def test_a_missing_faiss_is_named_before_anything_is_encoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture(tmp_path / "photos" / "red.png", (255, 0, 0))
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    target = Colors()
+    with pytest.raises(UserError, match="search needs faiss"):
+        m2m.build_index(target, tmp_path / "photos", tmp_path / "index")
+    assert target.seen == []
