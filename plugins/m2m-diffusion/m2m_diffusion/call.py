@@ -29,16 +29,8 @@ def call_arguments(
     """
     settings = {name: value for name, value in given.items() if name in SETTINGS}
     options = {name: value for name, value in given.items() if name not in SETTINGS}
-    name_of_class = type(pipeline).__name__
     known = set(inspect.signature(type(pipeline).__call__).parameters) - SET_BY_US - {"self"}
-    for name in options:
-        if name not in known or "embeds" in name or "prompt" in name:
-            raise UserError(
-                f"{name_of_class} has no option '{name}' that can be set here",
-                "it takes " + ", ".join(
-                    sorted(k for k in known if "embeds" not in k and "prompt" not in k)
-                ),
-            )  # fmt: skip
+    _check_options(type(pipeline).__name__, known, options)
     call = dict(options)
     if "steps" in settings:
         if int(settings["steps"]) < 1:
@@ -47,12 +39,23 @@ def call_arguments(
     if "size" in settings:
         if "width" not in known:
             raise UserError(
-                f"{name_of_class} generates nothing that has a size",
+                f"{type(pipeline).__name__} generates nothing that has a size",
                 "sounds take audio_length_in_s (--option audio_length_in_s=5)",
             )
         call["width"], call["height"] = width_height(settings["size"])
     guidance = settings.get("guidance")
     return call, kind.guide(pipeline, call, guidance, has_negative)
+
+
+def _check_options(name_of_class: str, known: set[str], options: dict[str, Any]) -> None:
+    for name in options:
+        if name not in known or "embeds" in name or "prompt" in name:
+            raise UserError(
+                f"{name_of_class} has no option '{name}' that can be set here",
+                "it takes " + ", ".join(
+                    sorted(k for k in known if "embeds" not in k and "prompt" not in k)
+                ),
+            )  # fmt: skip
 
 
 def generators(seed: int, num_images: int, prompts: int) -> list[Any]:
