@@ -125,7 +125,7 @@ def chosen_store(folder: Path, engine: str | None, url: str | None, lists_from: 
         raise UserError(f"there is no engine '{engine}'", f"choose one of {', '.join(ENGINES)}")
     recorded, place = _recorded(folder)
     if not recorded:
-        default = "qdrant" if url and url.startswith("http") else "faiss"
+        default = "qdrant" if (url or "").startswith("http") else "faiss"
         return _store(folder, engine or default, url or "", lists_from)
     if engine not in (None, recorded) or url not in (None, place):
         raise UserError(
@@ -148,9 +148,9 @@ def _recorded(folder: Path) -> tuple[str, str]:
 
 def _store(folder: Path, kind: str, place: str, lists_from: int) -> Store:
     if kind == "faiss":
-        faiss_files.load_faiss()  # says that it is missing before anything is encoded
         if place:
             raise UserError("faiss keeps vectors in files, not at a URL", "leave --url out")
+        faiss_files.load_faiss()  # says that it is missing before anything is encoded
         return FaissStore(lists_from)
     if kind == "qdrant":
         if "://" not in place:

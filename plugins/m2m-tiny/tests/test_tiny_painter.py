@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,21 +11,16 @@ from m2m_tiny.benchmarks import DRAWABLE_SEED, DRAWABLES, drawable_videos, drawa
 from m2m_tiny.zoo.diffusion_video import drifting
 
 import m2m_adapters as m2m
-from m2m_adapters.evaluation import Prompts
 from m2m_adapters.evaluation.generator_evaluation import evaluate_generator
 
 
-def painted(name: str, prompts: Prompts, sentences: int) -> dict[str, Any]:
-    adapter = m2m.align("tiny-text", name, "tiny-drawable-captions", max_sentences=sentences,
+def test_it_paints_what_other_languages_say() -> None:
+    adapter = m2m.align("tiny-text", "tiny-flux", "tiny-drawable-captions", max_sentences=3000,
                         store=False, progress=False)  # fmt: skip
-    return evaluate_generator(
-        adapter, prompts, langs=["en", "de", "ja", "ar", "hi"], limit=16, batch_size=16,
+    found = evaluate_generator(
+        adapter, drawables(), langs=["en", "de", "ja", "ar", "hi"], limit=16, batch_size=16,
         systems=("adapter", "native"),
     ).to_dict()  # fmt: skip
-
-
-def test_it_paints_what_other_languages_say() -> None:
-    found = painted("tiny-flux", drawables(), 3000)
     share = found["systems"]["adapter"]["share of native English"]["without English"]
     native = found["systems"]["native"]["averages"]["without English"]
     assert found["reference"]["attributes"][0] >= 80

@@ -10,11 +10,17 @@ import torch
 from torch import Tensor
 
 from m2m_tiny.captions import caption
+from m2m_tiny.drawable import Scene
 from m2m_tiny.zoo.diffusion_parts import pictures, to_model
 from m2m_tiny.zoo.diffusion_text import tokens
 
 PICTURES = 16_000
 UNSAID = 0.1  # captions left empty, for guidance
+
+
+def prompts(scenes: list[Scene], rng: random.Random) -> list[str]:
+    """An English caption of each scene, some left empty."""
+    return ["" if rng.random() < UNSAID else caption(scene, "en", rng) for scene in scenes]
 
 
 class Lessons:
@@ -43,9 +49,7 @@ class Lessons:
         """Raw latents ``[n, 8, 10, 10]`` and a caption for each, some left empty."""
         rng = random.Random(int(torch.randint(1 << 40, (1,), generator=generator)))
         rows = [rng.randrange(len(self.scenes)) for _ in range(n)]
-        lines = ["" if rng.random() < UNSAID else caption(self.scenes[row], "en", rng)
-                 for row in rows]  # fmt: skip
-        return self.latents[rows], lines
+        return self.latents[rows], prompts([self.scenes[row] for row in rows], rng)
 
     @torch.no_grad()
     def read(self, lines: list[str]) -> Any:

@@ -15,7 +15,8 @@ from torch import Tensor
 from m2m_tiny.zoo.diffusion_data import Lessons
 from m2m_tiny.zoo.diffusion_parts import arguments, train
 from m2m_tiny.zoo.diffusion_sd import new_scheduler
-from m2m_tiny.zoo.diffusion_t5 import WIDTH, tokens
+from m2m_tiny.zoo.diffusion_t5 import tokens
+from m2m_tiny.zoo.diffusion_text import WIDTH
 from m2m_tiny.zoo.training import widen
 
 BATCH, STEPS = 64, 5000

@@ -13,18 +13,14 @@ import random
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from m2m_tiny import drawable
-from m2m_tiny.captions import caption
-from m2m_tiny.reader import CLASSES, labels
-from m2m_tiny.zoo.diffusion_parts import arguments, train
-from m2m_tiny.zoo.diffusion_text import BATCH, MAX_TOKENS, errors
+from m2m_tiny.zoo.diffusion_parts import arguments
+from m2m_tiny.zoo.diffusion_text import MAX_TOKENS, WIDTH, teach
 from m2m_tiny.zoo.english_tokenizer import make_tokenizer
-from m2m_tiny.zoo.meaning import Likeness, graded_loss
 
-WIDTH, STEPS = 128, 1500
+STEPS = 1500
 
 
 def build() -> tuple[Any, Any]:
@@ -60,36 +56,11 @@ def averages(model: Any, ids: Tensor, mask: Tensor) -> Tensor:
 def main(options: argparse.Namespace) -> None:
     torch.manual_seed(options.seed)
     model, tokenizer = build()
-    heads = nn.Linear(WIDTH, sum(CLASSES))
-    seen, unseen = drawable.split()
-    likeness = Likeness()
 
-    def said(scenes: list[drawable.Scene], rng: random.Random) -> tuple[Tensor, Tensor]:
-        lines = [caption(scene, "en", rng) for scene in scenes]
-        return tokens(tokenizer, lines)
+    def pooled(lines: list[str]) -> Tensor:
+        return averages(model, *tokens(tokenizer, lines))
 
-    def step(generator: torch.Generator) -> Tensor:
-        rng = random.Random(int(torch.randint(1 << 40, (1,), generator=generator)))
-        chosen = drawable.draw(seen, BATCH, rng)
-        pooled = averages(model, *said(chosen + chosen, rng))
-        truth = torch.from_numpy(labels(chosen)).repeat(2, 1)
-        a, b = F.normalize(pooled, dim=-1).split(BATCH)
-        return graded_loss(a, b, likeness(chosen, chosen)) + errors(heads, pooled, truth)
-
-    train({"model": model, "heads": heads}, step, steps=options.steps, lr=2e-3, seed=options.seed,
-          checkpoint=options.work / "t5.pt")  # fmt: skip
-    model.eval()
-    with torch.no_grad():
-        rng = random.Random(7)
-        chosen = drawable.draw(unseen, 1000, rng)
-        truth = torch.from_numpy(labels(chosen))
-        answers = heads(averages(model, *said(chosen, rng))).split(CLASSES, dim=1)
-        right = torch.stack([a.argmax(1) == truth[:, i] for i, a in enumerate(answers)])
-    model.save_pretrained(options.out)
-    tokenizer.save_pretrained(options.out)
-    each = [round(float(r), 3) for r in right.float().mean(1)]
-    every = float(right.all(0).float().mean())
-    print(f"read off captions of held-out scenes: {each}, all five {every:.3f}")
+    teach(model, tokenizer, pooled, options, "t5.pt")
 
 
 if __name__ == "__main__":

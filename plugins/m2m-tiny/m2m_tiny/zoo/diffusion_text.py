@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import random
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -60,29 +61,45 @@ def errors(heads: nn.Module, pooled: Tensor, truth: Tensor) -> Tensor:
 def main(options: argparse.Namespace) -> None:
     torch.manual_seed(options.seed)
     model, tokenizer = build()
+
+    def pooled(lines: list[str]) -> Tensor:
+        vectors: Tensor = model(tokens(tokenizer, lines)).pooler_output
+        return vectors
+
+    teach(model, tokenizer, pooled, options, "text.pt")
+
+
+def teach(
+    model: Any,
+    tokenizer: Any,
+    pooled: Callable[[list[str]], Tensor],
+    options: argparse.Namespace,
+    checkpoint: str,
+) -> None:
+    """Train, save and judge a text model by one vector for each caption, ``[n, 128]``."""
     heads = nn.Linear(WIDTH, sum(CLASSES))
     seen, unseen = drawable.split()
     likeness = Likeness()
 
     def said(scenes: list[drawable.Scene], rng: random.Random) -> Tensor:
-        return tokens(tokenizer, [caption(scene, "en", rng) for scene in scenes])
+        return pooled([caption(scene, "en", rng) for scene in scenes])
 
     def step(generator: torch.Generator) -> Tensor:
         rng = random.Random(int(torch.randint(1 << 40, (1,), generator=generator)))
         chosen = drawable.draw(seen, BATCH, rng)
-        pooled = model(torch.cat([said(chosen, rng), said(chosen, rng)])).pooler_output
+        vectors = said(chosen + chosen, rng)
         truth = torch.from_numpy(labels(chosen)).repeat(2, 1)
-        a, b = F.normalize(pooled, dim=-1).split(BATCH)
-        return graded_loss(a, b, likeness(chosen, chosen)) + errors(heads, pooled, truth)
+        a, b = F.normalize(vectors, dim=-1).split(BATCH)
+        return graded_loss(a, b, likeness(chosen, chosen)) + errors(heads, vectors, truth)
 
     train({"model": model, "heads": heads}, step, steps=options.steps, lr=2e-3, seed=options.seed,
-          checkpoint=options.work / "text.pt")  # fmt: skip
+          checkpoint=options.work / checkpoint)  # fmt: skip
     model.eval()
     with torch.no_grad():
         rng = random.Random(7)
         chosen = drawable.draw(unseen, 1000, rng)
         truth = torch.from_numpy(labels(chosen))
-        answers = heads(model(said(chosen, rng)).pooler_output).split(CLASSES, dim=1)
+        answers = heads(said(chosen, rng)).split(CLASSES, dim=1)
         right = torch.stack([a.argmax(1) == truth[:, i] for i, a in enumerate(answers)])
     model.save_pretrained(options.out)
     tokenizer.save_pretrained(options.out)

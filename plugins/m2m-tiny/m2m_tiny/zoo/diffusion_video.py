@@ -17,14 +17,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from m2m_tiny.captions import caption
+from m2m_tiny.zoo.diffusion_data import prompts
 from m2m_tiny.zoo.diffusion_parts import arguments, pictures, to_model, train
 from m2m_tiny.zoo.diffusion_text import tokens
 from m2m_tiny.zoo.training import widen
 
 VIDEOS, BATCH, STEPS = 2_000, 8, 2_000
 SHIFTS = (-4, -3, -2, -1, 0, 1, 2, 3)  # of the scene in pixels, frame by frame
-UNSAID = 0.1  # captions left empty, for guidance
 
 
 def new_motion() -> Any:
@@ -69,7 +68,7 @@ def main(options: argparse.Namespace) -> None:
     def step(generator: torch.Generator) -> Tensor:
         rng = random.Random(int(torch.randint(1 << 40, (1,), generator=generator)))
         rows = [rng.randrange(VIDEOS) for _ in range(BATCH)]
-        lines = ["" if rng.random() < UNSAID else caption(scenes[row], "en", rng) for row in rows]
+        lines = prompts([scenes[row] for row in rows], rng)
         with torch.no_grad():
             said = painter.text_encoder(tokens(painter.tokenizer, lines)).last_hidden_state
         states = said.repeat_interleave(len(SHIFTS), 0)  # one for each frame
