@@ -10,7 +10,14 @@ from m2m_adapters.alignment.anytime import ALL_USED, Grown, Stopping, grow
 from m2m_adapters.alignment.checkpoint import until_saved
 from m2m_adapters.alignment.encode import PairEncoder
 from m2m_adapters.alignment.fit import fit
-from m2m_adapters.alignment.levels import Level, check_level, choose_level, early_recipe, prepare
+from m2m_adapters.alignment.levels import (
+    Level,
+    check_level,
+    choose_level,
+    early_recipe,
+    prepare,
+    suited_recipe,
+)
 from m2m_adapters.alignment.losses import parse_loss
 from m2m_adapters.alignment.pairs import Pairs, held_out_size
 from m2m_adapters.alignment.recipes import Recipe
@@ -55,7 +62,8 @@ def align(
     source, target: names (see ``m2m list``) or objects of your own.
     texts: sentences, a path, a folder, a glob, a corpus name, or several of these; by default
     the corpus that suits the target, downloaded if need be.
-    recipe: ``auto``, ``refined``, ``closed-form``, ``paper`` or ``paper-generation``; further
+    recipe: ``auto``, ``refined``, ``closed-form``, ``paper``, ``paper-generation``, or at token
+    level ``token`` or ``tokenwise``; further
     keyword arguments change its parameters (``loss``, ``layers``, ``ridge``, ``epochs``, ...).
     level: ``sentence``, ``token`` for targets whose space holds a sequence of tokens, or ``auto``,
     which takes the level that suits the target.
@@ -78,8 +86,8 @@ def align(
     if level == "auto":
         level = choose_level(recipe, changes, encoder, model)
         check_level(level, stopping)
-        chosen = named_recipe(recipe, level, **changes)
     model = model.at_level(level)
+    chosen = named_recipe(suited_recipe(recipe, level, changes, model), level, **changes)
     if names is None:
         names = tuple(
             model_or_name if isinstance(model_or_name, str) else None
@@ -92,7 +100,7 @@ def align(
         }  # fmt: skip
         return align_route(align, encoder, model, corpus, names, level, {**whole, **changes})
     kept = store if isinstance(store, Store) else Store() if store else None
-    work = prepare(level, encoder, model, kept, stopping)
+    work = prepare(level, encoder, model, chosen, kept, stopping)
     grown = _grown(work, corpus, chosen, seed, bar)
     with tracking(track, chosen.to_dict()) as tracker, until_saved() as finished:
         fitted = fit(
@@ -102,6 +110,7 @@ def align(
             seed=seed,
             progress=bar,
             create=work.create,
+            solve=work.solve,
             moments=grown.moments,
             solved=grown.solved,
             device=device,

@@ -50,6 +50,7 @@ def fit(
     seed: int,
     progress: Progress,
     create: Callable[[Recipe, Pairs, bool], Projector] | None = None,
+    solve: Callable[[Projector, Pairs, Recipe], Solved] | None = None,
     moments: Moments | None = None,
     solved: Solved | None = None,
     device: str = "cpu",
@@ -58,7 +59,8 @@ def fit(
 ) -> Fitted:
     """Fit ``recipe`` on ``pairs``; held-out pairs choose ridge strength and best epoch.
 
-    create: the projector to start from; an affine one by default.
+    create: the projector to start from; an affine one by default. solve: its closed form, where
+    that is not the one of an affine map of vectors.
     moments: those of the pairs, where they are known. solved: their closed form, likewise.
     device: gradient refinement runs there if it is a GPU; ``auto`` takes one if there is one.
     resume: where gradient refinement keeps checkpoints. track: called with the loss of every epoch.
@@ -77,7 +79,11 @@ def fit(
         others.append(new(recipe, pairs, normalized))
     if recipe.fit in ("closed-form", "both"):
         with progress.stage("solve", None):
-            _solve(fitted, pairs, recipe, normalized, moments, solved)
+            if solve is not None:
+                solved = solve(fitted.projector, pairs, recipe)
+                fitted.ridge, fitted.choice = solved.map.ridge, solved.choice
+            else:
+                _solve(fitted, pairs, recipe, normalized, moments, solved)
     if recipe.fit in ("gradient", "both"):
         for projector in (fitted.projector, *others):
             projector.start_from(pairs.target_spread)
@@ -86,8 +92,11 @@ def fit(
             _refine(fitted, others, pairs, recipe, normalized, seed, report, device, resume)
     fitted.projector.eval()
     judge = Judge(pairs)
-    loss = scaled(parse_loss(recipe.loss_for(normalized)), fitted.projector)
-    fitted.held_out_loss = judge.loss(fitted.projector, loss)
+    if solve is not None and solved is not None:  # words may stand elsewhere in a sequence
+        fitted.held_out_loss = solved.held_out_loss
+    else:
+        loss = scaled(parse_loss(recipe.loss_for(normalized)), fitted.projector)
+        fitted.held_out_loss = judge.loss(fitted.projector, loss)
     check_finite(fitted.held_out_loss)
     fitted.top1 = judge.top1(fitted.projector)
     if recipe.fit == "gradient" and fitted.epochs and not fitted.best_epoch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from m2m_adapters.alignment.anytime import Stopping
@@ -18,6 +18,7 @@ from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import ModalityModel, TextEncoder
 
 if TYPE_CHECKING:
+    from m2m_adapters.alignment.solve import Solved
     from m2m_adapters.projectors.protocol import Projector
 
 ROOM_BYTES = 4 << 30
@@ -25,6 +26,8 @@ ROOM_BYTES = 4 << 30
 WIDE = 8192
 """Columns from which sequences are kept in half precision."""
 HEADS = 4
+OF_TOKENS = ("token", "tokenwise")
+OF_TRAINED_TOKENS = AT_TOKEN_LEVEL["gradient"]
 TOKENS_OF_A_SENTENCE = 32
 """Assumed before any is encoded."""
 
@@ -34,8 +37,9 @@ class Level:
     """What one alignment reads, and what it fits.
 
     unit: whether rows of both sides are scaled to length 1, at alignment and whenever the adapter
-    encodes. create: the projector to start from, an affine one by default. room: most sentences
-    of a corpus; None for all.
+    encodes. create: the projector to start from, an affine one by default. solve: its closed form,
+    where that is not the one of an affine map of vectors. room: most sentences of a corpus; None
+    for all.
     """
 
     source: Source
@@ -43,6 +47,7 @@ class Level:
     unit: bool
     stopping: Stopping
     create: Callable[[Recipe, Pairs, bool], Projector] | None = None
+    solve: Callable[[Projector, Pairs, Recipe], Solved] | None = None
     room: int | None = None
 
 
@@ -61,9 +66,9 @@ def choose_level(
     if not _reads_tokens(model):
         return "sentence"
     changed = sorted(key for key, value in changes.items() if value is not None)
-    if recipe not in ("auto", "token"):
+    if recipe not in ("auto", *OF_TOKENS):
         because = f"the recipe '{recipe}' is for sentence level"
-    elif odd := [key for key in changed if key not in AT_TOKEN_LEVEL]:
+    elif odd := [key for key in changed if recipe == "auto" and key not in OF_TRAINED_TOKENS]:
         because = f"'{odd[0]}' is an option of sentence level only"
     elif type(encoder).encode_tokens is TextEncoder.encode_tokens:
         because = "the source does not show its token states"
@@ -83,7 +88,19 @@ def early_recipe(recipe: str, level: str, changes: Mapping[str, Any]) -> Recipe:
         return named_recipe(recipe, level, **changes)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the level that is chosen in the end warns
-        return named_recipe(recipe, "token" if recipe == "token" else "sentence", **changes)
+        return named_recipe(recipe, "token" if recipe in OF_TOKENS else "sentence", **changes)
+
+
+def suited_recipe(recipe: str, level: str, changes: Mapping[str, Any], model: ModalityModel) -> str:
+    """The recipe that ``auto`` stands for with this target.
+
+    A target that is told which tokens are there takes them token by token, in closed form; one
+    that is not reads a sequence of fixed length, which has to be trained.
+    """
+    trained = any(value is not None for value in changes.values())
+    if (recipe, level) == ("auto", "token") and not trained and _masked(model):
+        return "tokenwise"
+    return recipe
 
 
 def check_level(level: str, stopping: Stopping | None) -> None:
@@ -101,12 +118,13 @@ def prepare(
     level: str,
     encoder: TextEncoder,
     model: ModalityModel,
+    recipe: Recipe,
     store: Store | None,
     stopping: Stopping | None,
 ) -> Level:
     """Both sides of an alignment at ``level``."""
     if level == "token":
-        return _token_level(encoder, model, store)
+        return _token_level(encoder, model, recipe, store)
     return Level(
         StoredEncoder(encoder, store, "source"),
         StoredEncoder(model.text, store, "target"),
@@ -115,17 +133,25 @@ def prepare(
     )
 
 
-def _token_level(encoder: TextEncoder, model: ModalityModel, store: Store | None) -> Level:
-    """Token states to the target's whole sequence, by attention.
+def _token_level(
+    encoder: TextEncoder, model: ModalityModel, recipe: Recipe, store: Store | None
+) -> Level:
+    """Token states to the target's whole sequence, token by token or by attention.
 
     The target's text tower must say which part of its vectors is a sequence (``shape``), and
-    whether a mask of its tokens follows (``masked``).
+    whether a mask of its tokens follows (``masked``); it may say how many tokens end every
+    sequence whatever the text is (``tail``).
     """
     tokens, width = _sequence(model)
-    masked = bool(getattr(model.text, "masked", False))
+    masked = _masked(model)
     pooled = model.space.dim - tokens * (width + masked)
+    if recipe.fit == "closed-form" and not masked:
+        raise UserError(
+            "this target is not told which tokens of a sequence are there, and needs all of them",
+            "use --recipe token",
+        )
 
-    def create(recipe: Recipe, pairs: Pairs, normalized: bool) -> Projector:
+    def by_attention(recipe: Recipe, pairs: Pairs, normalized: bool) -> Projector:
         from m2m_adapters.projectors.tokens import TokenProjector, TokenShape
 
         hidden = recipe.hidden or 128
@@ -135,11 +161,29 @@ def _token_level(encoder: TextEncoder, model: ModalityModel, store: Store | None
             TokenShape(pairs.d_in, pooled, tokens, width, hidden, HEADS, recipe.layers, mask=masked)
         )
 
+    def by_token(recipe: Recipe, pairs: Pairs, normalized: bool) -> Projector:
+        from m2m_adapters.projectors.tokenwise import TokenwiseProjector, TokenwiseShape
+
+        tail = int(getattr(model.text, "tail", 0))
+        return TokenwiseProjector(TokenwiseShape(pairs.d_in, pooled, tokens, width, tail))
+
+    def solve(projector: Projector, pairs: Pairs, recipe: Recipe) -> Solved:
+        from m2m_adapters.alignment.tokenwise import solve_tokens
+        from m2m_adapters.projectors.tokenwise import TokenwiseProjector
+
+        assert isinstance(projector, TokenwiseProjector)
+        return solve_tokens(projector, pairs, recipe)
+
     source = StoredStates(encoder, store, "source")
     target = StoredEncoder(model.text, store, "target", half=model.space.dim > WIDE)
     row = 2 * (model.space.dim + TOKENS_OF_A_SENTENCE * source.width)
     room = max(MIN_SENTENCES, ROOM_BYTES // row)
-    return Level(source, target, False, Stopping(use_all=True), create, room)
+    level = Level(source, target, False, Stopping(use_all=True), by_attention, room=room)
+    return level if recipe.fit == "gradient" else replace(level, create=by_token, solve=solve)
+
+
+def _masked(model: ModalityModel) -> bool:
+    return bool(getattr(model.text, "masked", False))
 
 
 def _reads_tokens(model: ModalityModel) -> bool:

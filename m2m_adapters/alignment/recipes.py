@@ -18,8 +18,11 @@ OF_TRAINING = (
     "least_gain", "clip", "starts",
 )  # fmt: skip
 """Parameters without effect in a recipe without gradient steps."""
-AT_TOKEN_LEVEL = ("layers", "hidden", *OF_TRAINING, "left_out")
-"""Parameters that mean something at token level."""
+AT_TOKEN_LEVEL = {
+    "gradient": ("layers", "hidden", *OF_TRAINING, "left_out"),
+    "closed-form": ("ridge", "prior"),
+}
+"""Parameters that mean something at token level, by how a projector is fitted there."""
 MOST_RIDGE = 1e6
 """A ridge beyond it leaves nothing of the map but its mean."""
 
@@ -124,21 +127,23 @@ RECIPES = {
             clip=1.0,
             left_out=0.15,
         ),
+        Recipe("tokenwise", "closed-form", level="token", loss="1*mse", head="none"),
     )
 }
 
 
 def recipe(name: str, level: str = "sentence", **changes: Any) -> Recipe:
-    """A named recipe with changed parameters; None keeps one. ``auto`` exists at both levels."""
+    """A named recipe with changed parameters; None keeps one.
+
+    ``auto`` exists at both levels; at token level it is ``token``, where the target is not known.
+    """
     if level not in LEVELS:
         raise UserError(f"unknown level '{level}'", f"use auto, {' or '.join(LEVELS)}")
     named = _named("token" if (name, level) == ("auto", "token") else name, level)
     _check_known(changes)
     changed = {k: v for k, v in changes.items() if v is not None}
-    if odd := sorted(set(changed) - set(AT_TOKEN_LEVEL)) if level == "token" else []:
-        raise UserError(
-            f"'{odd[0]}' is not an option of token level", f"use {', '.join(AT_TOKEN_LEVEL)}"
-        )
+    if level == "token":
+        _check_token_level(named, changed)
     if level == "sentence" and "left_out" in changed:
         raise UserError(
             "'left_out' is not an option of sentence level", "use it with level='token'"
@@ -147,6 +152,15 @@ def recipe(name: str, level: str = "sentence", **changes: Any) -> Recipe:
     _check_values(chosen)
     _warn_of_unused(named, changed)
     return chosen
+
+
+def _check_token_level(named: Recipe, changed: dict[str, Any]) -> None:
+    possible = AT_TOKEN_LEVEL[named.fit]
+    if odd := sorted(set(changed) - set(possible)):
+        raise UserError(
+            f"'{odd[0]}' is not an option of token level with the recipe '{named.name}'",
+            f"use {', '.join(possible)}",
+        )
 
 
 def _named(name: str, level: str) -> Recipe:

@@ -9,6 +9,7 @@ from m2m_adapters.errors import UserError
 from m2m_adapters.projectors.affine import AffineProjector, AffineShape
 from m2m_adapters.projectors.protocol import Projector, Shape
 from m2m_adapters.projectors.tokens import TokenProjector, TokenShape
+from m2m_adapters.projectors.tokenwise import TokenwiseProjector, TokenwiseShape
 
 
 class Kind(NamedTuple):
@@ -22,6 +23,9 @@ class Kind(NamedTuple):
 KINDS = {
     AffineProjector.registry_name: Kind(AffineShape, AffineProjector, AffineProjector.level),
     TokenProjector.registry_name: Kind(TokenShape, TokenProjector, TokenProjector.level),
+    TokenwiseProjector.registry_name: Kind(
+        TokenwiseShape, TokenwiseProjector, TokenwiseProjector.level
+    ),
 }
 
 

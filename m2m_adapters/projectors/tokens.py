@@ -15,13 +15,16 @@ import torch
 from torch import Tensor, nn
 
 from m2m_adapters.errors import UserError
-from m2m_adapters.interfaces import Vectors
 from m2m_adapters.projectors.decoder import DecoderLayer
-from m2m_adapters.projectors.device_rows import on_device
-from m2m_adapters.projectors.protocol import Projector, Scalar, Spread
-from m2m_adapters.projectors.rows import Rows, TokenStates
+from m2m_adapters.projectors.protocol import Scalar, Spread
+from m2m_adapters.projectors.token_level import (
+    MOST_TOKENS,
+    TokenLevelProjector,
+    check_head,
+    check_size,
+    mean_state,
+)
 
-LIMIT = 1 << 20
 TINY = 1e-12
 
 
@@ -49,15 +52,10 @@ class TokenShape:
         if type(self.mask) is not bool:
             raise UserError(f"token projector mask must be true or false, not {self.mask!r}")
         for field in fields(self):
-            value = getattr(self, field.name)
-            least = 0 if field.name == "pooled" else 1
-            if field.name not in ("head", "mask") and not (
-                type(value) is int and least <= value < LIMIT
-            ):
-                raise UserError(f"token projector {field.name} must be positive, not {value!r}")
-        if self.head != "none":
-            raise UserError(f"a token projector has no head '{self.head}'", "use none")
-        if self.hidden % self.heads or self.layers > 64 or self.tokens > 4096:
+            if field.name not in ("head", "mask"):
+                check_size(field.name, getattr(self, field.name), int(field.name != "pooled"))
+        check_head(self.head)
+        if self.hidden % self.heads or self.layers > 64 or self.tokens > MOST_TOKENS:
             raise UserError(
                 f"{self.layers} layers of {self.hidden} columns and {self.heads} heads over "
                 f"{self.tokens} tokens are not a possible token projector",
@@ -77,11 +75,10 @@ class TokenShape:
         return asdict(self)
 
 
-class TokenProjector(Projector):
-    """Token states ``[B, T, d_in]`` and their mask -> ``[B, d_out]``."""
+class TokenProjector(TokenLevelProjector):
+    """Token states and their mask -> the whole sequence, by attention."""
 
     registry_name = "token-attention"
-    level = "token"
     shape: TokenShape
 
     def __init__(self, shape: TokenShape) -> None:
@@ -104,8 +101,7 @@ class TokenProjector(Projector):
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
         """states: float ``[B, T, d_in]``; mask: bool ``[B, T]``, True where a token is."""
-        kept = mask.unsqueeze(-1).to(states.dtype)
-        mean = (states * kept).sum(1, keepdim=True) / kept.sum(1, keepdim=True).clamp_min(1)
+        mean = mean_state(states, mask)
         # The sentence itself goes first: what languages share most is what their tokens sum to.
         memory = torch.cat([self.whole(mean), self.take(states)], 1)
         there = torch.cat([torch.ones_like(mask[:, :1]), mask], 1)[:, None, None, :]
@@ -120,28 +116,6 @@ class TokenProjector(Projector):
             result = torch.cat([result, self.give_mask(z[:, 1:]).squeeze(-1)], 1)
         whole: Tensor = self.mean + self.spread * result
         return whole
-
-    def checked(self, rows: Rows) -> Rows:
-        if not isinstance(rows, TokenStates):
-            raise UserError(
-                "this adapter maps the states of tokens, not vectors of sentences", "use encode"
-            )
-        if rows.width != self.shape.d_in:
-            raise UserError(
-                f"these token states have {rows.width} columns; the adapter takes "
-                f"{self.shape.d_in}",
-                "encode with its source",
-            )
-        return rows
-
-    def encode(self, rows: Rows) -> Vectors:
-        """Each text by itself: padding to another text's length would change the last bits."""
-        states = on_device(rows)
-        out = np.zeros((len(rows), self.shape.d_out), np.float32)
-        with torch.inference_mode():
-            for row in range(len(rows)):
-                out[row] = self.cut(self(*states.take(slice(row, row + 1))))[0].numpy()
-        return out
 
     def cut(self, rows: Tensor) -> Tensor:
         """Results ``[n, d_out]`` in the target's own form: zeros after a text's last token."""

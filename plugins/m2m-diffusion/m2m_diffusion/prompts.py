@@ -83,6 +83,7 @@ class Prompts:
     lead: positions before those of the T5 or LLM, and their width. tokens: positions of the latter.
     probe: measures the sizes, in place of pooled, lead, width and masked.
     same_length: a negative is read to the length of the prompt beside it.
+    tail: tokens of a template that follow every prompt.
     """
 
     needs: tuple[str, ...]
@@ -97,14 +98,15 @@ class Prompts:
     tokens: int = TOKENS
     probe: Callable[[PromptText], Layout] | None = None
     same_length: bool = False
+    tail: int = 0
 
 
 class PromptText(TextEncoder):
     """English (or whatever the pipeline's text models know) -> ``[pooled | sequence | mask]``.
 
     pooled_dim: columns of the pooled part; shape: ``(tokens, width)`` of the sequence; masked:
-    whether a mask follows. tokens: positions of the T5 or LLM. The text
-    models are loaded with the first text.
+    whether a mask follows; tail: tokens that end every sequence, whatever the text is. tokens:
+    positions of the T5 or LLM. The text models are loaded with the first text.
     """
 
     normalized = False
@@ -119,7 +121,7 @@ class PromptText(TextEncoder):
         dtype: torch.dtype,
         precision: str,
     ) -> None:
-        self.place, self.prompts = place, prompts
+        self.place, self.prompts, self.tail = place, prompts, prompts.tail
         self.device, self.dtype, self._precision = device, dtype, precision
         self._pipeline_class = pipeline_class
         self.parts = tuple(p for p in (*prompts.needs, *prompts.uses) if place.holds(p))
