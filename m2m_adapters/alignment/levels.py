@@ -94,13 +94,13 @@ def early_recipe(recipe: str, level: str, changes: Mapping[str, Any]) -> Recipe:
 def suited_recipe(recipe: str, level: str, changes: Mapping[str, Any], model: ModalityModel) -> str:
     """The recipe that ``auto`` stands for with this target.
 
-    A target that is told which tokens are there takes them token by token, in closed form; one
-    that is not reads a sequence of fixed length, which has to be trained.
+    States that have each seen the whole text, of tokens that the target is told of, are mapped
+    one by one, in closed form. In others a word's place says something, which has to be trained.
     """
     trained = any(value is not None for value in changes.values())
-    if (recipe, level) == ("auto", "token") and not trained and _masked(model):
-        return "tokenwise"
-    return recipe
+    if (recipe, level) != ("auto", "token") or trained or not _masked(model):
+        return recipe
+    return "tokenwise" if getattr(model.text, "bidirectional", False) else recipe
 
 
 def check_level(level: str, stopping: Stopping | None) -> None:
@@ -139,8 +139,7 @@ def _token_level(
     """Token states to the target's whole sequence, token by token or by attention.
 
     The target's text tower must say which part of its vectors is a sequence (``shape``), and
-    whether a mask of its tokens follows (``masked``); it may say how many tokens end every
-    sequence whatever the text is (``tail``).
+    whether a mask of its tokens follows (``masked``).
     """
     tokens, width = _sequence(model)
     masked = _masked(model)
@@ -164,8 +163,7 @@ def _token_level(
     def by_token(recipe: Recipe, pairs: Pairs, normalized: bool) -> Projector:
         from m2m_adapters.projectors.tokenwise import TokenwiseProjector, TokenwiseShape
 
-        tail = int(getattr(model.text, "tail", 0))
-        return TokenwiseProjector(TokenwiseShape(pairs.d_in, pooled, tokens, width, tail))
+        return TokenwiseProjector(TokenwiseShape(pairs.d_in, pooled, tokens, width))
 
     def solve(projector: Projector, pairs: Pairs, recipe: Recipe) -> Solved:
         from m2m_adapters.alignment.tokenwise import solve_tokens

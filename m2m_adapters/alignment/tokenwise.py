@@ -40,20 +40,21 @@ Part = tuple[Tensor, Tensor]
 def solve_tokens(projector: TokenwiseProjector, pairs: Pairs, recipe: Recipe) -> Solved:
     """Fit the projector in place; the held-out loss is a share of the states' own variance."""
     some = replace(pairs, n=min(pairs.n, MATCHED_ON))
+    held_out = [(pairs.x_held, pairs.y_held)]
+    if not all(any(_parts(projector, chunks, True)) for chunks in (some.chunks(), held_out)):
+        raise UserError(
+            f"nearly every sentence fills the {projector.shape.tokens} tokens that the target "
+            "reads, so that their ends may be missing",
+            "give shorter sentences too, or use --recipe token",
+        )
     for turn in range(ROUNDS):
         tokens = Moments.empty(2 * pairs.d_in, projector.shape.width)
         for part, _ in _parts(projector, some.chunks(), by_place=turn == 0):
             tokens.add(*part)
-        if not tokens.n:
-            raise UserError(
-                f"every sentence fills the {projector.shape.tokens} tokens the target reads, so "
-                "that their ends may be missing",
-                "give shorter sentences too, or use --recipe token",
-            )
         _set(projector.each, next(iter(ridge_path(tokens, [RIDGE]))))
-    held = list(_parts(projector, [(pairs.x_held, pairs.y_held)]))
+    held = list(_parts(projector, held_out))
     tokens = Moments.empty(2 * pairs.d_in, projector.shape.width)
-    texts = Moments.empty(pairs.d_in, projector.shape.of_the_whole)
+    texts = Moments.empty(pairs.d_in, projector.shape.pooled)
     for part, whole in _parts(projector, pairs.chunks()):
         tokens.add(*part)
         texts.add(*whole)
@@ -76,7 +77,7 @@ def _parts(
     for x, y in chunks:
         rows = on_device(x)
         ends = (y[:, -shape.tokens :] > 0).sum(1)
-        whole = np.flatnonzero((ends < shape.tokens) & (ends > shape.tail))
+        whole = np.flatnonzero(ends < shape.tokens)
         for start in range(0, len(whole), AT_ONCE):
             block = whole[start : start + AT_ONCE]
             states, mask = rows.take(torch.from_numpy(block))
@@ -84,11 +85,7 @@ def _parts(
             sequence = sequence.unflatten(1, (shape.tokens, shape.width))
             others = torch.from_numpy(ends[block])
             seen, shares = _matched(projector, states, mask, sequence, others, by_place)
-            tail = [
-                sequence[torch.arange(len(block)), others - k] for k in range(shape.tail, 0, -1)
-            ]
-            given = torch.cat([pooled, *tail], 1)
-            yield (seen[mask], (shares @ sequence)[mask]), (mean_state(states, mask)[:, 0], given)
+            yield (seen[mask], (shares @ sequence)[mask]), (mean_state(states, mask)[:, 0], pooled)
 
 
 def _matched(
@@ -100,7 +97,7 @@ def _matched(
     by_place: bool,
 ) -> tuple[Tensor, Tensor]:
     """(what the map reads of each token ``[B, n, 2d]``, shares of its matches ``[B, n, m]``)."""
-    lengths, others = mask.sum(1), others - projector.shape.tail
+    lengths = mask.sum(1)
     with torch.inference_mode():
         seen = projector.seen(states, mask)
         if by_place:

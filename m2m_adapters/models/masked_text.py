@@ -22,11 +22,13 @@ class MaskedText(TextEncoder):
     """The base of text encoders whose vectors are ``[tokens x width | mask]``: implement ``read``.
 
     located: the model's files. kind: the name of its family, a part of the fingerprint. tokens,
-    width: the shape of the states; longer texts are cut.
+    width: the shape of the states; longer texts are cut. bidirectional: whether each state has
+    seen the whole text, as those of a T5 have.
     """
 
     normalized = False
     masked = True
+    bidirectional = False
     pooled_dim = 0
 
     def __init__(

@@ -1,7 +1,8 @@
 """The affine map at the level of tokens: each token's state by itself, in the source's own order.
 
-For targets that are told which tokens are there, as a T5's readers are: a sequence may be as long
-as the source's, and where a word stands in it hardly matters to them.
+For targets that are told which tokens are there, and whose states have each seen the whole text, as
+those of a T5 have. A sequence is then as long as the source's, and where a word stands in it hardly
+matters to those who read it.
 """
 
 from __future__ import annotations
@@ -27,46 +28,32 @@ class TokenwiseShape:
     """Everything needed to build a tokenwise projector again.
 
     d_in: columns of the source's token states. pooled, tokens, width: the target's vector is
-    ``[pooled | tokens x width | mask]``, flattened; pooled may be 0. tail: tokens that end every
-    sequence of the target whatever the text is.
+    ``[pooled | tokens x width | mask]``, flattened; pooled may be 0.
     """
 
     d_in: int
     pooled: int
     tokens: int
     width: int
-    tail: int = 0
     head: str = "none"
 
     def __post_init__(self) -> None:
         for name in ("d_in", "tokens", "width"):
             check_size(name, getattr(self, name))
-        for name in ("pooled", "tail"):
-            check_size(name, getattr(self, name), 0)
+        check_size("pooled", self.pooled, 0)
         check_head(self.head)
-        if not self.tail < self.tokens <= MOST_TOKENS:
-            raise UserError(
-                f"{self.tokens} tokens, the last {self.tail} of them fixed, are not a possible "
-                "token projector"
-            )
+        if self.tokens > MOST_TOKENS:
+            raise UserError(f"{self.tokens:,} tokens are more than a token projector may have")
 
     @property
     def d_out(self) -> int:
         return self.pooled + self.tokens * (self.width + 1)
 
-    @property
-    def of_the_whole(self) -> int:
-        """Columns that follow from the text as a whole: the pooled vector and the tail."""
-        return self.pooled + self.tail * self.width
-
     def tensors(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of the projector's tensors, without allocating any."""
         shapes = {"each.weight": (self.width, 2 * self.d_in), "each.bias": (self.width,)}
-        if self.of_the_whole:
-            shapes |= {
-                "whole.weight": (self.of_the_whole, self.d_in),
-                "whole.bias": (self.of_the_whole,),
-            }
+        if self.pooled:
+            shapes |= {"whole.weight": (self.pooled, self.d_in), "whole.bias": (self.pooled,)}
         return shapes
 
     def to_dict(self) -> dict[str, Scalar]:
@@ -86,7 +73,7 @@ class TokenwiseProjector(TokenLevelProjector):
         super().__init__()
         self.shape = shape
         self.each = nn.Linear(2 * shape.d_in, shape.width)
-        self.whole = nn.Linear(shape.d_in, shape.of_the_whole) if shape.of_the_whole else None
+        self.whole = nn.Linear(shape.d_in, shape.pooled) if shape.pooled else None
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
         shape = self.shape
@@ -95,18 +82,11 @@ class TokenwiseProjector(TokenLevelProjector):
         room = each.new_zeros(len(each), shape.tokens, shape.width)
         sequence = torch.cat([each, room], 1)[:, : shape.tokens]
         places = torch.arange(shape.tokens, device=states.device)
-        own = mask.sum(1, keepdim=True).clamp_max(shape.tokens - shape.tail)
-        sequence = sequence * (places < own).unsqueeze(-1).to(sequence.dtype)
-        parts = []
+        there = (places < mask.sum(1, keepdim=True)).to(sequence.dtype)
+        parts = [(sequence * there.unsqueeze(-1)).flatten(1), there]
         if self.whole is not None:
-            whole = self.whole(mean_state(states, mask).squeeze(1))
-            parts.append(whole[:, : shape.pooled])
-            for place in range(shape.tail):
-                start = shape.pooled + place * shape.width
-                here = (places == own + place).unsqueeze(-1).to(sequence.dtype)
-                sequence = sequence + here * whole[:, None, start : start + shape.width]
-        there = (places < own + shape.tail).to(sequence.dtype)
-        return torch.cat([*parts, sequence.flatten(1), there], 1)
+            parts.insert(0, self.whole(mean_state(states, mask)[:, 0]))
+        return torch.cat(parts, 1)
 
     def seen(self, states: Tensor, mask: Tensor) -> Tensor:
         """What the map of one token reads: its state and the mean of the text's, ``[B, T, 2d]``."""

@@ -147,6 +147,8 @@ def _reader(states: Any, config: Any) -> Any:
 class MusicgenText(MaskedText):
     """English -> the states of MusicGen's T5, at most 64 tokens, then a mask of them."""
 
+    bidirectional = True
+
     def __init__(self, target: MusicgenTarget) -> None:
         config = target.model.config.text_encoder
         super().__init__(

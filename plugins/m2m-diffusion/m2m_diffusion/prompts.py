@@ -39,6 +39,9 @@ BATCH = 16
 TOKENS = 64
 """Positions of a T5's or LLM's sequence: enough for a prompt of about 50 words."""
 
+BIDIRECTIONAL = ("T5EncoderModel", "UMT5EncoderModel", "MT5EncoderModel")
+"""Text models whose tokens see what follows them, too."""
+
 Parts = tuple[Any, Any, Any]
 """pooled ``[n, d]``, sequence ``[n, tokens, width]``, mask ``[n, tokens]``; None where absent."""
 
@@ -83,7 +86,6 @@ class Prompts:
     lead: positions before those of the T5 or LLM, and their width. tokens: positions of the latter.
     probe: measures the sizes, in place of pooled, lead, width and masked.
     same_length: a negative is read to the length of the prompt beside it.
-    tail: tokens of a template that follow every prompt.
     """
 
     needs: tuple[str, ...]
@@ -98,14 +100,13 @@ class Prompts:
     tokens: int = TOKENS
     probe: Callable[[PromptText], Layout] | None = None
     same_length: bool = False
-    tail: int = 0
 
 
 class PromptText(TextEncoder):
     """English (or whatever the pipeline's text models know) -> ``[pooled | sequence | mask]``.
 
     pooled_dim: columns of the pooled part; shape: ``(tokens, width)`` of the sequence; masked:
-    whether a mask follows; tail: tokens that end every sequence, whatever the text is. tokens:
+    whether a mask follows; bidirectional: whether every state has seen the whole text. tokens:
     positions of the T5 or LLM. The text models are loaded with the first text.
     """
 
@@ -121,7 +122,7 @@ class PromptText(TextEncoder):
         dtype: torch.dtype,
         precision: str,
     ) -> None:
-        self.place, self.prompts, self.tail = place, prompts, prompts.tail
+        self.place, self.prompts = place, prompts
         self.device, self.dtype, self._precision = device, dtype, precision
         self._pipeline_class = pipeline_class
         self.parts = tuple(p for p in (*prompts.needs, *prompts.uses) if place.holds(p))
@@ -130,6 +131,7 @@ class PromptText(TextEncoder):
                 f"{place.name} was saved without its {missing[0]}",
                 "save it with its text encoders: they are the space that sources are aligned to",
             )
+        self.bidirectional = self._states_of() in BIDIRECTIONAL
         self.layout = prompts.probe(self) if prompts.probe is not None else None
         if self.layout is not None:
             self.lead = (0, 0)
@@ -146,6 +148,11 @@ class PromptText(TextEncoder):
         self.shape = (self.lead[0] + self.tokens, width)
         self.pooled_dim, self.masked = prompts.pooled(place), prompts.masked
         self.dim = self.pooled_dim + self.shape[0] * (width + self.masked)
+
+    def _states_of(self) -> str:
+        """Class of the model whose states the sequence holds."""
+        part = self.prompts.width if self.prompts.width in self.parts else self.parts[0]
+        return str(self.place.index[part][1])
 
     def _positions(self) -> int:
         """No more than the tokenizer gives, where it says so."""

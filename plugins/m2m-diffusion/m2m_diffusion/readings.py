@@ -214,10 +214,7 @@ T5_OR_LLM = (("text_encoder",), "text_encoder")
 PIXART = Prompts(*T5_OR_LLM, read_masked, give_masked, masked=True)
 SANA = Prompts(*T5_OR_LLM, read_sana, give_masked, masked=True)
 LTX = Prompts(*T5_OR_LLM, read_ltx, give_masked, masked=True)
-QWEN = Prompts(
-    *T5_OR_LLM, read_qwen, give_qwen, masked=True,
-    tail=5,  # the end of the user's turn and the beginning of the assistant's
-)  # fmt: skip
+QWEN = Prompts(*T5_OR_LLM, read_qwen, give_qwen, masked=True)
 WAN = Prompts(*T5_OR_LLM, read_plain, give_wan, masked=True)
 STABLE_AUDIO = Prompts(*T5_OR_LLM, read_stable_audio, give_stable_audio, masked=True, alone=True)
 FLUX2 = Prompts(

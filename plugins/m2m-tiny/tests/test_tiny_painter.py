@@ -36,6 +36,20 @@ def test_tiny_pixart_paints_what_its_own_t5_reads() -> None:
     assert prompts.judge.figures(seen)["attributes"].value >= 0.8
 
 
+def test_tiny_pixart_paints_what_other_languages_say() -> None:
+    adapter = m2m.align("tiny-text", "tiny-pixart", "tiny-drawable-captions", max_sentences=2000,
+                        store=False, progress=False)  # fmt: skip
+    assert adapter.record.recipe is not None and adapter.record.recipe.name == "tokenwise"
+    found = evaluate_generator(
+        adapter, drawables(), langs=["en", "de", "ja", "ar", "hi"], limit=16, batch_size=16,
+        systems=("adapter", "native"),
+    ).to_dict()  # fmt: skip
+    share = found["systems"]["adapter"]["share of native English"]["without English"]
+    assert share["attributes"][0] >= 85
+    native = found["systems"]["native"]["averages"]["without English"]
+    assert native["attributes"][0] < 40, "chance is near 20"
+
+
 def test_tiny_video_films_what_its_own_tower_reads() -> None:
     target, prompts = m2m.load_target("tiny-video"), drawable_videos()
     vectors = target.text.encode(list(prompts.captions["en"][:8]))
