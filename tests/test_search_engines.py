@@ -200,4 +200,15 @@ def test_a_missing_faiss_is_named_before_anything_is_encoded(
     target = Colors()
     with pytest.raises(UserError, match="search needs faiss"):
         m2m.build_index(target, tmp_path / "photos", tmp_path / "index")
-    assert target.seen == []
+    assert target.seen == [] and not (tmp_path / "index").exists()
+
+
+def test_a_server_that_does_not_answer_is_named_before_anything_is_encoded(
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("qdrant_client")
+    picture(tmp_path / "photos" / "red.png", (255, 0, 0))
+    target, out = Colors(), tmp_path / "index"
+    with pytest.raises(UserError, match="does not answer"):
+        m2m.build_index(target, tmp_path / "photos", out, engine="qdrant", url="http://127.0.0.1:1")
+    assert target.seen == [] and not out.exists()

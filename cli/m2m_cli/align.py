@@ -33,7 +33,9 @@ OUT = typer.Option(
     None, "--out", "-o", help="Folder to write the adapter to, by default SOURCE-TARGET."
 )
 RECIPE = typer.Option(
-    "auto", "--recipe", help="auto, refined, closed-form, paper, paper-generation or token."
+    "auto",
+    "--recipe",
+    help="auto, refined, closed-form, paper, paper-generation, token or tokenwise.",
 )
 LEVEL = typer.Option(
     "auto",
@@ -259,9 +261,10 @@ def closing_table(adapter: Adapter, out: Path) -> str:
     held, corpus, recipe = record.held_out, record.corpus, record.recipe
     assert held is not None and corpus is not None and recipe is not None
 
-    def share(value: float | None) -> str:
-        return "-" if value is None else f"{100 * value:.1f} %"
+    def share(value: float) -> str:
+        return f"{100 * value:.1f} %"
 
+    before = "" if held.top1_before is None else f" (before: {share(held.top1_before)})"
     deviation = held.orthogonality_deviation
     rows = [
         ("sentences", f"{corpus.used:,} of {corpus.sentences:,} ({corpus.stopped})"),
@@ -272,7 +275,7 @@ def closing_table(adapter: Adapter, out: Path) -> str:
             f"{corpus.empty_dropped:,} empty, {counted(corpus.duplicates_dropped, 'duplicate')}",
         ),
         ("held-out loss", f"{held.loss:.5f} ({recipe.loss})"),
-        ("held-out top-1", f"{share(held.top1)} (before: {share(held.top1_before)})"),
+        ("held-out top-1", share(held.top1) + before),
         ("deviation from orthogonal", "-" if deviation is None else f"{deviation:.4f}"),
         ("parameters", f"{held.parameters:,}"),
         *((f"{side} encoded", _speed(work)) for side, work in adapter.encoding.items()),

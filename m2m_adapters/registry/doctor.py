@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from m2m_adapters._internal.spelling import counted
 from m2m_adapters._internal.user_folders import expanded
 from m2m_adapters.errors import UserError
 
@@ -222,7 +223,7 @@ def _plugins() -> list[Finding]:
             remedy = f"pip install -U {plugin.distribution}, or uninstall it"
             findings.append(Finding(what, f"{label}: {plugin.reason}", "wrong", remedy))
         else:
-            findings.append(Finding(what, f"{label}, {len(plugin.offers)} names"))
+            findings.append(Finding(what, f"{label}, {counted(len(plugin.offers), 'name')}"))
     for (kind, name), claimants in installed.clashes.items():
         claimed = f"claimed by {' and '.join(claimants)}"
         findings.append(Finding(f"{kind} {name}", claimed, "wrong", "uninstall one of them"))

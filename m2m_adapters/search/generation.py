@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,13 +57,21 @@ class Content:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """The one writer of an index."""
+    """The one writer of an index. A run that is refused before any work leaves no folder behind."""
     check_place(folder)
+    new = not folder.exists()
     parent_folder(folder / LOCK)
     lock = filelock.FileLock(str(folder / LOCK))
     try:
         with lock.acquire(timeout=0):
-            yield
+            try:
+                yield
+            except BaseException:
+                if new and [path.name for path in folder.iterdir()] == [LOCK]:
+                    with suppress(OSError):  # a file that is locked cannot go everywhere
+                        (folder / LOCK).unlink()
+                        folder.rmdir()
+                raise
     except filelock.Timeout:
         raise UserError(
             f"another process is writing the index {folder}", "wait until it has finished"

@@ -157,7 +157,9 @@ def _store(folder: Path, kind: str, place: str, lists_from: int) -> Store:
             raise UserError(
                 "the engine qdrant needs a server", "name it: --url http://localhost:6333"
             )
-        return DatabaseStore(kind, place, _base(folder), QdrantCollections(place))
+        server = QdrantCollections(place)
+        server.names()  # says that it does not answer before anything is encoded
+        return DatabaseStore(kind, place, _base(folder), server)
     if not place:
         return DatabaseStore(kind, "", "vectors", LanceTables(str(folder / TABLES)))
     return DatabaseStore(kind, place, _base(folder), LanceTables(place))
