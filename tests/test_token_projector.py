@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from m2m_adapters.errors import UserError
 from m2m_adapters.projectors.rows import TokenStates, between, concatenate, width_of
-from m2m_adapters.projectors.tokens import LIMIT, TokenProjector, TokenShape
+from m2m_adapters.projectors.token_level import LIMIT
+from m2m_adapters.projectors.tokens import TokenProjector, TokenShape
 
 SHAPE = TokenShape(6, 5, 3, 4, hidden=8, heads=2, layers=2, mask=True)
 TEXTS = [np.random.default_rng(n).standard_normal((n, 6)).astype(np.float32) for n in (1, 2, 7, 3)]
