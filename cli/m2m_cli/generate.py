@@ -21,7 +21,7 @@ KEYS = {"image": "pictures", "audio": "sounds", "video": "videos"}
 
 
 def generate(
-    adapter: str = typer.Argument(..., help="An adapter's folder or name."),
+    adapter: str = typer.Argument(..., help="An adapter's folder or name, or ORG/NAME on the hub."),
     prompts: list[str] | None = typer.Argument(
         None, help="Prompts; without any, one per line from stdin."
     ),
@@ -125,7 +125,7 @@ def _load(name: str, device: str, precision: str | None, **memory: str) -> Adapt
     target = model.record.target
     if not model.target.can("generate"):
         raise UserError(
-            f"{target.name} cannot generate anything", "give an adapter of a diffusion pipeline"
+            f"{target.name} cannot generate anything", "give an adapter to a diffusion pipeline"
         )
     saving = {option: value for option, value in memory.items() if value != "none"}
     if saving:

@@ -46,10 +46,10 @@ def reproduce(
     trust_remote_code: bool = TRUST,
     json: bool = JSON,
 ) -> None:
-    """Reproduce a result of the M2M paper, and print our figures beside the published ones.
+    """Reproduce a result of the M2M paper, and print the new figures beside the published ones.
 
     Aligns by the paper's recipe and by ours. Downloads the models, corpus and benchmark that are
-    not on this machine. speech-text is of another paper, on speech and text inside encoders: it
+    not on this machine. speech-text is from another paper, on speech and text inside encoders: it
     lists that paper's claims, and with --data measures them on FLEURS.
 
     [dim]m2m reproduce xtd --trust-remote-code[/dim]

@@ -69,7 +69,7 @@ def choose_level(
     if recipe not in ("auto", *OF_TOKENS):
         because = f"the recipe '{recipe}' is for sentence level"
     elif odd := [key for key in changed if recipe == "auto" and key not in OF_TRAINED_TOKENS]:
-        because = f"'{odd[0]}' is an option of sentence level only"
+        because = f"'{odd[0]}' is not an option of the recipe token"
     elif type(encoder).encode_tokens is TextEncoder.encode_tokens:
         because = "the source does not show its token states"
     else:
@@ -108,7 +108,7 @@ def check_level(level: str, stopping: Stopping | None) -> None:
     early = stopping is not None and not stopping.use_all and stopping != Stopping()
     if level == "token" and early:
         raise UserError(
-            "token level uses every sentence that fits into memory: --tolerance and --patience "
+            "token level uses every sentence that fits in 4 GiB: --tolerance and --patience "
             "have no effect",
             "leave them out, or limit the corpus with --max-sentences",
         )
@@ -146,7 +146,7 @@ def _token_level(
     pooled = model.space.dim - tokens * (width + masked)
     if recipe.fit == "closed-form" and not masked:
         raise UserError(
-            "this target is not told which tokens of a sequence are there, and needs all of them",
+            "this target takes no mask of its tokens, so the recipe tokenwise cannot serve it",
             "use --recipe token",
         )
 
@@ -194,6 +194,6 @@ def _sequence(model: ModalityModel) -> tuple[int, int]:
     if shape is None:
         raise UserError(
             f"{type(model).__name__} does not read a token sequence",
-            "align at the level of sentences (Stable Diffusion, FLUX and PixArt have one)",
+            "use --level sentence",
         )
     return int(shape[0]), int(shape[1])

@@ -200,7 +200,7 @@ def test_auto_takes_the_level_that_suits_the_target(target):
     assert made.level == "sentence"
     with pytest.warns(UserWarning, match="the source does not show its token states"):
         assert m2m.align(ToySource(), target, few, **OPTIONS).level == "sentence"
-    with pytest.warns(UserWarning, match="'ridge' is an option of sentence level only"):
+    with pytest.warns(UserWarning, match="'ridge' is not an option of the recipe token"):
         assert m2m.align(WordSource(), target, few, ridge=0.1, **OPTIONS).level == "sentence"
     flux, pooled = (load(str(folder(name)), device="cpu") for name in ("flux", "flux-no-t5"))
     with pytest.warns(UserWarning, match="the source does not show its token states"):
