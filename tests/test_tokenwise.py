@@ -190,7 +190,7 @@ def test_what_it_cannot_do_is_refused():
         def encode(self, texts, **options):
             return super().encode(texts)[:, :-TOKENS]
 
-    with pytest.raises(UserError, match="not told which tokens"):
+    with pytest.raises(UserError, match="takes no mask"):
         m2m.align(Words(), Reader(Unmasked()), SENTENCES, recipe="tokenwise", **OPTIONS)
     long = [f"{text} and {text} and {text} and {text}" for text in SENTENCES[:200]]
     with pytest.raises(UserError, match="every sentence fills the 24 tokens"):
