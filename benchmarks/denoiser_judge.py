@@ -1,8 +1,8 @@
 """Whether the denoiser judges recipes as the reader of pictures does.
 
-Adapters for tiny-sd (or tiny-flux) are aligned by recipes from bad to good. Each is scored by both
-figures of `m2m evaluate --judge denoiser` (English prompts, and the same moved as far as
-translations are; nothing painted), by the squared error of its conditioning, and by what
+Adapters for tiny-sd (or tiny-flux, tiny-pixart) are aligned by recipes from bad to good. Each is
+scored by both figures of `m2m evaluate --judge denoiser` (English prompts, and the same moved as
+far as translations are; nothing painted), by the squared error of its conditioning, and by what
 tiny-reader finds right in pictures of prompts in languages it has not seen. Rank correlations say
 which of the first three knows the last.
 
@@ -53,6 +53,21 @@ OF_FLUX: dict[str, dict[str, Any]] = {
     "ridge 100": {**FEW, "ridge": 100.0},
     "a scaled rotation": {**FEW, "procrustes": True},
 }
+EACH = {"level": "token", "recipe": "tokenwise"}
+OF_PIXART: dict[str, dict[str, Any]] = {
+    "tokenwise, 1,500 sentences": EACH,
+    "tokenwise, 300 sentences": {**EACH, "max_sentences": 300},
+    "tokenwise, 120 sentences": {**EACH, "max_sentences": 120},
+    "tokenwise, 60 sentences": {**EACH, "max_sentences": 60},
+    "tokenwise, 40 sentences": {**EACH, "max_sentences": 40},
+    "tokenwise, ridge 0.1": {**EACH, "ridge": 0.1},
+    "tokenwise, ridge 1": {**EACH, "ridge": 1.0},
+    "tokenwise, ridge 10": {**EACH, "ridge": 10.0},
+    "tokenwise, noise 0.5 on states": {**EACH, "noise": 0.5},
+    "token, 8 epochs": SHORT,
+    "token, 4 epochs": {**SHORT, "epochs": 4},
+}
+OF_TARGET = {"tiny-sd": RECIPES, "tiny-flux": OF_FLUX, "tiny-pixart": OF_PIXART}
 LANGUAGES = ("en", "ar", "de", "hi", "zh")
 
 
@@ -140,7 +155,7 @@ def main() -> None:
         __doc__,
         sentences={"type": int, "default": 1500},
         scenes={"type": int, "default": 30},
-        target={"choices": ("tiny-sd", "tiny-flux"), "default": "tiny-sd"},
+        target={"choices": tuple(OF_TARGET), "default": "tiny-sd"},
         distance={"type": float, "default": TRANSLATED, "help": "of translations from English"},
         work={"type": Path, "help": "keep adapters and readings here; a killed run goes on"},
     )
@@ -160,7 +175,7 @@ def main() -> None:
     native = target.text.encode(english[:64])
     spread = float(np.square(native - native.mean(0)).mean())
     scores = []
-    recipes = RECIPES if given.target == "tiny-sd" else OF_FLUX
+    recipes = OF_TARGET[given.target]
     for name, recipe in recipes.items():
         began = time.perf_counter()
         folder = work / name.replace(" ", "_").replace(",", "")
@@ -177,7 +192,7 @@ def main() -> None:
         print(f"{time.perf_counter() - began:.0f} s", flush=True)
     report.notes += correlations(scores, "recipes")
     token = [row for row, name in zip(scores, recipes, strict=True) if name.startswith("token")]
-    if token:
+    if token and len(token) < len(scores):
         report.notes += correlations(token, "recipes of token level")
     report.finish(given)
 

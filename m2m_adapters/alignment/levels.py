@@ -66,9 +66,12 @@ def choose_level(
     if not _reads_tokens(model):
         return "sentence"
     changed = sorted(key for key, value in changes.items() if value is not None)
+    fitting = OF_TRAINED_TOKENS
+    if _one_by_one(model.at_level("token")):
+        fitting = (*fitting, *AT_TOKEN_LEVEL["closed-form"])
     if recipe not in ("auto", *OF_TOKENS):
         because = f"the recipe '{recipe}' is for sentence level"
-    elif odd := [key for key in changed if recipe == "auto" and key not in OF_TRAINED_TOKENS]:
+    elif odd := [key for key in changed if recipe == "auto" and key not in fitting]:
         because = f"'{odd[0]}' is not an option of the recipe token"
     elif type(encoder).encode_tokens is TextEncoder.encode_tokens:
         because = "the source does not show its token states"
@@ -97,10 +100,10 @@ def suited_recipe(recipe: str, level: str, changes: Mapping[str, Any], model: Mo
     States that have each seen the whole text, of tokens that the target is told of, are mapped
     one by one, in closed form. In others a word's place says something, which has to be trained.
     """
-    trained = any(value is not None for value in changes.values())
-    if (recipe, level) != ("auto", "token") or trained or not _masked(model):
+    trained = any(changes.get(key) is not None for key in OF_TRAINED_TOKENS)
+    if (recipe, level) != ("auto", "token") or trained or not _one_by_one(model):
         return recipe
-    return "tokenwise" if getattr(model.text, "bidirectional", False) else recipe
+    return "tokenwise"
 
 
 def check_level(level: str, stopping: Stopping | None) -> None:
@@ -178,6 +181,11 @@ def _token_level(
     room = max(MIN_SENTENCES, ROOM_BYTES // row)
     level = Level(source, target, False, Stopping(use_all=True), by_attention, room=room)
     return level if recipe.fit == "gradient" else replace(level, create=by_token, solve=solve)
+
+
+def _one_by_one(model: ModalityModel) -> bool:
+    """Whether each of the target's states may be mapped by itself."""
+    return _masked(model) and bool(getattr(model.text, "bidirectional", False))
 
 
 def _masked(model: ModalityModel) -> bool:
