@@ -54,7 +54,8 @@ def _command(
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(cwd)
-    sys.path[:] = [cwd, *(p for p in sys.path if Path(p) != Path(__file__).parent)]
+    first = [one for one in environment.get("PYTHONPATH", "").split(os.pathsep) if one]
+    sys.path[:] = [cwd, *first, *(p for p in sys.path if Path(p) != Path(__file__).parent)]
     for number, path in enumerate(streams):
         opened = os.open(path, os.O_RDWR | os.O_CREAT)
         os.dup2(opened, number)
