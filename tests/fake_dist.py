@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ready_process import m2m_in_fork
-
 
 def fake_dist(
     folder: Path, name: str, code: str, *, entry: str | None = None, version: str = "1.0"
@@ -44,15 +42,8 @@ def run_m2m(
     env = {**os.environ, **environment}
     env["PYTHONPATH"] = os.pathsep.join([*map(str, paths), env.get("PYTHONPATH", "")]).rstrip(":")
     raw = stdin.encode() if isinstance(stdin, str) else stdin
-    command = [sys.executable, "-m", "m2m_cli.main", *arguments]
-    # Libraries may read other variables when they are imported.
-    if not paths and all(key.startswith("M2M_") for key in environment) and sys.platform == "linux":
-        ended = m2m_in_fork(list(arguments), raw or b"", cwd, env, timeout=300)
-        return subprocess.CompletedProcess(
-            command, ended.code, ended.stdout.decode(), ended.stderr.decode()
-        )
     done = subprocess.run(
-        command,
+        [sys.executable, "-m", "m2m_cli.main", *arguments],
         env=env,
         capture_output=True,
         timeout=300,
