@@ -177,8 +177,9 @@ def test_which_recipe_auto_takes():
     assert made.record.recipe.name == "token"
     made = m2m.align(Words(), Reader(), SENTENCES, epochs=1, **few)  # asks for training
     assert made.record.recipe.name == "token"
-    made = m2m.align(Words(), Reader(), SENTENCES, ridge=0.1, **few)
-    assert made.record.recipe.name == "tokenwise" and made.record.recipe.ridge == 0.1
+    for asked in ({}, {"recipe": "tokenwise"}):
+        made = m2m.align(Words(), Reader(), SENTENCES, ridge=0.1, **asked, **few)
+        assert made.record.recipe.name == "tokenwise" and made.record.recipe.ridge == 0.1
     with pytest.raises(UserError, match="'epochs' is not an option of token level with the recipe"):
         m2m.align(Words(), Reader(), SENTENCES, recipe="tokenwise", epochs=1, **few)
 

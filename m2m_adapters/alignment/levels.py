@@ -101,9 +101,8 @@ def suited_recipe(recipe: str, level: str, changes: Mapping[str, Any], model: Mo
     one by one, in closed form. In others a word's place says something, which has to be trained.
     """
     trained = any(changes.get(key) is not None for key in OF_TRAINED_TOKENS)
-    if (recipe, level) != ("auto", "token") or trained or not _one_by_one(model):
-        return recipe
-    return "tokenwise"
+    suits = (recipe, level) == ("auto", "token") and not trained and _one_by_one(model)
+    return "tokenwise" if suits else recipe
 
 
 def check_level(level: str, stopping: Stopping | None) -> None:
