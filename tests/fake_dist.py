@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ready_process import can_fork, m2m_in_fork
+
 
 def fake_dist(
     folder: Path, name: str, code: str, *, entry: str | None = None, version: str = "1.0"
@@ -40,10 +42,18 @@ def run_m2m(
 ) -> subprocess.CompletedProcess[str]:
     """The ``m2m`` command in a process of its own."""
     env = {**os.environ, **environment}
-    env["PYTHONPATH"] = os.pathsep.join([*map(str, paths), env.get("PYTHONPATH", "")]).rstrip(":")
+    if paths:
+        found = [*map(str, paths), *filter(None, [env.get("PYTHONPATH")])]
+        env["PYTHONPATH"] = os.pathsep.join(found)
     raw = stdin.encode() if isinstance(stdin, str) else stdin
+    command = [sys.executable, "-m", "m2m_cli.main", *arguments]
+    if can_fork(env):
+        ended = m2m_in_fork(list(arguments), raw or b"", cwd, env, timeout=300)
+        return subprocess.CompletedProcess(
+            command, ended.code, ended.stdout.decode(), ended.stderr.decode()
+        )
     done = subprocess.run(
-        [sys.executable, "-m", "m2m_cli.main", *arguments],
+        command,
         env=env,
         capture_output=True,
         timeout=300,
