@@ -96,10 +96,8 @@ def main() -> None:
                         device="cpu")  # fmt: skip
         with closing(sqlite3.connect(place / "index" / MEDIA)) as media:
             previews = media.execute("SELECT sum(length(thumbnail)) FROM media").fetchone()[0]
-        index = size_of(place / "index") - (place / "index" / MEDIA).stat().st_size
-        for what, count in (("index, bytes a picture", index), ("previews", previews)):
-            report.add(what, f"{count / asked.pictures:,.0f}",
-                       f"{BILLION * count / asked.pictures / 1e12:.2f} TB")  # fmt: skip
+        report.add("previews, bytes a picture", f"{previews / asked.pictures:,.0f}",
+                   f"{BILLION * previews / asked.pictures / 1e12:.2f} TB")  # fmt: skip
     report.notes = [
         "a second is one of processor time; loading the models is taken out",
         f"GPU-hours: the linear layers' operations at {GPU / 1e12:.0f} TFLOP/s, which is assumed",

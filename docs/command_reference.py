@@ -23,8 +23,8 @@ and whatever a plugin prints go to stderr.
 | exit code | meaning |
 |---|---|
 | 0 | done |
-| 1 | failed: a plugin or the machine, or `doctor` or `cache verify` found something wrong |
-| 2 | bad input: one line says what is wrong and how to correct it |
+| 1 | failed: a plugin or a library, or `doctor` or `cache verify` found something wrong |
+| 2 | bad input, or what else you can correct (network, disk, memory): one line says how |
 | 130 | stopped by Ctrl-C |
 
 With `--json` a failure is also a JSON value, `{"error": ..., "remedy": ...}`. `--debug`, anywhere

@@ -18,7 +18,9 @@ HEAD = """# Names in the registry
 Every name that `registry.yaml` ships. `m2m list` shows them together with the names of installed
 plugins and of your own file. [The registry](registry.md) explains the keys and how to add names.
 
-A source or target can also be written as `PLUGIN:MODEL`, with a plugin of the last table.
+`dim` of a generator is that of its whole token sequence, flattened; of flux and sd3 that of the
+pooled vector, which they have at sentence level. A source or target can also be written as
+`PLUGIN:MODEL`, with a plugin of the last table.
 
 This page is written by `docs/registry_names.py`.
 """

@@ -30,8 +30,8 @@ FINGERPRINT_TEXTS = (
 )
 
 SPEECH_SOURCES = (
-    "choose a source that takes speech: tiny-speech, speech:facebook/seamless-m4t-v2-large, "
-    "or another of the m2m-speech plugin"
+    "choose a source that takes speech: tiny-speech, seamless-m4t-v2, or speech:ORG/MODEL "
+    "of another SeamlessM4T"
 )
 
 
@@ -96,7 +96,7 @@ class TextEncoder(ABC):
         """
         raise AbilityMissing(
             f"{type(self).__name__} does not show its token states",
-            "choose a sentence-transformers source, or align at the level of sentences",
+            "choose a sentence-transformers source, or use level sentence",
         )
 
     def encode_layers(self, texts: Sequence[str], *, pooling: str = "mean") -> list[Vectors]:

@@ -168,19 +168,26 @@ def test_the_routing_loss_is_what_was_measured() -> None:
 # ------------------------------------------------------------------ several sources
 
 
-def test_a_sum_is_the_better_part_of_each_language() -> None:
-    both = m2m.forecast("mpnet+labse", "jina-clip", ["sw", "de"])
+def test_a_route_is_the_better_part_of_each_language() -> None:
+    both = m2m.forecast("route(mpnet|labse)", "jina-clip", ["sw", "de"])
     labse, mpnet = (
         m2m.forecast("labse", "jina-clip", "sw"),
         m2m.forecast("mpnet", "jina-clip", "de"),
     )
     assert [a.expected for a in both] == [labse[0].expected, mpnet[0].expected]
-    assert both[0].question.source == "mpnet+labse" and both[0].why.startswith(
+    assert both[0].question.source == "route(mpnet|labse)" and both[0].why.startswith(
         "the better part, labse"
     )
-    (unsure,) = m2m.forecast("minilm+labse", "clip-l14", ["te"])
+    (unsure,) = m2m.forecast("route(minilm|labse)", "clip-l14", ["te"])
     (alone,) = m2m.forecast("labse", "clip-l14", ["te"])
     assert unsure.expected == pytest.approx(alone.expected - ROUTING_LOSS)
+
+
+def test_a_fusion_is_answered_as_a_guess() -> None:
+    (fused,) = m2m.forecast("mpnet+labse", "jina-clip", ["sw"])
+    (routed,) = m2m.forecast("route(mpnet|labse)", "jina-clip", ["sw"])
+    assert (fused.question.source, fused.basis) == ("mpnet+labse", "guess")
+    assert fused.expected == routed.expected and "no fusion has published figures" in fused.why
 
 
 # ------------------------------------------------------------------ parallel sentences
@@ -305,18 +312,18 @@ def test_unknown_names_are_refused() -> None:
 
 def test_recommend_fuses_where_one_source_fails_and_names_the_native_model() -> None:
     answer = m2m.recommend(["sw", "de"])
-    assert answer.candidates[0].fusion
+    assert answer.candidates[0].route
     assert "labse" in answer.candidates[0].source
     assert answer.native_is_better
     assert answer.advice.startswith("A natively multilingual model would be better")
     assert "m-clip-xlmr-b16plus" in answer.advice and "siglip2" in answer.advice
 
 
-def test_recommend_keeps_the_budget_and_leaves_out_idle_fusions() -> None:
+def test_recommend_keeps_the_budget_and_leaves_out_idle_routes() -> None:
     answer = m2m.recommend(["de", "fr"], cpu_budget_ms=30)
     assert answer.candidates
     assert all(c.query_ms is not None and c.query_ms <= 30 for c in answer.candidates)
-    assert not any(c.fusion for c in m2m.recommend(["de"]).candidates)
+    assert not any(c.route for c in m2m.recommend(["de"]).candidates)
     none = m2m.recommend(["de"], cpu_budget_ms=0.1)
     assert not none.candidates and "--cpu-budget" in none.advice
     assert query_ms("mpnet+unheard-of") is None

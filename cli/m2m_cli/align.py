@@ -54,7 +54,7 @@ HEAD = typer.Option(
     None, "--head", help="Normalization after the last layer: l2, layernorm or none."
 )
 RIDGE = typer.Option(
-    None, "--ridge", help="Ridge strength; by default chosen on held-out English pairs."
+    None, "--ridge", help="Ridge strength; by default chosen by the recipe on held-out pairs."
 )
 PROCRUSTES = typer.Option(False, "--procrustes", help="Fit a scaled rotation only.")
 EPOCHS = typer.Option(None, "--epochs", help="Maximum number of epochs of gradient refinement.")
@@ -76,8 +76,8 @@ NO_CACHE = typer.Option(False, "--no-cache", help="Do not keep vectors on disk."
 GRID = typer.Option(
     None,
     "--grid",
-    help="Try each value and keep the best adapter, e.g. recipe=auto,paper or ridge=0.01,0.1; "
-    "repeatable.",
+    help="Try each value and keep the adapter that is best on held-out English, e.g. "
+    "lr=1e-4,1e-3; repeatable.",
 )
 TRACK = typer.Option(
     None, "--track", help="Log the losses to tensorboard (runs/), wandb or trackio."

@@ -43,7 +43,7 @@ def encode(
     precision: str | None = typer.Option(
         None,
         "--precision",
-        help="fp32, bf16 or fp16; by default fp32, or what the adapter records.",
+        help="fp32, bf16 or fp16; by default what the adapter records, or the model's own default.",
     ),
     trust_remote_code: bool = TRUST,
     json: bool = JSON,

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def forecast(
-    source: str = typer.Option(..., "--source", "-s", help="A source, or several: mpnet+labse."),
+    source: str = typer.Option(
+        ..., "--source", "-s", help="A source, or a route: route(mpnet|labse)."
+    ),
     target: str = typer.Option(..., "--target", "-t", help="A target."),
     langs: str = typer.Option(..., "--langs", help="Languages, e.g. sw,te,de."),
     benchmark: str | None = typer.Option(

@@ -85,7 +85,8 @@ def generate(
     model = _load(adapter, device, precision, offload=offload, quantize=quantize)
     if grid is not None and model.modality not in ("image", "video"):
         raise UserError(
-            f"--grid is for pictures; this adapter generates {model.modality}", "leave it out"
+            f"--grid is for pictures and videos; this adapter generates {model.modality}",
+            "leave it out",
         )
     suffix = f".{video.removeprefix('.')}" if model.modality == "video" else None
     bar: Progress = Bars() if sys.stderr.isatty() and not json else Progress()

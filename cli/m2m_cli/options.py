@@ -34,7 +34,7 @@ SKIP_BAD = typer.Option(
 LANG = typer.Option(
     None,
     "--lang",
-    help="Language of the texts, or auto to detect it; only for adapters from `m2m adapt`.",
+    help="Language of the texts, or auto to detect it: for adapters of `m2m adapt` and routes.",
 )
 FETCH = typer.Option(
     False, "--fetch", help="Download the corpora named in --texts that are not on this machine."

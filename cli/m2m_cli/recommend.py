@@ -83,6 +83,6 @@ def recommendation_table(answer: Recommendation) -> str:
     lines += ["", answer.advice]
     if any(candidate.guessed for candidate in answer.candidates):
         lines.append("? = partly a guess: see `m2m forecast` for the reasons, per language.")
-    if any(candidate.fusion for candidate in answer.candidates):
-        lines.append("a+b: the better source for each query's language, which must be known.")
+    if any(candidate.route for candidate in answer.candidates):
+        lines.append("route(a|b): each query's language is known or detected, and chooses.")
     return "\n".join(lines)

@@ -226,7 +226,7 @@ class Adapter:
         if self.level != "sentence":
             raise AbilityMissing(
                 f"the adapter {self.name} maps token states, which speech does not have",
-                "align at the level of sentences",
+                "align one at level sentence (--level sentence)",
             )
         return self.project(speech_rows(self.source, self.record.source.title, files, **options))
 

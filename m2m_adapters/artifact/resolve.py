@@ -1,8 +1,8 @@
 """One name -> something that encodes: a source, a target, or an adapter.
 
 ``m2m encode``, ``embed`` and whatever else takes "an encoder" accept the same names: a source or
-target as ``m2m list`` shows it, ``scheme:MODEL``, a sum of sources, an adapter's folder, an adapter
-of the registry, or ``ORG/NAME`` on the hub.
+target as ``m2m list`` shows it, ``scheme:MODEL``, a fusion of sources, an adapter's folder, an
+adapter of the registry, or ``ORG/NAME`` on the hub.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from m2m_adapters.planning.names import (
 ROUTING_LOSS = 0.8
 """Points lost against the oracle when the better of two sources is picked by forecast, not by
 published figures (``benchmarks/forecast.py`` measures it). Assumes that the language of a query
-is known or detected. One map for the concatenation, without a tag, is not measured on images."""
+is known or detected."""
 
 
 def forecast(
@@ -43,8 +43,8 @@ def forecast(
     """Expected R@10 of an adapter per language, from published figures.
 
     Args:
-        source: A source's name; ``mpnet+labse`` and ``route(mpnet|labse)`` are the better of both
-            for each language.
+        source: A source's name, or ``route(mpnet|labse)``: the better of both for each language.
+            A fusion, ``mpnet+labse``, is answered as a route is, and marked as a guess.
         target: A target's name.
         languages: Any spelling of their tags or English names.
         benchmark: xm3600, xtd10, multi30k, audiocaps or clotho; by default the largest one of
@@ -55,7 +55,7 @@ def forecast(
         store: Where vectors of parallel sentences are kept; by default the usual one.
         options: Of the source, e.g. ``device``.
     """
-    from m2m_adapters.registry.route import sources_of
+    from m2m_adapters.registry.route import is_route, sources_of
 
     parts = [check_name("source", part) for part in sources_of(source)]
     check_name("target", target)
@@ -69,7 +69,9 @@ def forecast(
         for index, part in enumerate(parts):
             measured = measure(part, parallel, tags, store=store, **options)
             each[index] = [sharpen(answer, measured) for answer in each[index]]
-    return each[0] if len(parts) == 1 else better_part(each)
+    if len(parts) == 1:
+        return each[0]
+    return better_part(each) if is_route(source) else [_fused(one) for one in better_part(each)]
 
 
 def predicted(
@@ -149,7 +151,7 @@ def better_part(parts: Sequence[Sequence[Forecast]]) -> list[Forecast]:
         best = max(same_language, key=lambda answer: answer.expected)
         sure = all(answer.basis == "published" for answer in same_language)
         loss = 0.0 if sure else ROUTING_LOSS
-        name = "+".join(answer.question.source for answer in same_language)
+        name = f"route({'|'.join(answer.question.source for answer in same_language)})"
         joined.append(
             replace(
                 best,
@@ -161,3 +163,14 @@ def better_part(parts: Sequence[Sequence[Forecast]]) -> list[Forecast]:
             )
         )
     return joined
+
+
+def _fused(answer: Forecast) -> Forecast:
+    """The route's answer for the fusion of the same sources."""
+    name = answer.question.source.removeprefix("route(").removesuffix(")").replace("|", "+")
+    return replace(
+        answer,
+        question=replace(answer.question, source=name),
+        basis="guess",
+        why=f"no fusion has published figures, so the route's: {answer.why}",
+    )

@@ -1,4 +1,4 @@
-"""Rank sources, targets and fusions for a set of languages, by forecast R@10."""
+"""Rank sources, targets and routes for a set of languages, by forecast R@10."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ from m2m_adapters.planning.names import (
 )
 from m2m_adapters.planning.native import NativeModel, advice, native_models
 from m2m_adapters.registry.entries import registry
+from m2m_adapters.registry.route import is_route, sources_of
 
 TARGETS = {"image": ("jina-clip", "clip-l14", "align"), "audio": ("clap",)}
 """Targets with published figures."""
-FUSION_GAIN = 0.5
-"""Points that a sum of two sources must gain over the better one before it is listed."""
+ROUTE_GAIN = 0.5
+"""Points that a route of two sources must gain over the better one before it is listed."""
 FAST_MS, SLOW_MS = 25, 80
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A source (or the sum of two) with a target, and what it costs.
+    """A source (or a route of two) with a target, and what it costs.
 
     query_ms: estimated milliseconds of one short query on one CPU thread. parameters_m and
     query_ms count the text side only: queries never run the target's encoder.
@@ -44,9 +45,9 @@ class Candidate:
     licenses: tuple[str, ...]
 
     @property
-    def fusion(self) -> bool:
-        """Whether two sources are joined: per language the better of both is assumed."""
-        return "+" in self.source
+    def route(self) -> bool:
+        """Whether each language is read by one of two sources, the better one."""
+        return is_route(self.source)
 
     @property
     def guessed(self) -> bool:
@@ -70,7 +71,7 @@ class Candidate:
             "target": self.target,
             "expected": round(self.expected, 2),
             "guess": self.guessed,
-            "fusion": self.fusion,
+            "route": self.route,
             "parameters_m": self.parameters_m,
             "query_ms_estimate": None if self.query_ms is None else round(self.query_ms, 1),
             "speed_estimate": self.speed,
@@ -158,7 +159,7 @@ def recommend(
 def candidates(
     languages: Sequence[str], targets: Sequence[str], benchmark: str, direction: str
 ) -> list[Candidate]:
-    """Every source and every sum of two that gains, with every target; best first."""
+    """Every source and every route of two that gains, with every target; best first."""
     listed = []
     for target in targets:
         single = {s: predicted(s, target, languages, benchmark, direction) for s in sources()}
@@ -168,8 +169,8 @@ def candidates(
             for second in sure[i + 1 :]:
                 both = better_part([single[first], single[second]])
                 alone = max(_mean(single[first]), _mean(single[second]))
-                if _mean(both) > alone + FUSION_GAIN:
-                    listed.append(_candidate(f"{first}+{second}", target, both))
+                if _mean(both) > alone + ROUTE_GAIN:
+                    listed.append(_candidate(f"route({first}|{second})", target, both))
     return sorted(listed, key=_rank, reverse=True)
 
 
@@ -186,7 +187,7 @@ def _mean(answers: Sequence[Forecast]) -> float:
 
 
 def _candidate(source: str, target: str, answers: Sequence[Forecast]) -> Candidate:
-    parts = source.split("+")
+    parts = sources_of(source)
     licenses = {_license("source", part) for part in parts} | {_license("target", target)}
     return Candidate(
         source,
@@ -211,7 +212,7 @@ def query_ms(source: str) -> float | None:
     """Estimated milliseconds of a short query on one CPU thread; None where sizes are unknown."""
     facts = model_facts()
     total = 0.0
-    for part in source.split("+"):
+    for part in sources_of(source):
         fact = facts.sources.get(part)
         if fact is None:
             return None

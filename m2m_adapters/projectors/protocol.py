@@ -98,7 +98,7 @@ class Projector(nn.Module, ABC):
         )
 
     def _instead(self) -> str:
-        return "export it to onnx or onnx-projector, or align at the level of sentences"
+        return "export it to onnx or onnx-projector, or align at level sentence"
 
     def start_from(self, spread: Callable[[], Spread]) -> None:
         """Before a training: take in mean and variance of the target's columns, if of use."""

@@ -1,7 +1,7 @@
 """Resolves a name to a model, corpus, benchmark or loss.
 
 A name is looked up in this order: a plugin's own names, ``scheme:MODEL`` (``st:ORG/MODEL``),
-the registry's entries, and for sources the sum of several (``mpnet+labse``).
+the registry's entries, and for sources the fusion of several (``mpnet+labse``).
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _by_scheme(kind: str, name: str, options: dict[str, object]) -> Resolved:
 def check_name(kind: str, name: str) -> None:
     """Refuse an unknown name, or one whose plugin is missing, without loading anything.
 
-    A sum of sources, and a route, is checked part by part.
+    A fusion and a route are checked part by part.
     """
     from m2m_adapters.registry.route import sources_of
 

@@ -116,7 +116,7 @@ def _check_same(old: Index, target: TargetRecord, window: float, bias: ItemBias 
     if record.window != window:
         raise UserError(
             f"{old.folder} has windows of {record.window:g} s, not {window:g} s",
-            f"pass window={record.window:g}, or choose another folder",
+            f"give --window {record.window:g}, or choose another folder",
         )
     held, brought = record.bias.name if record.bias else "", bias.name if bias else ""
     if held != brought:

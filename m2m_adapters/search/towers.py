@@ -121,7 +121,7 @@ def adapter_queries(
     if adapter.level != "sentence":
         raise UserError(
             f"the adapter {adapter.name} maps token states, which search cannot use",
-            "align at the level of sentences",
+            "align one at level sentence (--level sentence)",
         )
     name, dim, fingerprint = _leads_to(adapter)
     # An imported checkpoint was published without a fingerprint: its target's name must do.

@@ -22,7 +22,7 @@ def read(pipe: Any, texts: list[str], tokens: int, against: bool) -> Parts:
 
     if pipe.text_encoder_2.config.model_type == "vits":
         raise UserError(
-            "this AudioLDM 2 speaks a transcription, which is no prompt",
+            "this AudioLDM 2 is a text-to-speech model: it takes a transcription, not a prompt",
             "give one that makes sounds or music, as cvssp/audioldm2",
         )
     pipe.language_model = generating(pipe.language_model)
