@@ -164,6 +164,18 @@ def test_bad_texts(adapter: m2m.Adapter, texts: dict[str, Any], line: str) -> No
         m2m.adapt(adapter, texts, english=SENTENCES, progress=False)
 
 
+def test_too_little_english_is_refused(adapter: m2m.Adapter) -> None:
+    with pytest.raises(UserError, match="1 English sentences are too few"):
+        m2m.adapt(adapter, {"de": GERMAN}, english=SENTENCES[:1], progress=False)
+
+
+def test_an_export_says_that_it_leaves_the_table_out(
+    adapted: m2m.Adaptation, tmp_path: Path
+) -> None:
+    notes = m2m.export(adapted.adapter, "numpy", tmp_path / "map.npz").notes
+    assert any("m2m adapt" in note for note in notes)
+
+
 def test_evaluation_reports_it_as_a_system_of_its_own(adapted: m2m.Adaptation) -> None:
     captions = {"en": SENTENCES[:80], "de": [f"de: {line}" for line in SENTENCES[:80]]}
     benchmark = m2m.Benchmark("words", "words", SENTENCES[:80], captions)

@@ -152,6 +152,16 @@ def test_saving_spares_what_is_not_ours(adapter: m2m.Adapter, tmp_path: Path) ->
     adapter.save(tmp_path / "mine")
 
 
+def test_another_programs_adapter_json_is_not_taken_for_ours(
+    adapter: m2m.Adapter, tmp_path: Path
+) -> None:
+    (tmp_path / "adapter.json").write_text('{"baud": 9600}')
+    (tmp_path / "README.md").write_text("of another program")
+    with pytest.raises(UserError, match="files that m2m did not write"):
+        adapter.save(tmp_path)
+    assert (tmp_path / "README.md").read_text() == "of another program"
+
+
 def test_saving_again_spares_the_neighbors(adapter: m2m.Adapter, folder: Path) -> None:
     for name in (".git/HEAD", "notes.txt", "onnx/model.onnx"):
         (folder / name).parent.mkdir(exist_ok=True)

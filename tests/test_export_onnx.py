@@ -191,6 +191,8 @@ def test_the_bank_goes_where_the_format_has_room(tmp_path: Path) -> None:
     items = np.random.default_rng(3).standard_normal((40, made.dim)).astype(np.float32)
     np.testing.assert_allclose(item_bias(told.path, items), made.item_bias(items), atol=1e-6)
     assert not told.notes
+    with pytest.raises(UserError, match=r"map\.npz is there already"):
+        export(made, "numpy", tmp_path / "map")
     assert any("item_bias" in n for n in export(made, "onnx-projector", tmp_path / "p.onnx").notes)
     made.bank = None
     bare = export(made, "numpy", tmp_path / "bare.npz")

@@ -278,6 +278,8 @@ def test_files_are_assigned_to_languages(tmp_path: Path) -> None:
     assert assign_files([str(plain)], ["de", "en"]) == {"de": str(plain)}
     assert assign_files([f"jp={plain}"], ["ja", "de"]) == {"ja": str(plain)}
     assert assign_files([str(table)], ["sw", "te", "de"]) == {"sw": str(table), "te": str(table)}
+    with pytest.raises(UserError, match=r"both a\.tsv and b\.tsv are for 'sw'"):
+        assign_files(["sw=a.tsv", "swa=b.tsv"], ["sw"])
     with pytest.raises(UserError, match="the language of"):
         assign_files([str(plain)], ["sw", "te"])
     with pytest.raises(UserError, match="not among the requested languages"):

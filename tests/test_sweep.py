@@ -26,6 +26,14 @@ def test_every_point_is_tried_and_the_best_comes_first() -> None:
     assert set(tried[0].to_dict()) == {"values", "held_out"}
 
 
+def test_texts_that_can_be_read_once_serve_every_point() -> None:
+    tried = m2m.sweep(
+        "toy-source", "toy-target", (text for text in SENTENCES), ["ridge=0.01,10"],
+        max_sentences=200, progress=False, store=False,
+    )  # fmt: skip
+    assert [one.adapter.record.corpus.sentences for one in tried] == [200, 200]  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize(("axis", "expected"), [
     ("ridge=0.01,0.1", ("ridge", [0.01, 0.1])), ("layers=1,2", ("layers", [1, 2])),
     ("residual=true,false", ("residual", [True, False])),

@@ -148,6 +148,13 @@ def test_it_runs_in_onnxruntime(adapter, tmp_path):
         assert np.allclose(session.run(None, inputs)[0], adapter.encode([text]), atol=1e-4)
 
 
+def test_a_trained_decoder_for_a_masked_target_runs_in_onnxruntime(tmp_path):
+    pytest.importorskip("onnxscript")
+    made = m2m.align(Words(), Reader(), SENTENCES[:200], recipe="token", epochs=1, **OPTIONS)
+    exported = m2m.export(made, "onnx-projector", tmp_path / "map.onnx")
+    assert exported.deviation <= exported.tolerance
+
+
 def test_padding_says_nothing_and_what_is_too_long_is_cut():
     projector = TokenwiseProjector(TokenwiseShape(8, 0, 4, 3))
     given = torch.randn(1, 6, 8)
@@ -178,8 +185,11 @@ def test_which_recipe_auto_takes():
     made = m2m.align(Words(), Reader(), SENTENCES, epochs=1, **few)  # asks for training
     assert made.record.recipe.name == "token"
     for asked in ({}, {"recipe": "tokenwise"}):
-        made = m2m.align(Words(), Reader(), SENTENCES, ridge=0.1, **asked, **few)
-        assert made.record.recipe.name == "tokenwise" and made.record.recipe.ridge == 0.1
+        for level in ("auto", "token"):
+            made = m2m.align(Words(), Reader(), SENTENCES, ridge=0.1, level=level, **asked, **few)
+            assert made.record.recipe.name == "tokenwise" and made.record.recipe.ridge == 0.1
+    made = m2m.align(Words(), Reader(Causal()), SENTENCES, epochs=1, left_out=0.1, **few)
+    assert made.record.recipe.left_out == 0.1
     with pytest.raises(UserError, match="'epochs' is not an option of token level with the recipe"):
         m2m.align(Words(), Reader(), SENTENCES, recipe="tokenwise", epochs=1, **few)
 

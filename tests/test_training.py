@@ -120,12 +120,13 @@ def test_checkpoints_of_others_and_damaged_ones_are_not_used(tmp_path: Path) -> 
 def test_short_trainings_write_nothing_and_old_leftovers_go(tmp_path: Path) -> None:
     trained(Resume(tmp_path / "new", "these pairs"))
     assert not (tmp_path / "new").exists()
-    old = tmp_path / "gone.pt"
-    old.touch()
-    os.utime(old, (1, 1))
+    old, foreign = tmp_path / f"{'0f' * 16}.pt", tmp_path / "model.pt"
+    for path in (old, foreign):
+        path.touch()
+        os.utime(path, (1, 1))
     with pytest.raises(Stop):
         trained(Resume(tmp_path, "these pairs", every=0), 3)
-    assert not old.exists() and len(list(tmp_path.glob("*.pt"))) == 1
+    assert not old.exists() and foreign.exists() and len(list(tmp_path.glob("*.pt"))) == 2
 
 
 def test_a_full_disk_does_not_end_the_training(

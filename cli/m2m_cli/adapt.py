@@ -45,7 +45,7 @@ def adapt(
     [dim]m2m search photos "ein Hund am Strand" --adapter mpnet-clip-de-ja --lang auto[/dim]
     """
     from m2m_adapters.adaptation.adapt import adapt as learn
-    from m2m_adapters.artifact.adapter import check_place
+    from m2m_adapters.artifact.place import check_place
     from m2m_adapters.errors import UserError
 
     if out is None and not Path(adapter).is_dir():

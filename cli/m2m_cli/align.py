@@ -147,7 +147,12 @@ def align(
         align_pairs(
             pairs, files, out, (source_name, target_name), seed, changes, json,
             {"--source": source, "--target": target, "--texts": texts, "--grid": grid,
-             "--track": track, "--column": column, "--max-sentences": max_sentences},
+             "--track": track, "--column": column, "--max-sentences": max_sentences,
+             "--fetch": fetch, "--all": use_all, "--no-cache": no_cache,
+             "--tolerance": tolerance != TOLERANCE.default,
+             "--patience": patience != PATIENCE.default, "--device": device != DEVICE.default,
+             "--precision": precision != PRECISION.default, "--backend": backend,
+             "--compile": compile, "--trust-remote-code": trust_remote_code},
         )  # fmt: skip
         return
     require(source=source, target=target)
@@ -194,7 +199,7 @@ def _defaults(
 ) -> tuple[Path, list[str]]:
     """Where to write to and what to read, where the user names none."""
     from m2m_adapters._internal.progress import progress_for
-    from m2m_adapters.artifact.adapter import check_place
+    from m2m_adapters.artifact.place import check_place
     from m2m_adapters.corpus.suited import fetched_corpus
     from m2m_adapters.registry.names import check_name
 

@@ -62,7 +62,7 @@ def align_pairs(
 ) -> None:
     """Learn, save, and print the figures. others: options that must not be set."""
     import m2m_adapters as m2m
-    from m2m_adapters.artifact.adapter import check_place
+    from m2m_adapters.artifact.place import check_place
     from m2m_adapters.embeddings.vector_pairs import open_pair
     from m2m_adapters.errors import UserError
 

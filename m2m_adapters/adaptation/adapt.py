@@ -14,7 +14,7 @@ import numpy as np
 from m2m_adapters._internal.detection import detect
 from m2m_adapters._internal.languages import language, normalize_tag
 from m2m_adapters._internal.progress import Progress, progress_for
-from m2m_adapters.adaptation.judging import SHARE, English, Judged, judge
+from m2m_adapters.adaptation.judging import MIN_SENTENCES, SHARE, English, Judged, judge
 from m2m_adapters.alignment.corpus_again import english_sentences
 from m2m_adapters.artifact.adapter import Adapter
 from m2m_adapters.artifact.languages import LanguageTable
@@ -69,6 +69,11 @@ def adapt(
     with bar.stage("read", None):
         read = {code: _sentences(text, max_sentences, seed) for code, text in codes.items()}
         reference = english_sentences(loaded, english, limit=2 * max_sentences)
+    if len(reference) < 2 * MIN_SENTENCES:
+        raise UserError(
+            f"{len(reference)} English sentences are too few to compare with",
+            f"give at least {2 * MIN_SENTENCES} of the same kind",
+        )
     rows = loaded.encode(reference, progress=None)
     half = len(rows) // 2
     known = English(rows[:half], rows[half:])

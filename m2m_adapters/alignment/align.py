@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 def align(
     source: str | TextEncoder,
     target: str | ModalityModel,
-    texts: TextsLike | None = None,
+    texts: TextsLike | Corpus | None = None,
     *,
     recipe: str = "auto",
     level: str = "auto",
@@ -60,8 +60,8 @@ def align(
     """Learn the projector from ``source`` to ``target`` from English sentences alone.
 
     source, target: names (see ``m2m list``) or objects of your own.
-    texts: sentences, a path, a folder, a glob, a corpus name, or several of these; by default
-    the corpus that suits the target, downloaded if need be.
+    texts: sentences, a path, a folder, a glob, a corpus name, or several of these, or a Corpus
+    that was read; by default the corpus that suits the target, downloaded if need be.
     recipe: ``auto``, ``refined``, ``closed-form``, ``paper``, ``paper-generation``, or at token
     level ``token`` or ``tokenwise``; further
     keyword arguments change its parameters (``loss``, ``layers``, ``ridge``, ``epochs``, ...).
@@ -129,9 +129,14 @@ def align(
 
 
 def _read(
-    texts: TextsLike | None, target: str | ModalityModel, bar: Progress, **how: Any
+    texts: TextsLike | Corpus | None, target: str | ModalityModel, bar: Progress, **how: Any
 ) -> Corpus:
     """The sentences; too few are refused, before the long work."""
+    if isinstance(texts, Corpus):
+        if any(value is not None for key, value in how.items() if key != "seed"):
+            raise UserError("a Corpus has been read already", "give its options to read_corpus")
+        held_out_size(len(texts))
+        return texts
     if texts is None:
         texts = fetched_corpus(target, bar)
     with bar.stage("read", None):
@@ -143,7 +148,7 @@ def _read(
 def _check_request(
     source: str | TextEncoder,
     target: str | ModalityModel,
-    texts: TextsLike | None,
+    texts: TextsLike | Corpus | None,
     chosen: Recipe,
     track: str | None,
     seed: int,

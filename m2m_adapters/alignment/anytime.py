@@ -124,6 +124,7 @@ class _Growth:
             self._note()
 
     def judge(self) -> None:
+        from m2m_adapters.alignment.held_out import Judge
         from m2m_adapters.alignment.solve import solve
 
         assert self.grown.moments is not None, "only vectors of sentences have a closed form"
@@ -134,7 +135,7 @@ class _Growth:
             {
                 "sentences": self.used,
                 "held_out_loss": solved.held_out_loss,
-                "top1": solved.top1,
+                "top1": Judge(pairs).top1(solved.projector),
             }
         )
         self._note()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -18,6 +19,8 @@ from m2m_adapters.errors import UserError
 EVERY_SECONDS = 30.0
 FORGOTTEN_DAYS = 30
 DIGEST_BYTES = 16
+OURS = re.compile(r"[0-9a-f]{32}\.pt")
+"""Names of checkpoints."""
 
 
 _finished: ContextVar[list[Callable[[], None]] | None] = ContextVar("finished", default=None)
@@ -95,6 +98,8 @@ class Checkpoint:
     def _sweep(self) -> None:
         """Delete old checkpoints of trainings that were never continued."""
         for other in self.path.parent.glob("*.pt"):
+            if not OURS.fullmatch(other.name):
+                continue
             try:
                 if time.time() - other.stat().st_mtime > FORGOTTEN_DAYS * 86_400:
                     other.unlink()

@@ -145,7 +145,7 @@ def _solve(
     from m2m_adapters.projectors.affine import AffineProjector
 
     assert isinstance(fitted.projector, AffineProjector), "only affine maps have a closed form"
-    if solved is None or solved.head != recipe.head_for(normalized):
+    if solved is None or solved.projector.shape.head != recipe.head_for(normalized):
         solved = solve(pairs, moments or moments_of(pairs), recipe, normalized)
     take(fitted.projector, solved.map, pairs)
     fitted.ridge, fitted.choice = solved.map.ridge, solved.choice

@@ -87,11 +87,18 @@ def choose_level(
 
 def early_recipe(recipe: str, level: str, changes: Mapping[str, Any]) -> Recipe:
     """The recipe as far as it is known before the models are; refuses what no level takes."""
-    if level != "auto":
+    if level not in ("auto", "token"):
         return named_recipe(recipe, level, **changes)
+    given = {key for key, value in changes.items() if value is not None}
+    if level == "token" or recipe in OF_TOKENS or (recipe == "auto" and "left_out" in given):
+        level = "token"
+        if recipe == "auto" and given & {*AT_TOKEN_LEVEL["closed-form"]}:
+            recipe = "tokenwise"  # which the target may be suited to
+    else:
+        level = "sentence"
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the level that is chosen in the end warns
-        return named_recipe(recipe, "token" if recipe in OF_TOKENS else "sentence", **changes)
+        warnings.simplefilter("ignore")  # the recipe and level that are chosen in the end warn
+        return named_recipe(recipe, level, **changes)
 
 
 def suited_recipe(recipe: str, level: str, changes: Mapping[str, Any], model: ModalityModel) -> str:

@@ -150,7 +150,7 @@ def recipe(name: str, level: str = "sentence", **changes: Any) -> Recipe:
         )
     chosen = replace(named, **changed)
     _check_values(chosen)
-    _warn_of_unused(named, changed)
+    _warn_of_unused(named, chosen, changed)
     return chosen
 
 
@@ -242,14 +242,21 @@ def _check_numbers(chosen: Recipe) -> None:
             raise UserError(f"{key} must be zero or more, not {value}")
 
 
-def _warn_of_unused(named: Recipe, changed: dict[str, Any]) -> None:
-    """Warn about changes that have no effect in a recipe without gradient steps."""
-    if named.fit != "closed-form":
-        return
-    for key in OF_TRAINING:
-        if key in changed and changed[key] != getattr(named, key):
-            warnings.warn(
-                f"the recipe '{named.name}' takes no gradient steps, so '{key}' has no effect "
-                "(--recipe refined and paper do)",
-                stacklevel=4,
-            )
+def _warn_of_unused(named: Recipe, chosen: Recipe, changed: dict[str, Any]) -> None:
+    """Warn about changes that have no effect."""
+    without: dict[str, tuple[str, ...]] = {}
+    if named.fit == "closed-form":
+        because = "takes no gradient steps (--recipe refined and paper do)"
+        without[because] = OF_TRAINING
+    if named.fit == "gradient":
+        without["has no closed form (--recipe auto has)"] = ("ridge", "prior")
+    if chosen.procrustes:
+        without["fits a scaled rotation"] = ("ridge", "prior")
+    if chosen.layers == 1 and chosen.level == "sentence":
+        without["has one layer (--layers 2)"] = ("hidden", "activation")
+    for because, keys in without.items():
+        for key in keys:
+            if key in changed and changed[key] != getattr(named, key):
+                warnings.warn(
+                    f"the recipe '{named.name}' {because}, so '{key}' has no effect", stacklevel=4
+                )

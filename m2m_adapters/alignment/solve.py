@@ -38,13 +38,12 @@ NORM_PAIRS = 20_000
 
 @dataclass(frozen=True)
 class Solved:
-    """The chosen map, how its pull was chosen, and the head it was chosen for."""
+    """The chosen map, how its pull was chosen, and a projector that has it, with its head."""
 
     map: AffineMap
     choice: Choice | None
-    head: str
+    projector: AffineProjector
     held_out_loss: float
-    top1: float
 
 
 def moments_of(pairs: Pairs) -> Moments:
@@ -80,8 +79,7 @@ def solve(pairs: Pairs, moments: Moments, recipe: Recipe, normalized: bool) -> S
         if judged(suited) < reached:
             chosen = suited
     take(projector, chosen, pairs)
-    every = Judge(pairs)
-    return Solved(chosen, choice, head, every.loss(projector, loss), every.top1(projector))
+    return Solved(chosen, choice, projector, Judge(pairs).loss(projector, loss))
 
 
 def _pulled(moments: Moments, pairs: Pairs, loss: Loss, recipe: Recipe, head: str) -> Choice:

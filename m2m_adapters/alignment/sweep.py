@@ -11,6 +11,8 @@ from m2m_adapters._internal.spelling import did_you_mean
 from m2m_adapters.alignment.align import align
 from m2m_adapters.alignment.recipes import Recipe
 from m2m_adapters.artifact.adapter import Adapter
+from m2m_adapters.corpus.sentences import read_corpus
+from m2m_adapters.corpus.suited import fetched_corpus
 from m2m_adapters.errors import UserError
 from m2m_adapters.registry.names import check_name, load_source, load_target
 
@@ -60,13 +62,17 @@ def sweep(
     )
     encoder = load_source(source, **options) if isinstance(source, str) else source
     model = load_target(target, **options) if isinstance(target, str) else target
+    reading = {key: common.pop(key) for key in ("column", "max_sentences") if key in common}
+    corpus = read_corpus(
+        fetched_corpus(target) if texts is None else texts, seed=common.get("seed", 0), **reading
+    )
     tried = []
     for point in itertools.product(*axes.values()):
         values = dict(zip(axes, point, strict=True))
         adapter = align(
             encoder,
             model,
-            texts,
+            corpus,
             model_options=options,
             names=names,
             **{**(changes or {}), **values},

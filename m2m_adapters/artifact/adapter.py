@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -16,11 +15,12 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 import numpy as np
 
-from m2m_adapters._internal.folders import check_folder, current, whole_folder
+from m2m_adapters._internal.folders import whole_folder
 from m2m_adapters._internal.spelling import refuse_typos
 from m2m_adapters.artifact.adapted_encoder import AdaptedEncoder
 from m2m_adapters.artifact.card import card
 from m2m_adapters.artifact.codec import encode_record
+from m2m_adapters.artifact.place import check_place
 from m2m_adapters.artifact.record import (
     BANK,
     CARD,
@@ -336,14 +336,3 @@ class Adapter:
         while self.when_saved:
             self.when_saved.pop()()
         return folder
-
-
-def check_place(folder: Path, *, overwrite: bool = True) -> None:
-    """Refuse a folder that an adapter cannot be saved to; call it before long work."""
-    if folder.is_dir() and current(folder, RECORD).is_file():
-        if not overwrite:
-            raise UserError(f"{folder} already holds an adapter", "choose another folder")
-        if not os.access(folder, os.W_OK):
-            raise UserError(f"the folder {folder} is not writable", "choose another folder")
-        return
-    check_folder(folder)

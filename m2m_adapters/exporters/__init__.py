@@ -37,11 +37,17 @@ FORMATS = {
 }
 
 
+SUFFIXES = {"onnx-projector": ".onnx", "numpy": ".npz"}
+"""Of formats that are one file; the name of another is a folder's."""
 AT_TOKEN_LEVEL = ("onnx", "onnx-projector")
 HOLD_BANK = ("numpy",)
 NO_BANK = (
     "the English bank, which corrects the scores of items, has no place in this format: add "
     "adapter.item_bias(items) to the scores of items, or export to numpy"
+)
+NO_LANGUAGES = (
+    "what the adapter knows of single languages (m2m adapt) has no place in this format: texts are "
+    "projected as those of an unknown language are"
 )
 SHORT = {"router": "sentence-transformers-router"}
 
@@ -66,8 +72,13 @@ def export(adapter: Adapter, to: str, out: str | Path, **options: Any) -> Export
             f"use {' or '.join(AT_TOKEN_LEVEL)}, or share its folder (m2m push)",
         )
     out = Path(out)
+    suffix = SUFFIXES.get(to, "")
+    if not out.name.endswith(suffix):
+        out = out.with_name(out.name + suffix)
     if out.is_dir() and any(out.iterdir()):
         raise UserError(f"{out} is not empty", "choose a new place for the export")
+    if out.is_file():
+        raise UserError(f"{out} is there already", "choose a new place, or delete it")
     if adapter.projector.training or any(
         parameter.device.type != "cpu" for parameter in adapter.projector.parameters()
     ):
@@ -78,6 +89,9 @@ def export(adapter: Adapter, to: str, out: str | Path, **options: Any) -> Export
     if odd := sorted(set(options) - known):
         raise UserError(f"the format {to} has no option '{odd[0]}'", f"leave --{odd[0]} out")
     exported: Exported = exporter(adapter, out, **options)
+    notes = list(exported.notes)
     if adapter.bank is not None and to not in HOLD_BANK:
-        return replace(exported, notes=[*exported.notes, NO_BANK])
-    return exported
+        notes.append(NO_BANK)
+    if adapter.languages is not None:
+        notes.append(NO_LANGUAGES)
+    return replace(exported, notes=notes)

@@ -39,7 +39,6 @@ def export(adapter: Adapter, out: Path) -> Exported:
     if (bank := adapter.bank) is not None:
         arrays["bank"] = bank.rows
         arrays["bank_weight"], arrays["bank_near"] = np.array(bank.weight), np.array(bank.near)
-    out = out if out.suffix == ".npz" else out.with_name(out.name + ".npz")
     vectors = source_probes(projector.shape.d_in)
     with whole_file(out) as temporary:
         with open(temporary, "wb") as file:

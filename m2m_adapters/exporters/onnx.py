@@ -38,7 +38,6 @@ def export_projector(adapter: Adapter, out: Path, precision: str = "fp32") -> Ex
     """
     onnx = library()
     check_precision(precision)
-    out = out if out.suffix == ".onnx" else out.with_name(out.name + ".onnx")
     if adapter.level == "token":
         graph, (inputs, ours) = states_graph(adapter), _states_probe(adapter)
     else:

@@ -102,7 +102,7 @@ def token_graph(
             super().__init__()
             self.encoder = getattr(model[0], "model", None) or model[0].auto_model
             self.rest = nn.ModuleList(list(model)[1:])
-            self.projector = copy.deepcopy(adapter.projector)
+            self.projector: Any = copy.deepcopy(adapter.projector)
             self.scale = unit_source(adapter)
             self.width = source_width(model)
             # Models that pool without their prompt need to know how long it is.
@@ -113,7 +113,8 @@ def token_graph(
         def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
             hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask)
             if self.projector.level == "token":
-                states: Tensor = self.projector(hidden.last_hidden_state, attention_mask.bool())
+                mask = attention_mask.bool()
+                states: Tensor = self.projector.cut(self.projector(hidden.last_hidden_state, mask))
                 return states
             features = {
                 "token_embeddings": hidden.last_hidden_state,
@@ -142,7 +143,17 @@ def token_graph(
 def states_graph(adapter: Adapter) -> ModelProto:
     """``states`` float32 ``[n, tokens, d_in]``, ``mask`` bool ``[n, tokens]`` -> ``projected``."""
     import torch
+    from torch import Tensor, nn
+
+    class Graph(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.projector: Any = copy.deepcopy(adapter.projector)
+
+        def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+            rows: Tensor = self.projector.cut(self.projector(states, mask))
+            return rows
 
     width = adapter.projector.shape.d_in
     example = {"states": torch.zeros(2, 5, width), "mask": torch.ones(2, 5, dtype=torch.bool)}
-    return traced(copy.deepcopy(adapter.projector).eval(), example, "projected", remedy=ALONE)
+    return traced(Graph().eval(), example, "projected", remedy=ALONE)

@@ -108,7 +108,7 @@ def assign_files(files: Sequence[str], languages: Sequence[str]) -> dict[str, st
                     f"'{written}' is for '{head}', which is not among the requested languages",
                     f"add {head} to the languages, or leave the file out",
                 )
-            chosen[tag] = rest
+            _assign(chosen, tag, rest)
             continue
         named = [tag for tag in languages_of(written) if tag in foreign]
         if not named and len(foreign) == 1:
@@ -118,8 +118,15 @@ def assign_files(files: Sequence[str], languages: Sequence[str]) -> dict[str, st
                 f"the language of {written} is not clear",
                 f"write {foreign[0] if foreign else 'sw'}={written}, or name the columns",
             )
-        chosen |= dict.fromkeys(named, written)
+        for tag in named:
+            _assign(chosen, tag, written)
     return chosen
+
+
+def _assign(chosen: dict[str, str], tag: str, file: str) -> None:
+    if tag in chosen:
+        raise UserError(f"both {chosen[tag]} and {file} are for '{tag}'", "join them into one file")
+    chosen[tag] = file
 
 
 def measure(
