@@ -25,11 +25,15 @@ LIBRARIES = [
 ]
 
 
+SET_BY_LIBRARIES = ("KMP_", "TORCHINDUCTOR_")
+"""Variables that torch and OpenMP set as they are imported."""
+
+
 def _not_ours(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         key: value
         for key, value in environment.items()
-        if not key.startswith(("M2M_", "PYTEST_", "COVERAGE_", "COV_"))
+        if not key.startswith(("M2M_", "PYTEST_", "COVERAGE_", "COV_", *SET_BY_LIBRARIES))
     }
 
 

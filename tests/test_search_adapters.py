@@ -6,9 +6,11 @@ import json
 import random
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+from fake_dist import run_m2m
 
 import m2m_adapters as m2m
 from m2m_adapters.errors import UserError
@@ -161,9 +163,7 @@ def test_an_adapter_to_another_target_is_refused(world: Path) -> None:
 
 
 def test_the_commands(world: Path) -> None:
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "m2m_cli.main", *words]
-        return subprocess.run(command, capture_output=True, text=True, cwd=world)
+    run = partial(run_m2m, cwd=world)
 
     updated = run("index", "tiny-clip", "--out", "index", "--json")
     assert json.loads(updated.stdout)["unchanged"] == 60, updated.stderr

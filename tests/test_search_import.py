@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from fake_dist import run_m2m
 
 import m2m_adapters as m2m
 from m2m_adapters.errors import UserError
@@ -319,9 +319,7 @@ def test_an_import_replaces_an_import_only(world: Path, tmp_path: Path) -> None:
 
 
 def test_the_command(world: Path, tmp_path: Path) -> None:
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "m2m_cli.main", *words]
-        return subprocess.run(command, capture_output=True, text=True, cwd=world)
+    run = partial(run_m2m, cwd=world)
 
     clip_retrieval(world, tmp_path / "theirs")
     out = str(tmp_path / "index")
