@@ -46,7 +46,8 @@ def load(
 
     prompt: text put before every sentence. dimensions: asked of the server, if it can shorten.
     max_characters: longer texts are cut there; needed where a server refuses long texts.
-    key_env: variable that holds the key, instead of the one named after the host.
+    key_env: variable that holds the key, instead of the one named after the host: the usual one of
+        a known service, or for this machine one that ends in ``_API_KEY``.
     """
     for what, value in (("batch_size", batch_size), ("timeout", timeout)):
         if not value > 0:

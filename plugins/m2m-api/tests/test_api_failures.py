@@ -208,6 +208,27 @@ def test_a_host_gets_no_key_of_another(server, monkeypatch):
     assert len({key_variable(host) for host in hosts}) == 4
 
 
+def test_a_registry_file_sends_no_other_variable_to_a_host(server, monkeypatch, tmp_path):
+    """Whoever wrote it: OPENAI_API_KEY goes to OpenAI, and AWS_SECRET_ACCESS_KEY nowhere."""
+    for name in ("OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, KEY)
+        (tmp_path / "registry.yaml").write_text(
+            "sources:\n  theirs: {plugin: api, model: m@https://example.com/v1, "
+            f"options: {{key_env: {name}}}}}\n"
+        )
+        monkeypatch.setenv("M2M_REGISTRY", str(tmp_path / "registry.yaml"))
+        with pytest.raises(UserError, match=rf"{name}.*put .* into M2M_API_KEY_EXAMPLE_COM"):
+            m2m.load_source("theirs")
+    assert parse("m@https://api.openai.com/v1", "OPENAI_API_KEY").key == "OPENAI_API_KEY"
+    for host in ("api.jina.ai", "api.openai.com.example.com", "192.168.0.1", "box.local"):
+        with pytest.raises(UserError, match="is not sent to"):
+            parse(f"m@https://{host}/v1", "OPENAI_API_KEY")
+    source(server, key_env="OPENAI_API_KEY")  # on this machine
+    assert server.headers[-1]["authorization"] == f"Bearer {KEY}"
+    with pytest.raises(UserError, match="is not sent to 127"):
+        source(server, key_env="AWS_SECRET_ACCESS_KEY")
+
+
 def test_a_key_does_not_travel_in_clear(monkeypatch):
     monkeypatch.setenv(key_variable("api.example.com"), KEY)
     with pytest.raises(UserError, match="use https"):
