@@ -52,6 +52,8 @@ def load(
     for what, value in (("batch_size", batch_size), ("timeout", timeout)):
         if not value > 0:
             raise UserError(f"{what} is {value}", "give a number above 0")
+    if retries < 0:
+        raise UserError(f"retries is {retries}", "give 0 or more")
     if max_characters is not None and max_characters < 1:
         raise UserError(f"max_characters is {max_characters}", "give at least 1")
     client = Client(parse(model, key_env), dimensions, timeout, retries, requests_per_minute)

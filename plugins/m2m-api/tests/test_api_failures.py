@@ -141,6 +141,34 @@ def test_unusable_answers_are_refused_in_one_line(server, answer, what):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("key", ["1", "0.2", "embedding"])
+def test_a_key_that_occurs_in_a_good_answer(server, monkeypatch, key):
+    monkeypatch.setenv(key_variable("127.0.0.1"), key)
+    assert np.allclose(source(server).encode(TEXTS), expected(TEXTS), atol=1e-6)
+
+
+def test_a_key_in_the_place_of_a_number_is_not_shown(server, monkeypatch):
+    monkeypatch.setenv(key_variable("127.0.0.1"), KEY)
+    made = source(server)
+    answer = {"data": [{"embedding": [KEY]}] * 10}
+    server.spoil = lambda n, texts: (200, {}, json.dumps(answer).encode())
+    with pytest.raises(UserError, match="no list of vectors") as caught:
+        made.encode(TEXTS)
+    assert KEY not in str(caught.value)
+
+
+def test_an_answer_nested_too_deeply_is_one_line(server):
+    made = source(server, retries=0)
+    server.spoil = lambda n, texts: (200, {}, b"[" * 200_000)
+    with pytest.raises(UserError, match="broken JSON"):
+        made.encode(TEXTS)
+
+
+def test_retries_below_zero_are_refused(server):
+    with pytest.raises(UserError, match="retries is -1"):
+        source(server, retries=-1)
+
+
 def test_a_model_that_changes_on_the_way_is_noticed(server):
     made = source(server)
     start = len(server.bodies)
