@@ -52,7 +52,8 @@ class Guard:
         key: str = "",
         count: Callable[[str, int, float], None] = lambda path, status, seconds: None,
     ) -> None:
-        self._app, self._limits, self._hosts, self._key = app, limits, frozenset(hosts), key
+        self._app, self._limits, self._key = app, limits, key
+        self._hosts = frozenset(map(_host_name, hosts))
         self._count = count
         # Pictures and sounds are asked for by the browser itself, which sends cookies only.
         self._token = hmac.new(key.encode(), b"items", hashlib.sha256).hexdigest()
@@ -90,8 +91,7 @@ class Guard:
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         """A response that ends the request, or None."""
-        host = headers.get("host", "").lower()
-        if self._hosts and _without_port(host) not in self._hosts:
+        if self._hosts and _host_name(headers.get("host", "")) not in self._hosts:
             return replies.refusal(421, "this server is not called by that name; see --allow-host")
         path = scope["path"]
         if self._key and path not in OPEN and not path.startswith("/static/"):
@@ -159,10 +159,12 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
     return again
 
 
-def _without_port(host: str) -> str:
+def _host_name(host: str) -> str:
+    """In lower case, without a port; an address of IPv6 in brackets."""
+    host = host.lower()
     if host.startswith("["):
         return host.partition("]")[0] + "]"
-    return host.partition(":")[0]
+    return f"[{host}]" if host.count(":") > 1 else host.partition(":")[0]
 
 
 def _same(secret: str, wanted: str) -> bool:
