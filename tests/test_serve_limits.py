@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,7 @@ import httpx
 import pytest
 from serving import client_of, colors_index, data_address, held
 
+from m2m_adapters.serve import language
 from m2m_adapters.serve.app import create_app
 from m2m_adapters.serve.limits import Limits
 from m2m_adapters.serve.worker import Busy, Stopping, Worker
@@ -117,6 +119,17 @@ def test_an_answer_that_takes_too_long(index: Any, slow: Any) -> None:
     app = create_app(held(index), limits=Limits(seconds=0.15))
     (answer,) = at_once(app, [{"query": "red"}])
     assert answer.status_code == 503 and "too long" in answer.json()["error"]["message"]
+
+
+def test_long_queries_are_not_kept() -> None:
+    language.detect("warm up")
+    tracemalloc.start()
+    try:
+        for number in range(40):
+            language.detect(f"a long query, number {number} " * 10_000)
+        assert tracemalloc.get_traced_memory()[0] < 2_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_bodies_that_are_too_large(index: Any) -> None:
