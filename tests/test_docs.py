@@ -163,7 +163,8 @@ def test_the_readme_names_every_folder_and_core_file() -> None:
 def test_every_hook_and_environment_variable_is_documented() -> None:
     from m2m_adapters import hookspecs
 
-    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    pages = [*PAGES, *(ROOT / "plugins").glob("*/README.md")]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
     api = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     hooks = [name for name, value in vars(hookspecs).items()
              if hasattr(value, f"{hookspecs.GROUP}_spec")]  # fmt: skip
@@ -171,7 +172,8 @@ def test_every_hook_and_environment_variable_is_documented() -> None:
     for hook in hooks:
         assert f"::: m2m_adapters.hookspecs.{hook}\n" in api
     used = set()
-    for path in [*(ROOT / "m2m_adapters").rglob("*.py"), *(ROOT / "cli").rglob("*.py")]:
+    folders = [ROOT / "m2m_adapters", ROOT / "cli", *(ROOT / "plugins").glob("*/m2m_*/")]
+    for path in [path for folder in folders for path in folder.rglob("*.py")]:
         used |= set(re.findall(r"\bM2M_[A-Z_]+[A-Z]", path.read_text(encoding="utf-8")))
     assert not {name for name in used if name not in text}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,7 @@ import httpx
 import pytest
 from serving import client_of, colors_index, data_address, held
 
+from m2m_adapters.serve import language
 from m2m_adapters.serve.app import create_app
 from m2m_adapters.serve.limits import Limits
 from m2m_adapters.serve.worker import Busy, Stopping, Worker
@@ -119,6 +121,17 @@ def test_an_answer_that_takes_too_long(index: Any, slow: Any) -> None:
     assert answer.status_code == 503 and "too long" in answer.json()["error"]["message"]
 
 
+def test_long_queries_are_not_kept() -> None:
+    language.detect("warm up")
+    tracemalloc.start()
+    try:
+        for number in range(40):
+            language.detect(f"a long query, number {number} " * 10_000)
+        assert tracemalloc.get_traced_memory()[0] < 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
 def test_bodies_that_are_too_large(index: Any) -> None:
     with client_of(held(index), limits=Limits(body=1000)) as client:
         json = {"content-type": "application/json"}
@@ -130,23 +143,49 @@ def test_bodies_that_are_too_large(index: Any) -> None:
         assert lying.status_code == 413
 
 
+async def sent(app: Any, *pieces: bytes, until: asyncio.Event | None = None) -> Any:
+    """The status of the answer to a body in pieces, of which the last comes ``until`` then."""
+    left, answers = list(pieces), []
+
+    async def receive() -> Any:
+        if len(left) <= 1 and until is not None:
+            await until.wait()
+        return {"type": "http.request", "body": left.pop(0), "more_body": bool(left)}
+
+    async def send(message: Any) -> None:
+        answers.append(message)
+
+    headers = [(b"content-type", b"application/json"), (b"host", b"localhost")]
+    scope = {"type": "http", "method": "POST", "path": "/search", "headers": headers}
+    await asyncio.wait_for(app(scope, receive, send), 20)
+    return answers[0]["status"]
+
+
 def test_a_body_that_never_arrives(index: Any) -> None:
     app = create_app(held(index), limits=Limits(seconds=0.1))
-    sent: list[Any] = []
 
-    async def ask() -> None:
-        async def nothing() -> Any:
-            await asyncio.sleep(60)
+    async def ask() -> Any:
+        return await sent(app, b"", until=asyncio.Event())
 
-        async def send(message: Any) -> None:
-            sent.append(message)
+    assert in_a_loop(ask()) == 408
 
-        headers = [(b"content-type", b"application/json"), (b"host", b"localhost")]
-        scope = {"type": "http", "method": "POST", "path": "/search", "headers": headers}
-        await asyncio.wait_for(app(scope, nothing, send), 5)  # type: ignore[arg-type]
 
-    in_a_loop(ask())
-    assert sent[0]["status"] == 408
+def test_unfinished_bodies_are_bounded_together(index: Any) -> None:
+    app = create_app(held(index), limits=Limits(body=100_000))
+    large, rest = b'{"query": "' + b"a" * 98_000, b'", "k": 0}'
+
+    async def ask() -> list[Any]:
+        finish = asyncio.Event()
+        unfinished = [
+            asyncio.ensure_future(sent(app, large, rest, until=finish)) for _ in range(16)
+        ]
+        await asyncio.sleep(0.1)
+        beyond = await sent(app, large, rest)
+        small = await sent(app, b'{"query": "red"}')
+        finish.set()
+        return [beyond, small, *await asyncio.gather(*unfinished), await sent(app, large, rest)]
+
+    assert in_a_loop(ask()) == [429, 200, *[400] * 17]
 
 
 def test_a_key_is_asked_for(index: Any, tmp_path: Path) -> None:

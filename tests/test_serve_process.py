@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from serving import colors_index
+from serving import colors_index, running
 
 SLOW = """
 import sys, time
@@ -87,6 +87,23 @@ def test_a_request_under_way_is_answered_before_the_end(index: Path, number: int
     assert answers and answers[0].json()["hits"][0]["path"].endswith("blue.png")
     assert (process.returncode, said.strip()) == (0, "ended"), errors
     assert errors == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        (["--host", "127.0.0.2"], ["127.0.0.2", "localhost"]),
+        (["--allow-host", "Photos.Example:8443"], ["photos.example", "PHOTOS.example:8443"]),
+        (["--host", "0.0.0.0", "--allow-host", "NAS"], ["nas", "Nas:7860", "0.0.0.0"]),
+    ],
+)
+def test_the_names_by_which_it_may_be_called(
+    index: Path, options: list[str], names: list[str]
+) -> None:
+    with running(str(index), *options) as address:
+        for name in names:
+            assert httpx.get(f"{address}health", headers={"Host": name}).status_code == 200, name
+        assert httpx.get(f"{address}health", headers={"Host": "evil"}).status_code == 421
 
 
 def test_answers_are_sent_at_once() -> None:

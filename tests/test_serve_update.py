@@ -12,7 +12,8 @@ from serving import Colors, client_of, colors_index, held
 from starlette.testclient import TestClient
 
 import m2m_adapters as m2m
-from m2m_adapters.serve import app, refresh
+from m2m_adapters.search.query import parse
+from m2m_adapters.serve import app, refresh, work
 from m2m_adapters.serve.refresh import Refresher
 
 
@@ -60,6 +61,26 @@ def test_requests_under_way_keep_the_old_generation(
     refresher.refresh()
     with pytest.raises(Exception, match="closed"):
         old.index.metadata.item(1)
+    holdings.close()
+
+
+def test_a_round_of_two_generations_searches_each_query_in_its_own(tmp_path: Path) -> None:
+    holdings = held(colors_index(tmp_path))
+
+    def job(query: str) -> work.SearchJob:
+        index = holdings.index("photos")
+        return work.SearchJob([index], ["native"], [parse(query)], 20, None)
+
+    before = job("blue")
+    add_blue(tmp_path)
+    assert Refresher(holdings).refresh() == ["photos"]
+    after = job("blue")
+    for jobs in ([before, after], [after, before]):
+        for one, hits in zip(jobs, work.answer(jobs)):
+            index = one.indexes[0].index
+            wanted = index.search("blue", 20)
+            assert [hit.path for hit in hits] == [hit.path for hit in wanted]
+            assert len(hits) == (13 if one is before else 14)
     holdings.close()
 
 

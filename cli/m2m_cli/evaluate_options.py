@@ -91,4 +91,6 @@ STEPS = typer.Option(
     help="For a generator: number of denoising steps; with --judge, of noise levels.",
 )
 BATCH_SIZE = typer.Option(None, "--batch-size", help="For a generator: prompts per batch.")
-SEED = typer.Option(0, "--seed", help="Seed of the bootstrap and of a generator's noise.", min=0)
+SEED = typer.Option(
+    0, "--seed", help="Seed of the bootstrap and of a generator's noise.", min=0, max=2**63 - 1
+)

@@ -28,6 +28,10 @@ RESERVED = frozenset(
 """Arguments of ``Adapter.generate`` and of a target's ``generate`` that are set here."""
 
 
+LARGEST_SEED = 2**63 - 1
+"""A generator of torch takes it, with the pictures of a prompt counted on from it."""
+
+
 @dataclass(frozen=True)
 class Wanted:
     """Settings of a run; None means the pipeline's default.
@@ -51,6 +55,14 @@ class Wanted:
                 f"'{taken[0]}' cannot be passed to the pipeline as an option of its own",
                 f"use --{taken[0].replace('_', '-')}" if taken[0] in known else "leave it out",
             )
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise UserError(f"{self.seed} is not a seed", f"give 0 to {LARGEST_SEED}")
+        try:
+            json.dumps(self.decisive(), allow_nan=False)  # as the record beside each file holds it
+        except ValueError:
+            raise UserError(
+                "guidance and options must be finite numbers", "give no NaN or infinity"
+            ) from None
 
     def decisive(self) -> dict[str, object]:
         """What decides the pixels besides prompt and seed."""

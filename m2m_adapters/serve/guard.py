@@ -36,6 +36,11 @@ OPEN = ("/", "/health", "/docs", "/openapi.json")
 """Needs no key, like everything below /static/: the page asks for the key."""
 COOKIE = "m2m-items"
 
+BODIES = 16
+"""Of the largest size: what the bodies of all requests may hold in memory together."""
+SMALL = 65_536
+"""Bytes of a body that is taken whatever others hold, so that texts can still be searched."""
+
 
 class Guard:
     """hosts: names by which the server may be addressed; any if empty. A page of another site
@@ -52,7 +57,9 @@ class Guard:
         key: str = "",
         count: Callable[[str, int, float], None] = lambda path, status, seconds: None,
     ) -> None:
-        self._app, self._limits, self._hosts, self._key = app, limits, frozenset(hosts), key
+        self._app, self._limits, self._key = app, limits, key
+        self._hosts = frozenset(map(_host_name, hosts))
+        self._held = 0  # bytes of bodies, of requests that are not answered yet
         self._count = count
         # Pictures and sounds are asked for by the browser itself, which sends cookies only.
         self._token = hmac.new(key.encode(), b"items", hashlib.sha256).hexdigest()
@@ -83,15 +90,19 @@ class Guard:
         signed_in = bool(self._key) and scope["path"] == "/indexes"
         if scope["method"] != "POST":
             return await self._app(scope, receive, answer)
-        body = await self._body(receive)
-        if isinstance(body, bytes):
-            return await self._app(scope, _replayed(body, receive), answer)
-        return await body(scope, receive, answer)
+        pieces: list[bytes] = []
+        try:
+            refusal = await self._body(receive, pieces)
+            if refusal is not None:
+                return await refusal(scope, receive, answer)
+            pieces[:] = [b"".join(pieces)]
+            return await self._app(scope, _replayed(pieces[0], receive), answer)
+        finally:
+            self._held -= sum(map(len, pieces))
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         """A response that ends the request, or None."""
-        host = headers.get("host", "").lower()
-        if self._hosts and _without_port(host) not in self._hosts:
+        if self._hosts and _host_name(headers.get("host", "")) not in self._hosts:
             return replies.refusal(421, "this server is not called by that name; see --allow-host")
         path = scope["path"]
         if self._key and path not in OPEN and not path.startswith("/static/"):
@@ -121,25 +132,32 @@ class Guard:
             return False
         return cookie is not None and _same(cookie.value, self._token)
 
-    async def _body(self, receive: Receive) -> bytes | Response:
-        """The body, or the response that refuses it."""
+    async def _body(self, receive: Receive, pieces: list[bytes]) -> Response | None:
+        """Put the body into ``pieces``; the response that refuses it, or None."""
         try:
-            return await replies.within(self._limits.seconds, self._received(receive))
+            return await replies.within(self._limits.seconds, self._received(receive, pieces))
         except replies.Late:
             return replies.refusal(408, "the body did not arrive in time", {"Connection": "close"})
 
-    async def _received(self, receive: Receive) -> bytes | Response:
-        pieces, size = [], 0
+    async def _received(self, receive: Receive, pieces: list[bytes]) -> Response | None:
+        size = 0
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return replies.refusal(400, "the body is incomplete")
             pieces.append(message.get("body", b""))
             size += len(pieces[-1])
+            self._held += len(pieces[-1])
             if size > self._limits.body:
                 return self._too_large()
+            if size > SMALL and self._held > BODIES * self._limits.body:
+                return replies.refusal(
+                    429,
+                    "the server holds as many large requests as it takes; try again in a second",
+                    {"Retry-After": "1", "Connection": "close"},
+                )
             if not message.get("more_body", False):
-                return b"".join(pieces)
+                return None
 
     def _too_large(self) -> Response:
         most = f"{self._limits.body:,}"
@@ -159,10 +177,12 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
     return again
 
 
-def _without_port(host: str) -> str:
+def _host_name(host: str) -> str:
+    """In lower case, without a port; an address of IPv6 in brackets."""
+    host = host.lower()
     if host.startswith("["):
         return host.partition("]")[0] + "]"
-    return host.partition(":")[0]
+    return f"[{host}]" if host.count(":") > 1 else host.partition(":")[0]
 
 
 def _same(secret: str, wanted: str) -> bool:

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from m2m_adapters._internal.detection import UNKNOWN, detect_scored
+from m2m_adapters._internal.detection import LONGEST, UNKNOWN, detect_scored
 from m2m_adapters._internal.languages import language, normalize_tag
 from m2m_adapters.errors import UserError
 
@@ -35,9 +35,13 @@ def name_of(tag: str) -> str:
     return language(tag).name
 
 
-@lru_cache(maxsize=4096)
 def detect(text: str) -> Detected | None:
     """The most likely language; None for a text without letters."""
+    return _detected(text[:LONGEST])  # what is not read need not be kept
+
+
+@lru_cache(maxsize=4096)
+def _detected(text: str) -> Detected | None:
     if not any(character.isalpha() for character in text):
         return None
     tag, confidence = detect_scored(text)

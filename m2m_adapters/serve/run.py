@@ -59,8 +59,9 @@ def serve(
             else open_holdings(indexes, adapters, names=names, **options)
         )
         holdings.warm_up()
-        called = {*LOCAL, *(name.lower() for name in allow_hosts)} if is_local(host) else set()
-        hosts = called or set(allow_hosts)
+        hosts = {*(LOCAL if is_local(host) else ()), *allow_hosts}
+        if hosts:
+            hosts.add(host)
         app = create_app(holdings, limits=limits, key=key, hosts=hosts)
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False,

@@ -88,7 +88,9 @@ def answer(jobs: Sequence[TextsJob | SearchJob]) -> list[Any]:
                 lambda job=job: encoded.vectors(job.space, job.adapter, job.language, job.texts)
             )
         else:
-            alike[tuple(held.name for held in job.indexes), job.k, job.where].append(at)
+            # By identity: of one name there are two while a newer generation takes over.
+            indexes = tuple(id(held.index) for held in job.indexes)
+            alike[indexes, job.k, job.where].append(at)
     for places in alike.values():
         for at, hits in zip(places, _searched([jobs[at] for at in places], encoded)):
             answers[at] = hits

@@ -11,6 +11,18 @@ from urllib.parse import urlsplit
 from m2m_adapters.errors import UserError
 
 EXAMPLE = "write api:MODEL@http://localhost:8000/v1"
+KNOWN = {
+    "api.cohere.ai": "COHERE_API_KEY",
+    "api.cohere.com": "COHERE_API_KEY",
+    "api.jina.ai": "JINA_API_KEY",
+    "api.mistral.ai": "MISTRAL_API_KEY",
+    "api.openai.com": "OPENAI_API_KEY",
+    "api.together.xyz": "TOGETHER_API_KEY",
+    "api.voyageai.com": "VOYAGE_API_KEY",
+    "generativelanguage.googleapis.com": "GEMINI_API_KEY",
+}
+"""Hosts whose own variable is called otherwise than :func:`key_variable` has it."""
+
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 
 
@@ -41,6 +53,22 @@ def key_variable(host: str) -> str:
     return "M2M_API_KEY_" + re.sub("[.:]", "_", host.replace("-", "__")).upper()
 
 
+def _checked(key_env: str | None, host: str) -> str:
+    """The variable whose key goes to a host.
+
+    A registry file is safe to open whoever wrote it, so none may send any variable anywhere.
+    """
+    own = key_variable(host)
+    if not key_env:
+        return own
+    if key_env in (own, KNOWN.get(host)) or (_is_loopback(host) and key_env.endswith("_API_KEY")):
+        return key_env
+    raise UserError(
+        f"key_env is '{key_env[:80]}', and that variable is not sent to {host}",
+        f"put the key of {host} into {own} and leave out key_env",
+    )
+
+
 def parse(name: str, key_env: str | None = None) -> Address:
     """The address behind ``MODEL@URL``; a URL that holds a password is refused, not shown."""
     match = re.fullmatch(r"(?s)(.+?)@(https?://\S+)", name.strip(), re.IGNORECASE)
@@ -61,7 +89,7 @@ def parse(name: str, key_env: str | None = None) -> Address:
         )
     if not host or not (_is_number(host) or all(map(_LABEL.fullmatch, host.split(".")))):
         raise UserError("the URL of the server has no valid host name", EXAMPLE)
-    address = Address(model, url.rstrip("/"), host, key_env or key_variable(host))
+    address = Address(model, url.rstrip("/"), host, _checked(key_env, host))
     if not os.environ.get(address.key):
         return Address(model, address.url, host, "")
     if parts.scheme.lower() == "http" and not address.local:
@@ -70,6 +98,10 @@ def parse(name: str, key_env: str | None = None) -> Address:
             "use https, or unset the variable",
         )
     return address
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or (_is_number(host) and ipaddress.ip_address(host).is_loopback)
 
 
 def _is_number(host: str) -> bool:

@@ -31,6 +31,10 @@ class TooMuch(Exception):
     """The server refused these texts together. Its text is the server's reason."""
 
 
+class _Unusable(ValueError):
+    """What is wrong with the vectors of an answer, in words of ours: none of the server's."""
+
+
 class _Again(Exception):
     """What went wrong this time, and how long the server asks to wait."""
 
@@ -115,7 +119,9 @@ class Client:
                     )
                 if time.monotonic() > ends:
                     raise httpx.ReadTimeout("too slow")
-            return answer.status_code, answer.headers, self._without_key(content)
+            # A good answer is numbers, of which a short key may well be a part.
+            said = bytes(content) if answer.status_code == 200 else self._without_key(content)
+            return answer.status_code, answer.headers, said
 
     def _authorize(self, request: Any) -> Any:
         request.headers["Authorization"] = f"Bearer {os.environ.get(self.address.key, '')}"
@@ -158,23 +164,23 @@ class Client:
     def _vectors(self, content: bytes, count: int) -> Vectors:
         try:
             answer = json.loads(content)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise _Again("answers with broken JSON") from None
         try:
             data = answer["data"]
             order = [row.get("index", place) for place, row in enumerate(data)]
             if sorted(order) != list(range(count)):
-                raise ValueError(f"{len(data)} vectors for {count} texts")
+                raise _Unusable(f"{len(data)} vectors for {count} texts")
             rows = [[] for _ in range(count)]  # type: list[Any]
             for place, row in zip(order, data, strict=True):
                 rows[place] = row["embedding"]
             vectors = np.array(rows, dtype=np.float32)
             if vectors.ndim != 2 or not vectors.size:
-                raise ValueError("vectors that are empty or differ in length")
+                raise _Unusable("vectors that are empty or differ in length")
             if not np.isfinite(vectors).all():
-                raise ValueError("NaN or infinity in a vector")
+                raise _Unusable("NaN or infinity in a vector")
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            said = str(error) if type(error) is ValueError else "no list of vectors"
+            said = str(error) if isinstance(error, _Unusable) else "no list of vectors"
             raise UserError(
                 f"{self.address.url} returned no usable embeddings: {said[:120]}",
                 "it must answer as OpenAI's /v1/embeddings does",

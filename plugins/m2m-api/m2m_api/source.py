@@ -46,11 +46,14 @@ def load(
 
     prompt: text put before every sentence. dimensions: asked of the server, if it can shorten.
     max_characters: longer texts are cut there; needed where a server refuses long texts.
-    key_env: variable that holds the key, instead of the one named after the host.
+    key_env: variable that holds the key, instead of the one named after the host: the usual one of
+        a known service, or for this machine one that ends in ``_API_KEY``.
     """
     for what, value in (("batch_size", batch_size), ("timeout", timeout)):
         if not value > 0:
             raise UserError(f"{what} is {value}", "give a number above 0")
+    if retries < 0:
+        raise UserError(f"retries is {retries}", "give 0 or more")
     if max_characters is not None and max_characters < 1:
         raise UserError(f"max_characters is {max_characters}", "give at least 1")
     client = Client(parse(model, key_env), dimensions, timeout, retries, requests_per_minute)

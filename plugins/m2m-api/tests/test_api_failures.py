@@ -141,6 +141,34 @@ def test_unusable_answers_are_refused_in_one_line(server, answer, what):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("key", ["1", "0.2", "embedding"])
+def test_a_key_that_occurs_in_a_good_answer(server, monkeypatch, key):
+    monkeypatch.setenv(key_variable("127.0.0.1"), key)
+    assert np.allclose(source(server).encode(TEXTS), expected(TEXTS), atol=1e-6)
+
+
+def test_a_key_in_the_place_of_a_number_is_not_shown(server, monkeypatch):
+    monkeypatch.setenv(key_variable("127.0.0.1"), KEY)
+    made = source(server)
+    answer = {"data": [{"embedding": [KEY]}] * 10}
+    server.spoil = lambda n, texts: (200, {}, json.dumps(answer).encode())
+    with pytest.raises(UserError, match="no list of vectors") as caught:
+        made.encode(TEXTS)
+    assert KEY not in str(caught.value)
+
+
+def test_an_answer_nested_too_deeply_is_one_line(server):
+    made = source(server, retries=0)
+    server.spoil = lambda n, texts: (200, {}, b"[" * 200_000)
+    with pytest.raises(UserError, match="broken JSON"):
+        made.encode(TEXTS)
+
+
+def test_retries_below_zero_are_refused(server):
+    with pytest.raises(UserError, match="retries is -1"):
+        source(server, retries=-1)
+
+
 def test_a_model_that_changes_on_the_way_is_noticed(server):
     made = source(server)
     start = len(server.bodies)
@@ -206,6 +234,27 @@ def test_a_host_gets_no_key_of_another(server, monkeypatch):
     assert "authorization" not in server.headers[-1]
     hosts = ["api-example.com", "api.example.com", "api--example.com", "api.example-com"]
     assert len({key_variable(host) for host in hosts}) == 4
+
+
+def test_a_registry_file_sends_no_other_variable_to_a_host(server, monkeypatch, tmp_path):
+    """Whoever wrote it: OPENAI_API_KEY goes to OpenAI, and AWS_SECRET_ACCESS_KEY nowhere."""
+    for name in ("OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, KEY)
+        (tmp_path / "registry.yaml").write_text(
+            "sources:\n  theirs: {plugin: api, model: m@https://example.com/v1, "
+            f"options: {{key_env: {name}}}}}\n"
+        )
+        monkeypatch.setenv("M2M_REGISTRY", str(tmp_path / "registry.yaml"))
+        with pytest.raises(UserError, match=rf"{name}.*put .* into M2M_API_KEY_EXAMPLE_COM"):
+            m2m.load_source("theirs")
+    assert parse("m@https://api.openai.com/v1", "OPENAI_API_KEY").key == "OPENAI_API_KEY"
+    for host in ("api.jina.ai", "api.openai.com.example.com", "192.168.0.1", "box.local"):
+        with pytest.raises(UserError, match="is not sent to"):
+            parse(f"m@https://{host}/v1", "OPENAI_API_KEY")
+    source(server, key_env="OPENAI_API_KEY")  # on this machine
+    assert server.headers[-1]["authorization"] == f"Bearer {KEY}"
+    with pytest.raises(UserError, match="is not sent to 127"):
+        source(server, key_env="AWS_SECRET_ACCESS_KEY")
 
 
 def test_a_key_does_not_travel_in_clear(monkeypatch):

@@ -21,17 +21,26 @@ def call_arguments(
     kind: Kind,
     given: dict[str, Any],
     *,
+    defaults: dict[str, Any],
     has_negative: bool,
 ) -> tuple[dict[str, Any], bool]:
     """(keyword arguments besides conditioning and noise, whether negatives are needed).
 
     given: ``steps``, ``guidance`` and ``size``; all else is the pipeline's own keywords.
+    defaults: the same of the model, for what is not given.
     """
-    settings = {name: value for name, value in given.items() if name in SETTINGS}
-    options = {name: value for name, value in given.items() if name not in SETTINGS}
     known = set(inspect.signature(type(pipeline).__call__).parameters) - SET_BY_US - {"self"}
-    _check_options(type(pipeline).__name__, known, options)
-    call = dict(options)
+    twins = _twins(pipeline, kind)
+    for name in given:
+        if name in twins and name in known:  # ours would be written over it, or beside it
+            raise UserError(
+                f"'{name}' of {type(pipeline).__name__} has a setting of its own here",
+                f"use {twins[name]} (--{twins[name]}) instead",
+            )
+    both = {**defaults, **given}
+    settings = {name: value for name, value in both.items() if name in SETTINGS}
+    call = {name: value for name, value in both.items() if name not in SETTINGS}
+    _check_options(type(pipeline).__name__, known, call, twins)
     if "steps" in settings:
         if int(settings["steps"]) < 1:
             raise UserError(f"steps must be 1 or more, not {settings['steps']}")
@@ -43,17 +52,33 @@ def call_arguments(
                 "sounds take audio_length_in_s (--option audio_length_in_s=5)",
             )
         call["width"], call["height"] = width_height(settings["size"])
-    guidance = settings.get("guidance")
-    return call, kind.guide(pipeline, call, guidance, has_negative)
+    try:
+        return call, kind.guide(pipeline, call, settings.get("guidance"), has_negative)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"the guidance is no number: {error}", "give a number") from error
 
 
-def _check_options(name_of_class: str, known: set[str], options: dict[str, Any]) -> None:
+def _twins(pipeline: Any, kind: Kind) -> dict[str, str]:
+    """Keywords of the pipeline that one of our settings becomes, with the setting's name."""
+    guided: dict[str, Any] = {}
+    kind.guide(pipeline, guided, 1.0, False)
+    return {
+        "num_inference_steps": "steps",
+        "width": "size",
+        "height": "size",
+        **dict.fromkeys(guided, "guidance"),
+    }
+
+
+def _check_options(
+    name_of_class: str, known: set[str], options: dict[str, Any], twins: dict[str, str]
+) -> None:
     for name in options:
         if name not in known or "embeds" in name or "prompt" in name:
             raise UserError(
                 f"{name_of_class} has no option '{name}' that can be set here",
                 "it takes " + ", ".join(
-                    sorted(k for k in known if "embeds" not in k and "prompt" not in k)
+                    sorted(k for k in known - set(twins) if "embeds" not in k and "prompt" not in k)
                 ),
             )  # fmt: skip
 

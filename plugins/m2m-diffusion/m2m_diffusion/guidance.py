@@ -36,7 +36,8 @@ def guide_flux(pipeline: Any, call: dict[str, Any], guidance: Any, has_negative:
         if has_negative:
             call.setdefault("true_cfg_scale", 4.0)
     elif guidance is not None:
-        call["true_cfg_scale"] = float(guidance)
+        # Nothing of this model reads guidance_scale: who sets it means the other one.
+        call["guidance_scale"] = call["true_cfg_scale"] = float(guidance)
     return float(call.get("true_cfg_scale", 1.0)) > 1
 
 

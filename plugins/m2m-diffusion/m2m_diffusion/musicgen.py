@@ -22,8 +22,9 @@ from m2m_adapters.models import (
 )
 from m2m_diffusion.prompts import TOKENS
 
-SETTINGS = ("max_new_tokens", "temperature", "top_k", "top_p", "do_sample")
-"""What of MusicGen's own ``generate`` may be set besides guidance."""
+OPTIONS = ("temperature", "top_k", "top_p", "do_sample")
+"""What of MusicGen's own ``generate`` may be set besides steps and guidance."""
+TWINS = {"max_new_tokens": "steps", "guidance_scale": "guidance"}
 
 
 def load(
@@ -94,8 +95,12 @@ class MusicgenTarget(ModalityModel):
         """
         if size is not None or negative is not None:
             raise UserError("MusicGen takes neither a size nor a negative prompt", "leave it out")
-        if unknown := sorted(set(options) - set(SETTINGS)):
-            raise UserError(f"MusicGen has no option '{unknown[0]}'", f"it takes {SETTINGS}")
+        if unknown := sorted(set(options) - set(OPTIONS)):
+            ours = TWINS.get(unknown[0])
+            raise UserError(
+                f"MusicGen has no option '{unknown[0]}'",
+                f"use {ours} (--{ours}) instead" if ours else f"it takes {', '.join(OPTIONS)}",
+            )
         if steps is not None:
             options["max_new_tokens"] = steps
         if guidance is not None:

@@ -96,8 +96,10 @@ def changes(
     options: dict[str, Any],
 ) -> npt.NDArray[np.float64]:
     """``DiffusionModel.denoiser_changes``."""
-    given = {**model.defaults, **options, "steps": levels, "guidance": 1.0}
-    call, _ = call_arguments(model.pipeline, model.kind, given, has_negative=False)
+    given = {**options, "steps": levels, "guidance": 1.0}
+    call, _ = call_arguments(
+        model.pipeline, model.kind, given, defaults=model.defaults, has_negative=False
+    )
     if "output_type" in inspect.signature(type(model.pipeline).__call__).parameters:
         call["output_type"] = "np" if model.modality == "audio" else "latent"
     parts: list[Any] = []

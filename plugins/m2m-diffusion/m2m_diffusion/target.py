@@ -252,13 +252,13 @@ class DiffusionModel(ModalityModel):
         Image k of every prompt starts from noise of ``seed + k``: one meaning in two languages
         starts alike, and a picture does not depend on the prompts beside it. size: pixels, or
         (width, height). batch_size: prompts at once; another one may change last bits. options:
-        whatever else the pipeline's own call takes.
+        whatever else the pipeline's own call takes that none of these settings stands for.
         """
         settings = {"steps": steps, "guidance": guidance, "size": size}
         given = {name: value for name, value in settings.items() if value is not None}
         call, guided = call_arguments(
-            self.pipeline, self.kind, {**self.defaults, **options, **given},
-            has_negative=negative is not None,
+            self.pipeline, self.kind, {**options, **given},
+            defaults=self.defaults, has_negative=negative is not None,
         )  # fmt: skip
         for name, value in (("num_images", num_images), ("batch_size", batch_size)):
             if value < 1:

@@ -135,3 +135,46 @@ def test_defaults_of_a_target_give_way_to_arguments():
     vectors = target.text.encode(["a dog"])
     assert target.generate(vectors)[0].size == (24, 24)
     assert target.generate(vectors, size=(32, 16))[0].size == (32, 16)
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "ours"),
+    [
+        ("flux", {"num_inference_steps": 2}, "steps"),
+        ("flux", {"width": 64, "height": 64}, "size"),
+        ("flux", {"true_cfg_scale": 9}, "guidance"),
+        ("flux", {"true_cfg_scale": "abc"}, "guidance"),
+        ("flux", {"guidance_scale": 9}, "guidance"),
+        ("flux-guided", {"guidance_scale": 9}, "guidance"),
+        ("sd", {"guidance_scale": 9}, "guidance"),
+    ],
+)
+def test_a_keyword_with_a_setting_of_ours_is_refused(name, option, ours):
+    """The model's default of the setting would be written over it."""
+    target = load(str(folder(name)), device="cpu", defaults={"size": 16, "steps": 1})
+    with pytest.raises(UserError, match=f"use {ours} .--{ours}. instead"):
+        target.generate(target.text.encode(["a dog"]), **option)
+
+
+def test_a_keyword_without_a_setting_of_ours_is_passed_on():
+    """FLUX with distilled guidance can be guided by a negative besides."""
+    target = load(str(folder("flux-guided")), device="cpu", defaults={"size": 16, "steps": 1})
+    vectors = target.text.encode(["a dog"])
+    plain, guided = (
+        np.asarray(target.generate(vectors, negative="a cat", true_cfg_scale=scale)[0])
+        for scale in (1.0, 9.0)
+    )
+    assert not np.array_equal(plain, guided)
+    with pytest.raises(UserError, match="guidance is no number"):
+        target.generate(vectors, true_cfg_scale="abc")
+
+
+def test_a_setting_goes_before_keywords_among_the_defaults():
+    own = {"num_inference_steps": 1, "width": 24, "height": 16, "guidance_scale": 1.0}
+    target = load(str(folder("sd")), device="cpu", defaults=own)
+    vectors = target.text.encode(["a dog"])
+    assert target.generate(vectors)[0].size == (24, 16)
+    asked = target.generate(vectors, size=(16, 32), steps=2, guidance=3.0)[0]
+    plain = load(str(folder("sd")), device="cpu")
+    wanted = plain.generate(vectors, size=(16, 32), steps=2, guidance=3.0)[0]
+    assert asked.size == (16, 32) and np.array_equal(np.asarray(asked), np.asarray(wanted))

@@ -108,6 +108,10 @@ def test_prompts_from_a_file_and_a_negative(adapter, adapter_folder, tmp_path, c
         (["x", "--steps", "0"], "steps must be 1 or more"),
         (["x", "--option", "clip_skip=2"], "has no option 'clip_skip'"),
         (["x", "--option", "nonsense"], "not NAME=VALUE"),
+        (["x", "--guidance", "nan"], "must be finite numbers"),
+        (["x", "--option", "sigmas=[1.0, Infinity]"], "must be finite numbers"),
+        (["x", "--seed", "99999999999999999999999"], "99999999999999999999999 is not a seed"),
+        (["x", "--seed", "-1"], "-1 is not a seed"),
         (["x", "--grid", "sheet.pdf"], "cannot write a sheet"),
         ([" "], "prompt 1 is empty"),
         (["x", "--file", "nowhere.txt"], "given twice"),
@@ -117,6 +121,7 @@ def test_prompts_from_a_file_and_a_negative(adapter, adapter_folder, tmp_path, c
 def test_mistakes_are_told_in_one_line(adapter_folder, tmp_path, capsys, arguments, told):
     code, said = run([adapter_folder, *arguments, "--out", tmp_path, "--device", "cpu"], capsys)
     assert code == 2 and told in said.err and "Traceback" not in said.err
+    assert len(said.err.splitlines()) == 1
     assert not list(tmp_path.glob("*.png"))
 
 

@@ -13,7 +13,7 @@ from m2m_adapters.errors import UserError
 from m2m_adapters.testing import TextEncoderSuite
 
 ENGLISH = "two drums and a slow violin"
-QUICK = {"max_new_tokens": 12}
+QUICK = {"steps": 12}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def native(folder, guidance):
     given = {} if guidance is None else {"guidance_scale": guidance}
     torch.manual_seed(3)
     with torch.inference_mode():
-        return model.generate(**inputs, **QUICK, **given)[0].numpy().squeeze()
+        return model.generate(**inputs, max_new_tokens=QUICK["steps"], **given)[0].numpy().squeeze()
 
 
 @pytest.mark.parametrize("guidance", [None, 1.0])
@@ -83,7 +83,7 @@ def test_an_adapter_steers_it_and_writes_files(folder, tmp_path):
     assert not np.array_equal(one, other)
     from m2m_adapters.generation.files import Wanted
 
-    files = m2m.generate_files(adapter, prompts, tmp_path, Wanted(options=QUICK))
+    files = m2m.generate_files(adapter, prompts, tmp_path, Wanted(**QUICK))
     assert [one.path.suffix for one in files] == [".wav", ".wav"]
 
 
@@ -94,6 +94,8 @@ def test_what_it_does_not_take(folder):
         target.generate(vectors, size=16)
     with pytest.raises(UserError, match="has no option 'eta'"):
         target.generate(vectors, eta=1)
+    with pytest.raises(UserError, match="use steps"):
+        target.generate(vectors, max_new_tokens=12)
     with pytest.raises(UserError, match="MusicGen takes"):
         target.generate(vectors[:, :5])
 
