@@ -10,7 +10,7 @@ LAION_BIN := $(LAION)/$(notdir $(BIN))
 PLUGINS := sentence-transformers clip open-clip clap diffusion speech tiny api llm
 PLUGIN_PATHS := $(foreach p,$(PLUGINS),-e plugins/m2m-$(p))
 
-.PHONY: demo test test-laion-clap fuzz mutants lint docs release zoo
+.PHONY: demo test test-laion-clap fuzz guided-fuzz mutants lint docs release zoo
 
 # The main job on the embedded tiny models; leaves a page in demo-page/.
 demo: $(VENV)/.demo
@@ -29,6 +29,11 @@ test-laion-clap: $(LAION)/.test
 fuzz: $(VENV)/.test
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 M2M_FUZZ=$(or $(INPUTS),10000) $(BIN)/python -m pytest -q \
 		-n $(PROCESSES) tests/test_fuzz_*.py
+
+# The same strategies, guided by which code an input reaches; SECONDS of each kind. Linux and macOS.
+guided-fuzz: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet -r tests/requirements-atheris.txt
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python scripts/guided_fuzz.py --seconds $(or $(SECONDS),60)
 
 # Small changes to the core, one at a time: which does no test notice? SAMPLE of each part.
 mutants: $(VENV)/.test

@@ -177,9 +177,13 @@ def main() -> None:
 
 def report_of(asked: argparse.Namespace) -> Report:
     """The empty table, under a title and a command that say what is measured."""
-    shape = (asked.width, asked.layers)
+    shape, title = (asked.width, asked.layers), "Encode"
+    if asked.model:
+        title = f"Encode, {Path(asked.model).name}"
+    elif shape != (768, 12):
+        title = f"Encode, {asked.layers} layers of {asked.width}"
     return Report(
-        "Encode" if shape == (768, 12) else f"Encode, {asked.layers} layers of {asked.width}",
+        title,
         f"python benchmarks/encode.py --sentences {asked.sentences}"
         + (" --compile" if asked.compile else "")
         + (" --processor" if asked.processor else "")
