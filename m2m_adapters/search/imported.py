@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,8 +22,10 @@ from m2m_adapters.search.compare import Comparison
 from m2m_adapters.search.facts import MAX_SECONDS, facts
 from m2m_adapters.search.faiss_files import Codes
 from m2m_adapters.search.format import (
+    KEYS,
     MEDIA,
     RECORD,
+    SPOOL,
     WORK,
     Origin,
     TargetRecord,
@@ -33,6 +34,7 @@ from m2m_adapters.search.format import (
 from m2m_adapters.search.index import Changes, Index, load_index
 from m2m_adapters.search.media import Media, Preview
 from m2m_adapters.search.metadata import Bad, Item, Part
+from m2m_adapters.search.place import remove_first_run, remove_work
 from m2m_adapters.search.readers.entries import Entry, Source
 from m2m_adapters.search.readers.opening import open_source
 from m2m_adapters.search.scan import File
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
     from m2m_adapters.artifact.adapter import Adapter
 
 COMPARED = 24
-SPOOL, KEYS = "items.jsonl", "keys.txt"
 AHEAD = 64
 UNUSABLE = "its vector is not finite, or zero"
 
@@ -101,11 +102,13 @@ def import_index(
         store: Store = chosen_store(place, engine, url, lists_from)
         base = Path(folder).expanduser() if folder is not None else opened.base
         run = _Import(place, opened, about, base, Comparison(model, compare), previews, workers)
-        with (progress or progress_for()).stage("importing", opened.rows, "vectors") as update:
-            if in_place and opened.stays is not None:
-                store = InPlace(opened.stays(), run.points())
-            generation.write(place, run.content(update, adapter, store))
-        run.close()
+        try:
+            with (progress or progress_for()).stage("importing", opened.rows, "vectors") as update:
+                if in_place and opened.stays is not None:
+                    store = InPlace(opened.stays(), run.points())
+                generation.write(place, run.content(update, adapter, store))
+        finally:
+            run.close()
     index = load_index(place, target=model)
     index.keep_bias()
     index.changes = Changes(
@@ -148,9 +151,9 @@ class _Import:
     ) -> None:
         self._source, self._target, self._base = source, target, base
         self._comparison, self._previews, self._workers = comparison, previews, workers
-        self._work = place / WORK
-        shutil.rmtree(self._work, ignore_errors=True)
-        self._work.mkdir(parents=True)
+        self._place, self._work = place, place / WORK
+        remove_work(place)
+        self._work.mkdir(parents=True, exist_ok=True)
         self._media = Media(place / MEDIA, write=True)
         self._rows = 0
         self.bad: list[Bad] = []
@@ -168,7 +171,11 @@ class _Import:
         )
 
     def close(self) -> None:
-        shutil.rmtree(self._work, ignore_errors=True)
+        """Leave the index, or nothing where there is none: an import does not go on later."""
+        if (self._place / RECORD).is_file():
+            remove_work(self._place)
+        else:
+            remove_first_run(self._place)
 
     def _origin(self) -> Origin:
         mean = self._comparison.mean

@@ -11,9 +11,9 @@ import numpy as np
 from msgspec import structs
 
 from m2m_adapters.interfaces import Vectors
+from m2m_adapters.search.format import JOURNAL
 from m2m_adapters.search.metadata import COLUMNS, Bad, Item
 
-NAME = "journal.sqlite"
 Key = tuple[str, float]
 """Digest of a file and the second at which the window starts (0 for a whole file)."""
 
@@ -33,7 +33,7 @@ class Journal:
 
     def __init__(self, folder: Path, about: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(folder / NAME)
+        self._db = sqlite3.connect(folder / JOURNAL)
         self._db.execute("PRAGMA synchronous = FULL")
         with self._db:
             self._db.executescript(SCHEMA)

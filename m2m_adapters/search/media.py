@@ -11,6 +11,7 @@ from pathlib import Path
 from m2m_adapters.errors import UserError
 
 WAIT_SECONDS = 30
+TABLE = "CREATE TABLE {}media (digest TEXT PRIMARY KEY, thumbnail BLOB, peaks BLOB) WITHOUT ROWID"
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,7 @@ class Media:
         self._path, self._write = path, write
         if write:
             with closing(self._open()) as db, db:
-                db.execute(
-                    "CREATE TABLE IF NOT EXISTS media "
-                    "(digest TEXT PRIMARY KEY, thumbnail BLOB, peaks BLOB) WITHOUT ROWID"
-                )
+                db.execute(TABLE.format("IF NOT EXISTS "))
 
     def _open(self) -> sqlite3.Connection:
         mode = "rwc" if self._write else "ro"
@@ -67,3 +65,13 @@ class Media:
                 f"{self._path} cannot be read ({error})", "build the index again"
             ) from error
         return Preview(*row) if row else Preview()
+
+
+def is_media(path: Path) -> bool:
+    """Whether a file is one of ours: empty, or with our table in its first page. It is not opened
+    as a database, for a run that was killed may have left it in the middle of a change."""
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        page = file.read(1 << 16)
+    return not page or TABLE.format("").encode() in page
