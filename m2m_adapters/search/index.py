@@ -252,6 +252,8 @@ class Index:
     ) -> list[Hits]:
         """Answers to vectors. biases: as :meth:`biases` gives them; none without."""
         rows = self._checked(vectors)
+        # No more columns than rows, whatever is asked for: they are allocated.
+        k = min(k, self.record.rows)
         return ranked(self, rows, k, kept, names, biases or [None] * len(rows))
 
     def _checked(self, vectors: Vectors) -> Vectors:
