@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -61,8 +62,10 @@ def build_index(
     """
     began = time.perf_counter()
     place = Path(out)
-    if window <= 0 or batch_size < 1 or workers < 1:
-        raise UserError("window, batch_size and workers must be positive", "choose a larger number")
+    if batch_size < 1 or workers < 1:
+        raise UserError("batch_size and workers must be positive", "choose a larger number")
+    if not 0 < window < math.inf:
+        raise UserError(f"the window is {window} seconds", "choose a number above 0, such as 10")
     named = [folders] if isinstance(folders, (str, Path)) else list(folders)
     with generation.locked(place):
         old = load_index(place) if (place / RECORD).is_file() else None

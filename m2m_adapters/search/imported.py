@@ -7,7 +7,6 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import ModalityModel, Vectors, same_model
 from m2m_adapters.search import faiss_files, generation, lists
 from m2m_adapters.search.compare import Comparison
-from m2m_adapters.search.facts import MAX_SECONDS, facts
+from m2m_adapters.search.facts import MAX_SECONDS, date_of, facts
 from m2m_adapters.search.faiss_files import Codes
 from m2m_adapters.search.format import (
     KEYS,
@@ -37,7 +36,7 @@ from m2m_adapters.search.metadata import Bad, Item, Part
 from m2m_adapters.search.place import remove_first_run, remove_work
 from m2m_adapters.search.readers.entries import Entry, Source
 from m2m_adapters.search.readers.opening import open_source
-from m2m_adapters.search.scan import File
+from m2m_adapters.search.scan import file_of
 from m2m_adapters.search.stores import InPlace, Store, chosen_store
 from m2m_adapters.search.towers import item_target, target_record
 
@@ -278,8 +277,7 @@ class _Import:
     def _seen(self, entry: Entry, path: str | None) -> tuple[Item, Preview | None]:
         if path is not None:
             try:
-                about = os.stat(path)
-                file = File(path, about.st_size, about.st_mtime_ns)
+                file = file_of(path, os.stat(path))
                 read = facts(file, self._target.modality, window=MAX_SECONDS)
                 return msgspec.structs.replace(read.item, text=entry.text), read.preview
             except (UserError, OSError):  # it was used once: its vector is here
@@ -290,22 +288,18 @@ class _Import:
         """The item as far as it is known without reading its file."""
         name = path or entry.name
         folder, last = os.path.split(name) if path else ("", entry.name)
-        size, mtime_ns, date = 0, 0, None
-        if path is not None:
-            about = os.stat(path)
-            size, mtime_ns = about.st_size, about.st_mtime_ns
-            date = datetime.fromtimestamp(mtime_ns / 1e9).isoformat(timespec="seconds")
+        file = None if path is None else file_of(path, os.stat(path))
         return Item(
             path=name,
             folder=folder,
             name=last,
             suffix=os.path.splitext(last)[1].lower(),
-            size=size,
-            mtime_ns=mtime_ns,
+            size=file.size if file else 0,
+            mtime_ns=file.mtime_ns if file else 0,
             digest="",
             modality=self._target.modality,
             width=entry.width,
             height=entry.height,
-            date=date,
+            date=date_of(file.mtime_ns) if file else None,
             text=entry.text,
         )

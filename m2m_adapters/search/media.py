@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable
+import warnings
+from collections.abc import Callable, Collection, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +32,7 @@ class Media:
     def __init__(self, path: Path, *, write: bool = False) -> None:
         self._path, self._write = path, write
         if write:
-            with closing(self._open()) as db, db:
-                db.execute(TABLE.format("IF NOT EXISTS "))
+            self._change(lambda db: None)
 
     def _open(self) -> sqlite3.Connection:
         mode = "rwc" if self._write else "ro"
@@ -42,15 +42,41 @@ class Media:
     def add(self, previews: Iterable[tuple[str, Preview]]) -> None:
         """In one transaction."""
         rows = [(digest, p.thumbnail, p.peaks) for digest, p in previews]
-        with closing(self._open()) as db, db:
-            db.executemany("INSERT OR REPLACE INTO media VALUES (?, ?, ?)", rows)
+        self._change(
+            lambda db: db.executemany("INSERT OR REPLACE INTO media VALUES (?, ?, ?)", rows)
+        )
 
     def keep(self, digests: Collection[str]) -> None:
         """Forget every other digest."""
-        with closing(self._open()) as db, db:
+
+        def forget(db: sqlite3.Connection) -> None:
             held = [digest for (digest,) in db.execute("SELECT digest FROM media")]
             gone = [(digest,) for digest in held if digest not in digests]
             db.executemany("DELETE FROM media WHERE digest = ?", gone)
+
+        self._change(forget)
+
+    def _change(self, change: Callable[[sqlite3.Connection], object]) -> None:
+        """In one transaction. A damaged file is begun anew: an index is of use without it."""
+        try:
+            self._changed(change)
+        except sqlite3.OperationalError:  # such as a full disk
+            raise
+        except sqlite3.DatabaseError as error:
+            warnings.warn(
+                f"{self._path} is damaged ({error}) and begun anew: files that do not change have "
+                "no preview; for these, index into a new folder",
+                UserWarning,
+                stacklevel=3,
+            )
+            self._path.unlink()
+            self._path.with_name(f"{self._path.name}-journal").unlink(missing_ok=True)
+            self._changed(change)
+
+    def _changed(self, change: Callable[[sqlite3.Connection], object]) -> None:
+        with closing(self._open()) as db, db:
+            db.execute(TABLE.format("IF NOT EXISTS "))
+            change(db)
 
     def get(self, digest: str) -> Preview:
         """The preview of a file; empty if there is none."""
