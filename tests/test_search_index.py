@@ -154,6 +154,15 @@ def test_queries_that_say_nothing_are_refused(photos: Path, tmp_path: Path) -> N
     assert len(index.search([Query.of_item(str(photos / "b" / "blue.png"))], 1)[0]) == 1
 
 
+def test_a_filter_is_answered_whoever_forgets_it(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread may put out a filter that was just kept; here none is kept at all."""
+    index = m2m.build_index(Colors(), photos, tmp_path / "index")
+    monkeypatch.setattr("m2m_adapters.search.index.FILTERS_KEPT", 0)
+    assert len(index.search("red", 20, where="width >= 64")) == 6
+
+
 def test_more_than_there_is_may_be_asked_for(photos: Path, tmp_path: Path) -> None:
     """Whatever is asked for, only as many columns as rows are allocated."""
     index = m2m.build_index(Colors(), photos, tmp_path / "index")

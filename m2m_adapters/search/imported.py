@@ -14,6 +14,8 @@ import msgspec
 import numpy as np
 
 from m2m_adapters._internal.progress import Progress, Update, progress_for
+from m2m_adapters._internal.spelling import refuse_typos
+from m2m_adapters.artifact.load import LOAD_OPTIONS
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import ModalityModel, Vectors, same_model
 from m2m_adapters.search import faiss_files, generation, lists
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
     from m2m_adapters.artifact.adapter import Adapter
 
 COMPARED = 24
+IMPORT_OPTIONS = ("ids", "columns", "collection", "folder", "compare", "previews", "in_place",
+                  "lists_from", "engine", "url", "workers", "progress")  # fmt: skip
 AHEAD = 64
 UNUSABLE = "its vector is not finite, or zero"
 
@@ -82,6 +86,7 @@ def import_index(
     server, which is then asked for every query; import again when it has changed. Vectors that are
     copied are scaled to length 1. engine, url: what keeps the copy, as for ``build_index``.
     """
+    refuse_typos(options, (*IMPORT_OPTIONS, *LOAD_OPTIONS), "import_index")
     began = time.perf_counter()
     place = Path(out)
     if compare < 0 or workers < 1:
