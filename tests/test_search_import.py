@@ -275,6 +275,10 @@ def test_ids_must_be_as_many_as_vectors(world: Path, tmp_path: Path) -> None:
             m2m.import_index(
                 "tiny-clip", world / "vectors.npy", tmp_path / "index", ids=tmp_path / "ids.txt"
             )
+    (tmp_path / "ids.csv").write_text("file,note\n0.png,x,more than the header names\n")
+    with pytest.raises(UserError, match="has no column 'nope'"):
+        m2m.import_index("tiny-clip", world / "vectors.npy", tmp_path / "index",
+                         ids=tmp_path / "ids.csv", columns={"path": "nope"})  # fmt: skip
 
 
 def test_pickles_in_a_qdrant_folder_are_not_run(world: Path, tmp_path: Path) -> None:

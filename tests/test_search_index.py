@@ -13,7 +13,6 @@ import pytest
 import m2m_adapters as m2m
 from m2m_adapters.errors import UserError
 from m2m_adapters.search.query import Query, parse
-from m2m_adapters.search.where import compile_where
 
 Image = pytest.importorskip("PIL.Image")
 pytest.importorskip("faiss")
@@ -148,43 +147,28 @@ def test_filters(photos: Path, tmp_path: Path) -> None:
     assert len(index.search("red", 20, where="date < 1990")) == 0
 
 
-@pytest.mark.parametrize("line", ["", "width", "width >", "color = red", "width = wide", "width > 1 x",
-                                  "(width > 1", "name > b", "date = yesterday", "size = 5 bananas",
-                                  "width in (1", "'; drop table items", "not", "a" * 5000])  # fmt: skip
-def test_unclear_filters_are_refused(line: str) -> None:
-    with pytest.raises(UserError):
-        compile_where(line)
-
-
-def test_values_of_filters_are_parameters() -> None:
-    sql, parameters = compile_where("""name = "x' OR 1=1 --" """)
-    assert "OR" not in sql and parameters == ["x' OR 1=1 --"]
-    assert compile_where("date = 2023-12")[1] == ["2023-12-01T00:00:00", "2024-01-01T00:00:00"]
-
-
-def test_sums_are_parsed() -> None:
-    def terms(line: str) -> list[tuple[float, str | None]]:
-        return [(term.weight, term.text) for term in parse(line).terms]
-
-    assert terms("rock-n-roll C++") == [(1, "rock-n-roll C++")]
-    assert terms("2:Hund + Schnee") == [(2, "Hund"), (1, "Schnee")]
-    assert terms('"a - b" - "Menschen"') == [(1, "a - b"), (-1, "Menschen")]
-    assert terms("雪 + 犬 - 0.5:猫") == [(1, "雪"), (1, "犬"), (-0.5, "猫")]
-
-
-@pytest.mark.parametrize(
-    "line", ["", " ", "a +", "+ a", '"a', '"a" b', "0:a + b", "a + + b", '""', "a - -"]
-)
-def test_unclear_queries_are_refused(line: str) -> None:
-    with pytest.raises(UserError):
-        parse(line)
-
-
 def test_queries_that_say_nothing_are_refused(photos: Path, tmp_path: Path) -> None:
     index = m2m.build_index(Colors(), photos, tmp_path / "index")
     with pytest.raises(UserError, match="cancel out"):
         index.search("red - red")
     assert len(index.search([Query.of_item(str(photos / "b" / "blue.png"))], 1)[0]) == 1
+
+
+def test_a_filter_is_answered_whoever_forgets_it(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread may put out a filter that was just kept; here none is kept at all."""
+    index = m2m.build_index(Colors(), photos, tmp_path / "index")
+    monkeypatch.setattr("m2m_adapters.search.index.FILTERS_KEPT", 0)
+    assert len(index.search("red", 20, where="width >= 64")) == 6
+
+
+def test_more_than_there_is_may_be_asked_for(photos: Path, tmp_path: Path) -> None:
+    """Whatever is asked for, only as many columns as rows are allocated."""
+    index = m2m.build_index(Colors(), photos, tmp_path / "index")
+    for k in (13, 10**11, 10**30):
+        assert len(index.search("red", k)) == 13
+        assert len(index.search("red", k, where="width >= 64")) == 6
 
 
 def test_another_target_is_refused(photos: Path, tmp_path: Path) -> None:

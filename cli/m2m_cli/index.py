@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,14 @@ from m2m_adapters._internal.spelling import counted
 from m2m_cli.options import DEVICE, JSON, PRECISION, TRUST
 from m2m_cli.output import print_json
 
+OF_IMPORTS = {"ids": "--ids", "column": "--column", "collection": "--collection",
+              "compare": "--compare", "in_place": "--in-place",
+              "previews": "--previews or --no-previews"}  # fmt: skip
+OF_FOLDERS = {"window": "--window", "batch_size": "--batch-size", "retry_bad": "--retry-bad"}
+
 
 def index(
+    context: typer.Context,
     target: str = typer.Argument(..., help="A target, or an adapter to it."),
     folders: list[Path] | None = typer.Argument(
         None,
@@ -96,9 +103,8 @@ def index(
     }  # fmt: skip
     options |= {"workers": workers, "lists_from": lists_from, "engine": engine, "url": url}
     if source is None:
-        for name, value in (("--ids", ids), ("--column", column), ("--collection", collection)):
-            if value:
-                raise UserError(f"{name} is for imported vectors", "add --from")
+        if without_effect := _written(context, OF_IMPORTS):
+            raise UserError(f"{without_effect} is for imported vectors", "add --from")
         built = build_index(
             target,
             list(folders or []),
@@ -109,6 +115,10 @@ def index(
             **options,
         )
     else:
+        if without_effect := _written(context, OF_FOLDERS):
+            raise UserError(
+                f"{without_effect} has no effect on imported vectors", "leave it or --from out"
+            )
         if len(folders or []) > 1:
             raise UserError("--from takes at most one folder", "name one, or none")
         built = import_index(
@@ -125,6 +135,15 @@ def index(
             **options,
         )
     report(built, json)
+
+
+def _written(context: typer.Context, options: Mapping[str, str]) -> str:
+    """The first of these options that is in the command line, or an empty string."""
+    for parameter, option in options.items():
+        source = context.get_parameter_source(parameter)
+        if source is not None and source.name == "COMMANDLINE":
+            return option
+    return ""
 
 
 def _columns(pairs: list[str]) -> dict[str, str]:

@@ -138,6 +138,13 @@ def is_known(written: str) -> bool:
     return normalize_tag(written).partition("-")[0] in _FAMILY_OF
 
 
+def is_language(written: str) -> bool:
+    """Whether this is a language at all, by any spelling of its tag."""
+    import langcodes
+
+    return bool(written.strip()) and langcodes.tag_is_valid(normalize_tag(written))
+
+
 def iso3(written: str) -> str:
     """The three-letter code (ISO 639-3) of a language, by any spelling; itself when unknown."""
     import langcodes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from m2m_adapters._internal.languages import normalize_tag
+from m2m_adapters._internal.languages import is_language, normalize_tag
 from m2m_adapters._internal.spelling import did_you_mean
 from m2m_adapters.errors import UserError
 from m2m_adapters.planning.facts import DEFAULT_BENCHMARK, MODALITY
@@ -28,18 +28,15 @@ def check_name(kind: str, name: str) -> str:
 
 def check_languages(languages: Iterable[str]) -> list[str]:
     """One tag for each language, without repetitions."""
-    import langcodes
-
     if isinstance(languages, str):
         languages = [part for part in languages.split(",") if part.strip()]
     tags: dict[str, None] = {}
     for written in languages:
-        tag = normalize_tag(written) if written.strip() else ""
-        if not tag or not langcodes.tag_is_valid(tag):
+        if not is_language(written):
             raise UserError(
                 f"'{written}' is not a language", "write tags or English names, e.g. sw,te,de"
             )
-        tags[tag] = None
+        tags[normalize_tag(written)] = None
     if not tags:
         raise UserError("no language is named", "name at least one, e.g. sw,te,de")
     return list(tags)

@@ -20,6 +20,7 @@ from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import Vectors
 from m2m_adapters.search.engine import Engine, Rows, best, padded
 from m2m_adapters.search.format import BIASES
+from m2m_adapters.search.place import BIAS_NAME
 
 if TYPE_CHECKING:
     from m2m_adapters.artifact.bank import Bank
@@ -106,8 +107,8 @@ def _computed(engine: Engine, dim: int, bank: Bank) -> Vectors:
 
 def sweep(folder: Path, generation: str) -> None:
     """Remove the biases of other generations."""
-    for path in (folder / BIASES).glob("[0-9]*-*.npy"):
-        if not path.name.startswith(f"{generation}-"):
+    for path in (folder / BIASES).glob("*.npy"):
+        if BIAS_NAME.fullmatch(path.name) and not path.name.startswith(f"{generation}-"):
             path.unlink(missing_ok=True)
 
 

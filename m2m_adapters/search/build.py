@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from m2m_adapters._internal.progress import Progress, progress_for
+from m2m_adapters._internal.spelling import refuse_typos
+from m2m_adapters.artifact.load import LOAD_OPTIONS
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import ModalityModel, precision_of, same_model
 from m2m_adapters.models.devices import AUTO
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 WINDOW = 10.0
 """Seconds of a window of a long sound: what CLAP hears at once."""
+BUILD_OPTIONS = ("adapter", "window", "bias", "lists_from", "engine", "url", "batch_size",
+                 "workers", "retry_bad", "progress")  # fmt: skip
 
 
 def build_index(
@@ -59,17 +64,19 @@ def build_index(
     index, or a folder or address ``url``); an index keeps the one it has. options: ``device``,
     ``precision``, ... of the target; an index that is there keeps the precision it has.
     """
+    refuse_typos(options, (*BUILD_OPTIONS, *LOAD_OPTIONS), "build_index")
     began = time.perf_counter()
     place = Path(out)
-    if window <= 0 or batch_size < 1 or workers < 1:
-        raise UserError("window, batch_size and workers must be positive", "choose a larger number")
+    _check_numbers(window, batch_size, workers)
     named = [folders] if isinstance(folders, (str, Path)) else list(folders)
     with generation.locked(place):
         old = load_index(place) if (place / RECORD).is_file() else None
         wanted = scan.roots(named or (old.record.roots if old else []))
         if not wanted:
             raise UserError("there is nothing to index", "name a folder")
-        model, named_by = item_target(target, _as_before(options, old))
+        if old is not None and isinstance(target, str | Path):
+            options = _as_before(options, old)
+        model, named_by = item_target(target, options)
         default = str(adapter or named_by or (old.record.adapter if old else ""))
         about = target_record(model)
         if old is not None:
@@ -87,9 +94,16 @@ def build_index(
     return index
 
 
-def _as_before(options: dict[str, Any], old: Index | None) -> dict[str, Any]:
+def _check_numbers(window: float, batch_size: int, workers: int) -> None:
+    if batch_size < 1 or workers < 1:
+        raise UserError("batch_size and workers must be positive", "choose a larger number")
+    if not 0 < window < math.inf:
+        raise UserError(f"the window is {window} seconds", "choose a number above 0, such as 10")
+
+
+def _as_before(options: dict[str, Any], old: Index) -> dict[str, Any]:
     """Options of the target; the precision is that of the index where none is chosen."""
-    if old is None or options.get("precision", AUTO) != AUTO:
+    if options.get("precision", AUTO) != AUTO:
         return options
     return {**options, "precision": precision_of(old.record.target.fingerprint)}
 

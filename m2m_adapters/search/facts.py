@@ -17,7 +17,7 @@ from m2m_adapters.models.images import FORMATS, MAX_PIXELS
 from m2m_adapters.models.sounds import window_starts
 from m2m_adapters.search.media import Preview
 from m2m_adapters.search.metadata import Item
-from m2m_adapters.search.scan import File
+from m2m_adapters.search.scan import LATEST, File
 
 THUMBNAIL = 320
 QUALITY = 82
@@ -56,7 +56,7 @@ def facts(file: File, modality: str, window: float) -> Facts:
         "mtime_ns": file.mtime_ns,
         "digest": digest,
         "modality": modality,
-        "date": datetime.fromtimestamp(file.mtime_ns / 1e9).isoformat(timespec="seconds"),
+        "date": date_of(file.mtime_ns),
     }
     preview, windows = Preview(), WHOLE
     if modality == "image":
@@ -65,6 +65,16 @@ def facts(file: File, modality: str, window: float) -> Facts:
     elif modality == "audio":
         about["duration"], windows, preview = _sound(file.path, window)
     return Facts(Item(**about), preview, windows)
+
+
+def date_of(mtime_ns: int) -> str | None:
+    """ISO local time; None for one beyond what is kept, or what the platform can write."""
+    if abs(mtime_ns) >= LATEST:
+        return None
+    try:
+        return datetime.fromtimestamp(mtime_ns / 1e9).isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def digest_of(path: str) -> str:
@@ -144,9 +154,8 @@ def _sound(path: str, window: float) -> tuple[float, Windows, Preview]:
             peaks = _peaks(file, frames)
     except UserError:
         raise
-    except Exception as error:  # the message is libsndfile's
-        words = " ".join(str(getattr(error, "error_string", error)).split())[:120]
-        raise UserError(f"soundfile cannot read it ({words})") from error
+    except Exception as error:
+        raise _unreadable(error) from error
     length = max(1, round(window * rate))
     if frames <= length:
         return frames / rate, WHOLE, Preview(peaks=peaks)
@@ -154,6 +163,11 @@ def _sound(path: str, window: float) -> tuple[float, Windows, Preview]:
         (start / rate, (start + length) / rate) for start in window_starts(frames, length)
     ]
     return frames / rate, windows, Preview(peaks=peaks)
+
+
+def _unreadable(error: Exception) -> UserError:
+    words = " ".join(str(getattr(error, "error_string", error)).split())[:120]  # libsndfile's
+    return UserError(f"soundfile cannot read it ({words})")
 
 
 def _peaks(file: Any, frames: int) -> bytes:
@@ -168,11 +182,15 @@ def _peaks(file: Any, frames: int) -> bytes:
 
 
 def read_window(path: str, start: float, end: float) -> tuple[Any, int]:
-    """(float32 ``[n]``, rate) of a part of a sound, channels averaged."""
+    """(float32 ``[n]``, rate) of a part of a sound, channels averaged; UserError for a file that
+    was removed or cut since its facts were read."""
     import soundfile
 
-    with soundfile.SoundFile(path) as file:
-        first = round(start * file.samplerate)
-        file.seek(first)
-        block = file.read(round(end * file.samplerate) - first, dtype="float32", always_2d=True)
-        return block.mean(axis=1), int(file.samplerate)
+    try:
+        with soundfile.SoundFile(path) as file:
+            first = round(start * file.samplerate)
+            file.seek(first)
+            block = file.read(round(end * file.samplerate) - first, dtype="float32", always_2d=True)
+            return block.mean(axis=1), int(file.samplerate)
+    except soundfile.SoundFileError as error:
+        raise _unreadable(error) from error

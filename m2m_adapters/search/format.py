@@ -31,6 +31,8 @@ BIASES = "biases"
 TABLES = "lancedb"
 LOCK = ".lock"
 ITEMS, FLAT, IVF, POINTS = "items.sqlite", "flat.faiss", "ivf.faiss", "points.sqlite"
+JOURNAL, SPOOL, KEYS = "journal.sqlite", "items.jsonl", "keys.txt"
+"""In the folder of work: of a run over folders; of an import."""
 FORMAT = 1
 
 Count = Annotated[int, Meta(ge=0)]
@@ -126,7 +128,7 @@ def read_record(folder: Path) -> IndexRecord:
     """The record of the index in ``folder``, decoded strictly."""
     path = folder / RECORD
     if not path.is_file():
-        if (folder / WORK).is_dir():
+        if (folder / WORK / JOURNAL).is_file():
             raise UserError(
                 f"the index {folder} is not finished", "run the `m2m index` command again"
             )
@@ -162,18 +164,3 @@ def described(path: Path) -> FileRecord:
             digest.update(block)
             size += len(block)
     return FileRecord(bytes=size, sha256=digest.hexdigest())
-
-
-def check_place(folder: Path) -> None:
-    """Refuse a folder with files that m2m did not write."""
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file, not a folder", "choose another folder for the index")
-    held = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
-    ours = {RECORD, GENERATIONS, WORK, MEDIA, f"{MEDIA}-journal", BIASES, TABLES, LOCK}
-    others = sorted(held - ours)
-    others = [name for name in others if not name.startswith(f".{RECORD}.")]
-    if others and RECORD not in held:
-        raise UserError(
-            f"{folder} contains files that m2m did not write ({others[0]})",
-            "choose an empty or a new folder for the index",
-        )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -25,12 +24,17 @@ from m2m_adapters.search.format import (
     IndexRecord,
     Origin,
     TargetRecord,
-    check_place,
     described,
     read_record,
     write_record,
 )
 from m2m_adapters.search.metadata import Bad, Item, Part
+from m2m_adapters.search.place import (
+    GENERATION_FILES,
+    GENERATION_NAME,
+    check_place,
+    remove_generation,
+)
 from m2m_adapters.search.stores import FaissStore, Store
 
 
@@ -82,15 +86,28 @@ def write(folder: Path, content: Content) -> IndexRecord:
     """A new generation, and the switch to it; the caller holds the lock."""
     name = _next(folder)
     place = folder / GENERATIONS / name
-    shutil.rmtree(place, ignore_errors=True)  # of a run that was killed before the switch
-    place.mkdir(parents=True)
+    remove_generation(folder, name)  # of a run that was killed before the switch
+    place.mkdir(parents=True, exist_ok=True)
+    try:
+        record = _written(place, content)
+    except BaseException:
+        remove_generation(folder, name)
+        raise
+    write_record(folder, record)
+    sweep(folder, name, content.store)
+    return record
+
+
+def _written(place: Path, content: Content) -> IndexRecord:
+    """The files of a generation, flushed to disk, and what they are."""
     columns = content.target.dim + (content.bias is not None)
     rows, engine = content.store.write(place, columns, content.vectors)
     items, parts = metadata.write(place / ITEMS, content.items, content.parts, content.bad)
     assert parts == rows, f"{rows} vectors of {parts} parts"
+    files = [path for path in sorted(place.iterdir()) if path.name in GENERATION_FILES]
     record = IndexRecord(
         format=FORMAT,
-        generation=name,
+        generation=place.name,
         target=content.target,
         rows=rows,
         items=items,
@@ -98,14 +115,14 @@ def write(folder: Path, content: Content) -> IndexRecord:
         roots=list(content.roots),
         window=content.window,
         engine=engine,
-        files={path.name: described(path) for path in sorted(place.iterdir())},
+        files={path.name: described(path) for path in files},
         adapter=content.adapter,
         bias=content.bias,
         origin=content.origin() if content.origin is not None else None,
     )
-    _flush(place)
-    write_record(folder, record)
-    sweep(folder, name, content.store)
+    for path in files:
+        with open(path, "rb+") as file:
+            os.fsync(file.fileno())
     return record
 
 
@@ -113,12 +130,6 @@ def _next(folder: Path) -> str:
     if not (folder / RECORD).is_file():
         return "000001"
     return f"{int(read_record(folder).generation) % 999_999 + 1:06d}"
-
-
-def _flush(place: Path) -> None:
-    for path in place.iterdir():
-        with open(path, "rb+") as file:
-            os.fsync(file.fileno())
 
 
 def sweep(folder: Path, current: str, store: Store) -> None:
@@ -129,5 +140,5 @@ def sweep(folder: Path, current: str, store: Store) -> None:
     bias.sweep(folder, current)
     store.sweep(current)
     for old in (folder / GENERATIONS).iterdir():
-        if old.name != current and old.name.isdigit():
-            shutil.rmtree(old, ignore_errors=True)
+        if old.name != current and GENERATION_NAME.fullmatch(old.name):
+            remove_generation(folder, old.name)

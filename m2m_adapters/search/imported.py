@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +14,19 @@ import msgspec
 import numpy as np
 
 from m2m_adapters._internal.progress import Progress, Update, progress_for
+from m2m_adapters._internal.spelling import refuse_typos
+from m2m_adapters.artifact.load import LOAD_OPTIONS
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import ModalityModel, Vectors, same_model
 from m2m_adapters.search import faiss_files, generation, lists
 from m2m_adapters.search.compare import Comparison
-from m2m_adapters.search.facts import MAX_SECONDS, facts
+from m2m_adapters.search.facts import MAX_SECONDS, date_of, facts
 from m2m_adapters.search.faiss_files import Codes
 from m2m_adapters.search.format import (
+    KEYS,
     MEDIA,
     RECORD,
+    SPOOL,
     WORK,
     Origin,
     TargetRecord,
@@ -33,9 +35,10 @@ from m2m_adapters.search.format import (
 from m2m_adapters.search.index import Changes, Index, load_index
 from m2m_adapters.search.media import Media, Preview
 from m2m_adapters.search.metadata import Bad, Item, Part
+from m2m_adapters.search.place import remove_first_run, remove_work
 from m2m_adapters.search.readers.entries import Entry, Source
 from m2m_adapters.search.readers.opening import open_source
-from m2m_adapters.search.scan import File
+from m2m_adapters.search.scan import file_of
 from m2m_adapters.search.stores import InPlace, Store, chosen_store
 from m2m_adapters.search.towers import item_target, target_record
 
@@ -43,7 +46,8 @@ if TYPE_CHECKING:
     from m2m_adapters.artifact.adapter import Adapter
 
 COMPARED = 24
-SPOOL, KEYS = "items.jsonl", "keys.txt"
+IMPORT_OPTIONS = ("ids", "columns", "collection", "folder", "compare", "previews", "in_place",
+                  "lists_from", "engine", "url", "workers", "progress")  # fmt: skip
 AHEAD = 64
 UNUSABLE = "its vector is not finite, or zero"
 
@@ -82,6 +86,7 @@ def import_index(
     server, which is then asked for every query; import again when it has changed. Vectors that are
     copied are scaled to length 1. engine, url: what keeps the copy, as for ``build_index``.
     """
+    refuse_typos(options, (*IMPORT_OPTIONS, *LOAD_OPTIONS), "import_index")
     began = time.perf_counter()
     place = Path(out)
     if compare < 0 or workers < 1:
@@ -101,11 +106,13 @@ def import_index(
         store: Store = chosen_store(place, engine, url, lists_from)
         base = Path(folder).expanduser() if folder is not None else opened.base
         run = _Import(place, opened, about, base, Comparison(model, compare), previews, workers)
-        with (progress or progress_for()).stage("importing", opened.rows, "vectors") as update:
-            if in_place and opened.stays is not None:
-                store = InPlace(opened.stays(), run.points())
-            generation.write(place, run.content(update, adapter, store))
-        run.close()
+        try:
+            with (progress or progress_for()).stage("importing", opened.rows, "vectors") as update:
+                if in_place and opened.stays is not None:
+                    store = InPlace(opened.stays(), run.points())
+                generation.write(place, run.content(update, adapter, store))
+        finally:
+            run.close()
     index = load_index(place, target=model)
     index.keep_bias()
     index.changes = Changes(
@@ -148,9 +155,9 @@ class _Import:
     ) -> None:
         self._source, self._target, self._base = source, target, base
         self._comparison, self._previews, self._workers = comparison, previews, workers
-        self._work = place / WORK
-        shutil.rmtree(self._work, ignore_errors=True)
-        self._work.mkdir(parents=True)
+        self._place, self._work = place, place / WORK
+        remove_work(place)
+        self._work.mkdir(parents=True, exist_ok=True)
         self._media = Media(place / MEDIA, write=True)
         self._rows = 0
         self.bad: list[Bad] = []
@@ -168,7 +175,11 @@ class _Import:
         )
 
     def close(self) -> None:
-        shutil.rmtree(self._work, ignore_errors=True)
+        """Leave the index, or nothing where there is none: an import does not go on later."""
+        if (self._place / RECORD).is_file():
+            remove_work(self._place)
+        else:
+            remove_first_run(self._place)
 
     def _origin(self) -> Origin:
         mean = self._comparison.mean
@@ -271,8 +282,7 @@ class _Import:
     def _seen(self, entry: Entry, path: str | None) -> tuple[Item, Preview | None]:
         if path is not None:
             try:
-                about = os.stat(path)
-                file = File(path, about.st_size, about.st_mtime_ns)
+                file = file_of(path, os.stat(path))
                 read = facts(file, self._target.modality, window=MAX_SECONDS)
                 return msgspec.structs.replace(read.item, text=entry.text), read.preview
             except (UserError, OSError):  # it was used once: its vector is here
@@ -283,22 +293,18 @@ class _Import:
         """The item as far as it is known without reading its file."""
         name = path or entry.name
         folder, last = os.path.split(name) if path else ("", entry.name)
-        size, mtime_ns, date = 0, 0, None
-        if path is not None:
-            about = os.stat(path)
-            size, mtime_ns = about.st_size, about.st_mtime_ns
-            date = datetime.fromtimestamp(mtime_ns / 1e9).isoformat(timespec="seconds")
+        file = None if path is None else file_of(path, os.stat(path))
         return Item(
             path=name,
             folder=folder,
             name=last,
             suffix=os.path.splitext(last)[1].lower(),
-            size=size,
-            mtime_ns=mtime_ns,
+            size=file.size if file else 0,
+            mtime_ns=file.mtime_ns if file else 0,
             digest="",
             modality=self._target.modality,
             width=entry.width,
             height=entry.height,
-            date=date,
+            date=date_of(file.mtime_ns) if file else None,
             text=entry.text,
         )

@@ -7,10 +7,13 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from m2m_adapters._internal.spelling import refuse_typos
+from m2m_adapters.artifact.load import LOAD_OPTIONS
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import ModalityModel, Vectors
 from m2m_adapters.models.items import encode_items
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 10
 FILTERS_KEPT = 16
+SEARCH_OPTIONS = ("where", "adapter", "bank", "language")
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class Index:
         self._adapters: dict[Any, towers.Queries] = {}
         self._biases = Biases(folder, record.generation, engine, record.target.dim)
         self._filters: OrderedDict[str, Rows] = OrderedDict()
+        self._filtering = Lock()
 
     def __repr__(self) -> str:
         record = self.record
@@ -143,13 +148,15 @@ class Index:
         """Rows that a filter keeps, sorted; None without a filter."""
         if where is None or not where.strip():
             return None
-        if where not in self._filters:
+        rows = self._filters.get(where)
+        if rows is None:
             condition, parameters = compile_where(where)
             rows = np.array(self.metadata.rows_where(condition, parameters), np.int64)
-            self._filters[where] = rows
-            while len(self._filters) > FILTERS_KEPT:
-                self._filters.popitem(last=False)
-        return self._filters[where]
+            with self._filtering:  # another thread may have been as far
+                self._filters[where] = rows
+                while len(self._filters) > FILTERS_KEPT:
+                    self._filters.popitem(last=False)
+        return rows
 
     @overload
     def search(self, queries: str | Query, k: int = ..., **options: Any) -> Hits: ...
@@ -177,6 +184,9 @@ class Index:
         bank, if it has one, corrects the scores of texts. language: of texts, or ``"auto"``; for
         adapters with a table of languages. options: ``device``, ... for the models.
         """
+        refuse_typos(options, (*SEARCH_OPTIONS, *LOAD_OPTIONS), "search")
+        if options and not isinstance(adapter, str | Path | None):
+            raise towers.loaded_already(options, "adapter")
         if k < 1:
             raise UserError(f"k is {k}", "ask for at least one item")
         kept = self.rows_where(where)
@@ -207,6 +217,7 @@ class Index:
             encoder = self.queries(adapter, **options)
             if language is None:
                 return encoder.encode(lines)
+            towers.check_language(language, encoder)
             return encoder.encode(lines, language=language)
 
         def items(batch: list[Any]) -> Vectors:
@@ -252,6 +263,8 @@ class Index:
     ) -> list[Hits]:
         """Answers to vectors. biases: as :meth:`biases` gives them; none without."""
         rows = self._checked(vectors)
+        # No more columns than rows, whatever is asked for: they are allocated.
+        k = min(k, self.record.rows)
         return ranked(self, rows, k, kept, names, biases or [None] * len(rows))
 
     def _checked(self, vectors: Vectors) -> Vectors:

@@ -11,9 +11,9 @@ import numpy as np
 from msgspec import structs
 
 from m2m_adapters.interfaces import Vectors
+from m2m_adapters.search.format import JOURNAL
 from m2m_adapters.search.metadata import COLUMNS, Bad, Item
 
-NAME = "journal.sqlite"
 Key = tuple[str, float]
 """Digest of a file and the second at which the window starts (0 for a whole file)."""
 
@@ -28,15 +28,34 @@ CREATE TABLE IF NOT EXISTS bad (path TEXT PRIMARY KEY, size, mtime_ns, reason);
 """
 
 
+def _opened(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path)
+    try:
+        db.execute("PRAGMA synchronous = FULL")
+        with db:
+            db.executescript(SCHEMA)
+        if (said := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise sqlite3.DatabaseError(said)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
 class Journal:
-    """One transaction per batch. about: what the vectors depend on; else the journal is emptied."""
+    """One transaction per batch. about: what the vectors depend on; else the journal is emptied.
+    A damaged one is begun anew: all it holds can be computed again."""
 
     def __init__(self, folder: Path, about: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(folder / NAME)
-        self._db.execute("PRAGMA synchronous = FULL")
-        with self._db:
-            self._db.executescript(SCHEMA)
+        try:
+            self._db = _opened(folder / JOURNAL)
+        except sqlite3.OperationalError:  # such as a full disk
+            raise
+        except sqlite3.DatabaseError:
+            (folder / JOURNAL).unlink()
+            (folder / f"{JOURNAL}-journal").unlink(missing_ok=True)
+            self._db = _opened(folder / JOURNAL)
         if (row := self._db.execute("SELECT what FROM about").fetchone()) is None or row[
             0
         ] != about:

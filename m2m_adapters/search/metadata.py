@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from m2m_adapters.errors import UserError
+from m2m_adapters.search.where import folded
 
 PARAMETERS_AT_ONCE = 900
 MAPPED = 1 << 40
@@ -111,6 +112,7 @@ class Metadata:
         try:
             self._db = sqlite3.connect(address, uri=True, check_same_thread=False)
             self._db.execute(f"PRAGMA mmap_size = {MAPPED}")
+            self._db.create_function("folded", 1, folded, deterministic=True)
         except sqlite3.Error as error:
             raise self._damaged(error) from error
 

@@ -5,7 +5,7 @@
     ein Hund am Strand          one text
     Hund + Schnee               both, to equal parts
     "Strand" - "Menschen"       the first, away from the second
-    2:Hund + 0.5:Schnee         weighted
+    2:Hund + 0.5:Schnee         weighted; before a digit write 2:"9 dogs", for 16:9 is a text
 
 An operator stands between spaces, so that ``rock-n-roll`` and ``C++`` are texts. What is in
 double quotes is taken as it is.
@@ -26,7 +26,8 @@ from m2m_adapters.models.items import item_name
 
 MAX_TERMS = 32
 MAX_CHARACTERS = 10_000
-WEIGHT = re.compile(r"(\d+(?:\.\d+)?|\.\d+):\s*(?=\S)")
+WEIGHT = re.compile(r"(\d+(?:\.\d+)?|\.\d+):(?!\d)\s*(?=\S)")
+"""Not before a digit: ``16:9`` and ``12:30`` are texts."""
 OPERATOR = re.compile(r"\s+([+\-−])(?=\s)\s*")
 QUOTES = {'"': '"', "“": "”", "„": "“", "«": "»"}
 HELP = 'write texts joined by " + " or " - ", such as: 2:dog + snow - "people"'

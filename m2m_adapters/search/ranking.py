@@ -52,7 +52,8 @@ def _of_one_bias(
     bias: item_bias.RowBias | None,
 ) -> list[Hits]:
     """Of a sound with several windows only the best counts, so more rows may be needed."""
-    wanted = k if index.record.rows == index.record.items else 4 * k
+    most = index.engine.rows
+    wanted = k if index.record.rows == index.record.items else min(4 * k, most)
     while True:
         if bias is None:
             scores, rows = index.engine.search(vectors, wanted, kept)
@@ -61,9 +62,9 @@ def _of_one_bias(
         about = index.metadata.at(sorted({row for row in rows.ravel().tolist() if row >= 0}))
         answers = [_hits(index, *one, about, k) for one in zip(names, scores, rows)]
         enough = all(len(answer) >= k for answer in answers)
-        if enough or wanted == k or wanted >= index.engine.rows or (rows < 0).any():
+        if enough or wanted >= most or wanted == k or (rows < 0).any():
             return answers
-        wanted = min(4 * wanted, index.engine.rows)
+        wanted = min(4 * wanted, most)
 
 
 def _hits(index: Ranked, name: str, scores: Any, rows: Any, about: Any, k: int) -> Hits:

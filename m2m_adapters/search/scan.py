@@ -13,6 +13,8 @@ HEIF = frozenset({".heic", ".heif"})
 """Named as bad items rather than passed over."""
 SOUND_SUFFIXES = frozenset({".m4a", ".aac", ".wma"})
 """Sounds that libsndfile may not read: named as bad items rather than passed over."""
+LATEST = (1 << 63) - 1
+"""Nanoseconds that SQLite holds; a file system may tell of later times."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,11 @@ def _add(seen: dict[str, File], path: str) -> None:
     except (OSError, UnicodeEncodeError):  # gone by now, or a name that no text can hold
         return
     if os.path.isfile(path):
-        seen[path] = File(path, about.st_size, about.st_mtime_ns)
+        seen[path] = file_of(path, about)
+
+
+def file_of(path: str, about: os.stat_result) -> File:
+    return File(path, about.st_size, max(-LATEST, min(LATEST, about.st_mtime_ns)))
 
 
 def _unreadable(error: OSError) -> None:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
+from m2m_adapters._internal.spelling import refuse_typos
+from m2m_adapters.artifact.load import LOAD_OPTIONS
 from m2m_adapters.errors import UserError
 from m2m_adapters.interfaces import Vectors, without_precision
 from m2m_adapters.search.bias import RowBias
 from m2m_adapters.search.hits import Hit, Hits
-from m2m_adapters.search.index import Index
+from m2m_adapters.search.index import SEARCH_OPTIONS, Index
 from m2m_adapters.search.query import Query
 from m2m_adapters.search.towers import NATIVE
 
@@ -31,12 +33,15 @@ def search_several(
 ) -> list[Hits]:
     """The ``k`` best items over all indexes, for each query.
 
-    adapters: each serves the indexes whose target it leads to; one that serves none is refused.
+    adapters: each serves the indexes whose target it leads to; one that serves none is refused,
+    and so are two for one index. ``native`` is for the indexes that no other one serves.
     bank: adapters' English banks, where they have one, correct the scores of texts.
     language: of texts, or ``"auto"``; for adapters with a table of languages.
     Scores of one target can be compared, so its indexes are merged by score; answers of
     different targets take turns.
     """
+    refuse_typos(options, (*SEARCH_OPTIONS, *LOAD_OPTIONS), "search_several")
+    refuse_repeated(indexes)
     chosen = _adapters_of(indexes, adapters, options)
     vectors = [
         index.encode(queries, adapter, language, **options)
@@ -90,11 +95,33 @@ def _adapters_of(
     chosen: list[Adapter | str | None] = [None] * len(indexes)
     for adapter in adapters:
         if adapter == NATIVE:
-            chosen = [NATIVE if one is None else one for one in chosen]
             continue
         for place in served_by(adapter, indexes, **options):
+            if chosen[place] is not None:
+                raise _two_for_one(indexes[place], chosen[place], adapter)
             chosen[place] = adapter
+    if NATIVE in adapters:
+        if None not in chosen:
+            raise _two_for_one(indexes[0], chosen[0], NATIVE)
+        chosen = [NATIVE if one is None else one for one in chosen]
     return chosen
+
+
+def _two_for_one(index: Index, one: object, other: object) -> UserError:
+    return UserError(
+        f"{_called(one)} and {_called(other)} are both for the index {index.folder}",
+        "choose one of them",
+    )
+
+
+def _called(adapter: object) -> str:
+    return getattr(adapter, "name", None) or str(adapter)
+
+
+def refuse_repeated(indexes: Sequence[Index]) -> None:
+    """Refuse an index that is there twice, also by another name of its folder."""
+    if len({index.folder.resolve() for index in indexes}) < len(indexes):
+        raise UserError("an index is named twice", "name each folder once")
 
 
 def served_by(adapter: Adapter | str, indexes: Sequence[Index], **options: Any) -> list[int]:

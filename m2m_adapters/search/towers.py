@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from m2m_adapters._internal.languages import is_language
 from m2m_adapters.artifact.adapter import Adapter
 from m2m_adapters.artifact.load import load_adapter
 from m2m_adapters.artifact.speech import need_speech
@@ -14,6 +16,7 @@ from m2m_adapters.interfaces import ModalityModel, TextEncoder, Vectors, precisi
 from m2m_adapters.models.items import encode_items
 from m2m_adapters.models.text_encoder import embed
 from m2m_adapters.registry.names import known_names, load_target
+from m2m_adapters.registry.route import AUTO, Route
 from m2m_adapters.search.format import TargetRecord
 
 NATIVE = "native"
@@ -59,6 +62,8 @@ def item_target(
 ) -> tuple[ModalityModel, str]:
     """The target that encodes items, and the adapter it was named by (or an empty string)."""
     adapter = ""
+    if options and not isinstance(requested, str | Path):
+        raise loaded_already(options, "target")
     if isinstance(requested, Adapter):
         target = requested.target
     elif isinstance(requested, ModalityModel):
@@ -75,6 +80,28 @@ def item_target(
             "choose a target that does (m2m list --targets)",
         )
     return target, adapter
+
+
+def loaded_already(options: Iterable[str], what: str) -> UserError:
+    """What options of a model deserve that come with a model instead of its name."""
+    return UserError(
+        f"the {what} is loaded already, so {' and '.join(options)} would have no effect",
+        "give options where it is loaded",
+    )
+
+
+def check_language(language: str, encoder: Queries) -> None:
+    """Refuse what is no language, and warn where one changes nothing."""
+    if language != AUTO and not is_language(language):
+        raise UserError(f"'{language[:40]}' is not a language", "use a tag such as de or pt-BR")
+    adapter = encoder if isinstance(encoder, Adapter) else None
+    if adapter is None or (adapter.languages is None and not isinstance(adapter.source, Route)):
+        called = f"the adapter {adapter.name}" if adapter else "the target's own text tower"
+        warnings.warn(
+            f"the language '{language}' has no effect: {called} has no table of languages",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def target_record(target: ModalityModel) -> TargetRecord:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from m2m_adapters.search.index import Changes, Index
 from m2m_adapters.search.journal import Journal
 from m2m_adapters.search.media import Media
 from m2m_adapters.search.metadata import Bad, Item, Part
+from m2m_adapters.search.place import remove_work
 from m2m_adapters.search.scan import File
 from m2m_adapters.search.stores import Store
 
@@ -152,7 +152,7 @@ class Update:
             generation.sweep(self._place, self._old.record.generation, self._store)
         self._media.keep({item.digest for item in items})
         self._journal.close()
-        shutil.rmtree(self._place / WORK, ignore_errors=True)
+        remove_work(self._place)
         return changes
 
     def _moved_rules(self, content: generation.Content) -> bool:

@@ -10,14 +10,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from m2m_adapters.errors import UserError
 
-MAX_CHARACTERS, MAX_WORDS, MAX_DEPTH = 4000, 400, 40
+MAX_CHARACTERS, MAX_WORDS, MAX_DEPTH = 4000, 400, 10
+"""Depth: of parentheses and ``not``; SQLite's parser has a stack of 100, of which each takes 6."""
 WORD = re.compile(
     r"""\s*(?:(?P<text>"[^"]*"|'[^']*')|(?P<sign><=|>=|!=|==|=|<|>|\(|\)|,)"""
     r"""|(?P<word>[^\s()<>=!,"']+))"""
@@ -35,6 +37,12 @@ LANGUAGE = 'such as: date >= 2023-05 and folder = "Holiday" and width > 1000'
 
 Compiled = tuple[str, list[Any]]
 """SQL with a question mark for each parameter, and the parameters."""
+
+
+def folded(text: str) -> str:
+    """As ``contains`` compares texts: without case, accents written in one way. SQLite's own
+    ``lower`` knows ASCII only, so conditions call this one."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
 @dataclass(frozen=True)
@@ -101,25 +109,27 @@ class _Reader:
         return self._words[self._at - 1]
 
     def either(self, depth: int) -> Compiled:
-        sql, parameters = self._both(depth)
-        while self._take("or"):
-            more, others = self._both(depth)
-            sql, parameters = f"({sql} OR {more})", parameters + others
-        return sql, parameters
+        return self._joined("or", self._both, depth)
 
     def _both(self, depth: int) -> Compiled:
-        sql, parameters = self._one(depth)
-        while self._take("and"):
-            more, others = self._one(depth)
-            sql, parameters = f"({sql} AND {more})", parameters + others
-        return sql, parameters
+        return self._joined("and", self._one, depth)
+
+    def _joined(self, word: str, operand: Callable[[int], Compiled], depth: int) -> Compiled:
+        """In one pair of parentheses, however many there are: SQLite nests only so deep."""
+        sql, parameters = operand(depth)
+        operands = [sql]
+        while self._take(word):
+            sql, others = operand(depth)
+            operands.append(sql)
+            parameters = parameters + others
+        return (f"({f' {word.upper()} '.join(operands)})" if operands[1:] else sql), parameters
 
     def _one(self, depth: int) -> Compiled:
         if depth > MAX_DEPTH:
-            raise self.wrong("it is nested too deeply")
+            raise self.wrong(f"it is nested more than {MAX_DEPTH} deep")
         if self._take("not"):
             sql, parameters = self._one(depth + 1)
-            return f"NOT coalesce({sql}, 0)", parameters
+            return f"(({sql}) IS NOT TRUE)", parameters  # also of what is not known
         if self._take("("):
             compiled = self.either(depth + 1)
             if not self._take(")"):
@@ -138,7 +148,7 @@ class _Reader:
             if field not in (*TEXTS, "folder"):
                 raise self.wrong(f"'{field}' is not a text")
             column = TEXTS.get(field, "i.folder")
-            return f"instr(lower({column}), lower(?)) > 0", [self._value()]
+            return f"instr(folded({column}), ?) > 0", [folded(self._value())]
         sign = self._word("a comparison").text
         sign = "=" if sign == "==" else sign
         if sign not in COMPARISONS:

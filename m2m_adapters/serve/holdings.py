@@ -19,7 +19,7 @@ from m2m_adapters.models.items import encode_items
 from m2m_adapters.models.text_encoder import embed
 from m2m_adapters.search.index import Index, load_index
 from m2m_adapters.search.query import Query
-from m2m_adapters.search.several import served_by
+from m2m_adapters.search.several import refuse_repeated, served_by
 from m2m_adapters.search.towers import NATIVE, load_recorded
 
 NUMBER = re.compile(r"[0-9]{1,12}")
@@ -218,9 +218,7 @@ def open_holdings(
     opened = [one if isinstance(one, Index) else load_index(one) for one in folders]
     if not opened:
         raise UserError("there is no index to serve", "give the folder of one (`m2m index`)")
-    twice = [one.folder for one in opened]
-    if len({folder.resolve() for folder in twice}) < len(twice):
-        raise UserError("an index is named twice", "name each folder once")
+    refuse_repeated(opened)
     called = list(names) if names is not None else [index.folder.resolve().name for index in opened]
     if len(called) != len(opened):
         raise UserError(

@@ -103,8 +103,9 @@ def first(usual: Sequence[str], names: Sequence[str]) -> str:
     return next((name for name in usual if name in names), "")
 
 
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(sorted(names)[:12]) or "nothing"
+def _listed(names: Sequence[str | None]) -> str:
+    """None is the name of what stands beyond the last column of a .csv file."""
+    return ", ".join(sorted(name for name in names if name is not None)[:12]) or "nothing"
 
 
 def entry_of(fields: Mapping[str, Any], columns: Columns, fallback: str) -> Entry:

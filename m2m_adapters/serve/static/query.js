@@ -1,7 +1,7 @@
 // What is searched for: the words in the box and the parts kept as chips.
 
 const OPERATOR = /\s+([+\-−])(?=\s)\s*/;
-const WEIGHT = /^(\d+(?:\.\d+)?|\.\d+):\s*(?=\S)/;
+const WEIGHT = /^(\d+(?:\.\d+)?|\.\d+):(?!\d)\s*(?=\S)/; // 16:9 is a text
 const QUOTES = { '"': '"', "“": "”", "„": "“", "«": "»" };
 
 /** A line without the sign at its end: someone is about to type the next part. */
