@@ -25,8 +25,8 @@ LIBRARIES = [
 ]
 
 
-SET_BY_LIBRARIES = ("KMP_", "OMP_WAIT_POLICY", "TORCHINDUCTOR_")
-"""Variables that torch, OpenMP and m2m itself set as they are imported."""
+SET_BY_LIBRARIES = ("KMP_", "OMP_WAIT_POLICY", "RAY_", "TORCHINDUCTOR_", "_")
+"""Variables that torch, OpenMP, Ray, other libraries and m2m itself set when they are imported."""
 
 
 def _not_ours(environment: Mapping[str, str]) -> dict[str, str]:

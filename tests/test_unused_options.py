@@ -18,7 +18,7 @@ from m2m_adapters.alignment.recipes import recipe
     [
         ("paper", {"ridge": 0.5}, ["ridge"]),
         ("auto", {"procrustes": True, "ridge": 0.5}, ["ridge"]),
-        ("auto", {"hidden": 7, "activation": "relu"}, ["hidden", "activation"]),
+        ("auto", {"hidden": 7}, ["hidden"]),
         ("closed-form", {"epochs": 3}, ["epochs"]),
         ("paper", {"hidden": 7, "activation": "relu", "epochs": 3}, []),
     ],

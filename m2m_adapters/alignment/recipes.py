@@ -253,7 +253,7 @@ def _warn_of_unused(named: Recipe, chosen: Recipe, changed: dict[str, Any]) -> N
     if chosen.procrustes:
         without["fits a scaled rotation"] = ("ridge", "prior")
     if chosen.layers == 1 and chosen.level == "sentence":
-        without["has one layer (--layers 2)"] = ("hidden", "activation")
+        without["has one layer (--layers 2)"] = ("hidden",)
     for because, keys in without.items():
         for key in keys:
             if key in changed and changed[key] != getattr(named, key):

@@ -71,14 +71,7 @@ def export(adapter: Adapter, to: str, out: str | Path, **options: Any) -> Export
             "tokens",
             f"use {' or '.join(AT_TOKEN_LEVEL)}, or share its folder (m2m push)",
         )
-    out = Path(out)
-    suffix = SUFFIXES.get(to, "")
-    if not out.name.endswith(suffix):
-        out = out.with_name(out.name + suffix)
-    if out.is_dir() and any(out.iterdir()):
-        raise UserError(f"{out} is not empty", "choose a new place for the export")
-    if out.is_file():
-        raise UserError(f"{out} is there already", "choose a new place, or delete it")
+    out = _free_place(Path(out), SUFFIXES.get(to, ""))
     if adapter.projector.training or any(
         parameter.device.type != "cpu" for parameter in adapter.projector.parameters()
     ):
@@ -95,3 +88,14 @@ def export(adapter: Adapter, to: str, out: str | Path, **options: Any) -> Export
     if adapter.languages is not None:
         notes.append(NO_LANGUAGES)
     return replace(exported, notes=notes)
+
+
+def _free_place(out: Path, suffix: str) -> Path:
+    """Where the format is written: nothing that is there is replaced."""
+    if out.is_dir() and any(out.iterdir()):
+        raise UserError(f"{out} is not empty", "choose a new place for the export")
+    if not out.name.endswith(suffix):
+        out = out.with_name(out.name + suffix)
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is there already", "choose a new place, or delete it")
+    return out
