@@ -120,6 +120,7 @@ def _by_name(written: str) -> str | None:
     return _ALIASES.get(base, base)
 
 
+@lru_cache(maxsize=4096)
 def language(written: str) -> Language:
     """Name, script and family of a language, by any spelling of its tag."""
     import langcodes
