@@ -78,6 +78,17 @@ def test_folders_globs_and_several_at_once(tmp_path: Path) -> None:
     assert len(read_corpus("toy-sentences", max_sentences=50)) == 50
 
 
+def test_a_word_is_not_taken_for_a_folder_or_a_pattern(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dogs").mkdir()
+    (tmp_path / "dogs" / "a.txt").write_text("read\n")
+    assert read_corpus(["dogs", "/", "what?", "**"]).sentences == ["dogs", "/", "what?", "**"]
+    assert read_corpus([Path("dogs")]).sentences == ["read"]
+    assert read_corpus("dogs").sentences == ["read"]
+
+
 def test_the_sample_is_uniform_seeded_and_in_order() -> None:
     stream = [f"sentence {i}" for i in range(1000)]
     first = read_corpus(stream, max_sentences=100, seed=1)

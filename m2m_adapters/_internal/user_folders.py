@@ -42,6 +42,14 @@ def expanded(path: str | Path) -> Path:
         ) from error
 
 
+def is_file(path: str | Path) -> bool:
+    """Whether there is such a file; text that cannot be a path is none."""
+    try:
+        return Path(path).expanduser().is_file()
+    except (OSError, ValueError, RuntimeError):
+        return False
+
+
 def exists(path: str | Path) -> bool:
     """Whether there is such a file or folder; text that cannot be a path is none."""
     try:

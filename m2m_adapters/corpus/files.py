@@ -42,7 +42,13 @@ def expand(name: str | Path) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.is_file() and kind_of(p) in FOLDER_SUFFIXES)
+        try:
+            found = (p for p in path.rglob("*") if kind_of(p) in FOLDER_SUFFIXES)
+            files = sorted(p for p in found if p.is_file())
+        except OSError as error:
+            raise UserError(
+                f"cannot read {error.filename or path}: {error.strerror}", "name its files"
+            ) from error
         if not files:
             raise UserError(
                 f"the folder {path} holds no text file",

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import os
 import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from m2m_adapters._internal.user_folders import exists
+from m2m_adapters._internal.user_folders import exists, is_file
 from m2m_adapters.corpus.files import (
     check_unicode,
     expand,
@@ -85,7 +86,8 @@ def read_corpus(
     """Sentences from files, folders, globs, stdin, corpus names or any iterable of strings.
 
     A lone string or path names something to read. In a list, paths and single words that name
-    a file, a glob or a corpus are read; everything else is a sentence. Of a table with a language
+    a file, a glob or a corpus are read; everything else is a sentence (a folder in a list has to be
+    a ``Path``). Of a table with a language
     column only the English rows are read.
     """
     if max_sentences is not None and max_sentences < 1:
@@ -257,12 +259,13 @@ class _Reader:
 
 
 def _is_name(text: str) -> bool:
-    # A single word may be the name of a file or corpus; a sentence is never looked up.
+    # A single word may be the name of a file or corpus; a sentence is never looked up. "images", "/"
+    # and "what?" are sentences, also where a folder is called so or a pattern would match.
     return " " not in text.strip() and (
         text == "-"
-        or is_glob(text)
+        or (is_glob(text) and os.sep in text)
         or names_a_file(text)
-        or (bool(text.strip()) and exists(text))
+        or is_file(text)
         or _is_corpus(text)
     )
 
