@@ -259,8 +259,8 @@ class _Reader:
 
 
 def _is_name(text: str) -> bool:
-    # A single word may be the name of a file or corpus; a sentence is never looked up. "images", "/"
-    # and "what?" are sentences, also where a folder is called so or a pattern would match.
+    # A single word may be the name of a file or corpus; a sentence is never looked up. "images",
+    # "/" and "what?" are sentences, also where a folder is called so or a pattern would match.
     return " " not in text.strip() and (
         text == "-"
         or (is_glob(text) and os.sep in text)
