@@ -240,54 +240,30 @@ def percentile(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
-def main() -> None:
-    asked = arguments(
-        __doc__,
-        queries={"type": int, "default": 300, "help": "of the one client"},
-        clients={"type": int, "default": 1000, "help": "at once"},
-        seconds={"type": float, "default": 60.0, "help": "of load"},
-    )
+def add_one_client(report: Report, index: Any, path: Path, address: str, count: int) -> None:
     import m2m_adapters as m2m
-    from m2m_adapters.report.demo import TINY
-    from m2m_adapters.report.demo_index import prepare_demo
 
-    command = (
-        f"python benchmarks/serve.py --queries {asked.queries} --clients {asked.clients} "
-        f"--seconds {asked.seconds:g}"
-    )
-    report = Report("Serve", command, ("what", "figure"))
-    with tempfile.TemporaryDirectory() as folder:
-        (made,) = prepare_demo(Path(folder), TINY[:1], sentences=3000)
-        index = m2m.load_index(made.index)
-        build(Path(folder))
-        large = Path(folder) / "mpnet-sized"
-        m2m.align(
-            f"st:{folder}/model", "tiny-clip", captions(200), recipe="closed-form", store=False
-        ).save(large)
-        chosen = [word for one in (made.adapter, large) for word in ("--adapter", str(one))]
-        with running(str(made.index), *chosen) as address:
-            for path in (made.adapter, large):
-                adapter = m2m.load_adapter(path)
-                count = asked.queries if path == made.adapter else asked.queries // 3
-                taken = one_client(index, adapter, path.name, address, count)
-                for way, spent in taken.items():
-                    report.add(f"{way}, ms".replace(PROCESS, f"{path.name}: {PROCESS}"),
-                               spread(spent))  # fmt: skip
-                for way in (HTTP, HTTPX):
-                    middle = statistics.median(taken[way]) / statistics.median(taken[PROCESS])
-                    least = min(taken[way]) / min(taken[PROCESS])
-                    report.add(f"{way}, times in process: medians / fastest",
-                               f"{middle:.2f}x / {least:.2f}x")  # fmt: skip
-                gain = batch_gain(adapter)
-                report.add("... 32 queries encoded at once, times one at a time", f"{gain:.1f}x")
-            single = asyncio.run(load(address, 1, asked.seconds / 4))
-            memory = Memory(address)
-            many = asyncio.run(load(address, asked.clients, asked.seconds))
-            after = memory.stop()
-            again = asyncio.run(load(address, 1, asked.seconds / 4))
+    adapter = m2m.load_adapter(path)
+    taken = one_client(index, adapter, path.name, address, count)
+    for way, spent in taken.items():
+        report.add(f"{way}, ms".replace(PROCESS, f"{path.name}: {PROCESS}"), spread(spent))
+    for way in (HTTP, HTTPX):
+        middle = statistics.median(taken[way]) / statistics.median(taken[PROCESS])
+        least = min(taken[way]) / min(taken[PROCESS])
+        report.add(f"{way}, times in process: medians / fastest", f"{middle:.2f}x / {least:.2f}x")
+    gain = batch_gain(adapter)
+    report.add("... 32 queries encoded at once, times one at a time", f"{gain:.1f}x")
+
+
+def add_load(report: Report, address: str, clients: int, seconds: float) -> None:
+    single = asyncio.run(load(address, 1, seconds / 4))
+    memory = Memory(address)
+    many = asyncio.run(load(address, clients, seconds))
+    after = memory.stop()
+    again = asyncio.run(load(address, 1, seconds / 4))
     alone = (single.answered + again.answered) / (single.spent + again.spent)
     report.add("one client, answers a second (before and after the load)", f"{alone:.0f}")
-    report.add(f"{asked.clients:,} clients, answers a second", f"{many.rate:.0f}")
+    report.add(f"{clients:,} clients, answers a second", f"{many.rate:.0f}")
     report.add("... times one client", f"{many.rate / alone:.1f}x")
     costs = [1000 * (single.processor + again.processor) / (single.answered + again.answered),
              1000 * many.processor / many.answered]  # fmt: skip
@@ -300,9 +276,52 @@ def main() -> None:
     report.add("... answered / 429 / anything else", counts)
     report.add("... seconds for an answer, p50 / p99", f"{waits[0]:.2f} / {waits[1]:.2f}")
     report.add("server's memory before / most / after, MB", " / ".join(sizes))
-    report.notes.append(
-        "1,000 pictures of tiny-clip; the load by tiny-text; server and clients on one machine"
+
+
+def main() -> None:
+    asked = arguments(
+        __doc__,
+        queries={"type": int, "default": 300, "help": "of the one client"},
+        clients={"type": int, "default": 1000, "help": "at once"},
+        seconds={"type": float, "default": 60.0, "help": "of load"},
+        model={
+            "default": "",
+            "help": "only one client, of a source in a folder of sentence-transformers",
+        },
     )
+    import m2m_adapters as m2m
+    from m2m_adapters.report.demo import TINY
+    from m2m_adapters.report.demo_index import prepare_demo
+
+    command = (
+        f"python benchmarks/serve.py --queries {asked.queries} --clients {asked.clients} "
+        f"--seconds {asked.seconds:g}"
+    )
+    title, sized = "Serve", "mpnet-sized"
+    if asked.model:
+        sized = Path(asked.model).name
+        title = f"Serve: {sized}, one client"
+        command = f"python benchmarks/serve.py --queries {asked.queries} --model {sized}"
+    report = Report(title, command, ("what", "figure"))
+    with tempfile.TemporaryDirectory() as folder:
+        (made,) = prepare_demo(Path(folder), TINY[:1], sentences=3000)
+        index = m2m.load_index(made.index)
+        if not asked.model:
+            build(Path(folder))
+        large = Path(folder) / sized
+        source = asked.model or f"{folder}/model"
+        m2m.align(
+            f"st:{source}", "tiny-clip", captions(200), recipe="closed-form", store=False
+        ).save(large)
+        chosen = [word for one in (made.adapter, large) for word in ("--adapter", str(one))]
+        with running(str(made.index), *chosen) as address:
+            for path in (large,) if asked.model else (made.adapter, large):
+                add_one_client(report, index, path, address, asked.queries)
+            if not asked.model:
+                add_load(report, address, asked.clients, asked.seconds)
+    report.notes.append("1,000 pictures of tiny-clip; server and clients on one machine")
+    if not asked.model:
+        report.notes.append(f"the load by tiny-text; {sized}: random weights")
     report.notes.append(
         f"load of the machine at the end: {os.getloadavg()[0]:.0f} on {os.cpu_count()} processors"
     )
