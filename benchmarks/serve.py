@@ -4,6 +4,8 @@ One client: the same queries in process (encode and search) and over HTTP, on on
 the standard library's client and by httpx. Load: clients that each wait for an answer before they
 ask again, against the same server asked by one of them; a client that gets 429 waits as long as
 Retry-After says.
+
+With --model FOLDER only one client, whose adapter has this source.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ K = 20
 BLOCK = 10
 PROCESS, HTTP, HTTPX = "encode and search in process", "... over HTTP", "... over HTTP by httpx"
 NOTHING = "... a request that does nothing"
+COLUMNS = ("what", "figure")
 SHAPES = ("rotes Quadrat", "blauer Kreis", "gelber Stern", "grünes Herz", "weißer Mond")
 
 
@@ -276,6 +279,16 @@ def add_load(report: Report, address: str, clients: int, seconds: float) -> None
     report.add("... answered / 429 / anything else", counts)
     report.add("... seconds for an answer, p50 / p99", f"{waits[0]:.2f} / {waits[1]:.2f}")
     report.add("server's memory before / most / after, MB", " / ".join(sizes))
+    report.notes.append("the load by tiny-text")
+
+
+def aligned(source: str, path: Path) -> Path:
+    import m2m_adapters as m2m
+
+    m2m.align(f"st:{source}", "tiny-clip", captions(200), recipe="closed-form", store=False).save(
+        path
+    )
+    return path
 
 
 def main() -> None:
@@ -286,42 +299,36 @@ def main() -> None:
         seconds={"type": float, "default": 60.0, "help": "of load"},
         model={
             "default": "",
-            "help": "only one client, of a source in a folder of sentence-transformers",
+            "help": "a folder of sentence-transformers: one client of this source, no load",
         },
     )
     import m2m_adapters as m2m
     from m2m_adapters.report.demo import TINY
     from m2m_adapters.report.demo_index import prepare_demo
 
-    command = (
-        f"python benchmarks/serve.py --queries {asked.queries} --clients {asked.clients} "
-        f"--seconds {asked.seconds:g}"
-    )
-    title, sized = "Serve", "mpnet-sized"
+    command = f"python benchmarks/serve.py --queries {asked.queries} "
     if asked.model:
-        sized = Path(asked.model).name
-        title = f"Serve: {sized}, one client"
-        command = f"python benchmarks/serve.py --queries {asked.queries} --model {sized}"
-    report = Report(title, command, ("what", "figure"))
+        name = Path(asked.model).name
+        report = Report(f"Serve: {name}, one client", f"{command}--model {name}", COLUMNS)
+    else:
+        command += f"--clients {asked.clients} --seconds {asked.seconds:g}"
+        report = Report("Serve", command, COLUMNS)
     with tempfile.TemporaryDirectory() as folder:
         (made,) = prepare_demo(Path(folder), TINY[:1], sentences=3000)
-        index = m2m.load_index(made.index)
-        if not asked.model:
+        if asked.model:
+            counts = {aligned(asked.model, Path(folder) / name): asked.queries}
+        else:
             build(Path(folder))
-        large = Path(folder) / sized
-        source = asked.model or f"{folder}/model"
-        m2m.align(
-            f"st:{source}", "tiny-clip", captions(200), recipe="closed-form", store=False
-        ).save(large)
-        chosen = [word for one in (made.adapter, large) for word in ("--adapter", str(one))]
+            large = aligned(f"{folder}/model", Path(folder) / "mpnet-sized")
+            counts = {made.adapter: asked.queries, large: asked.queries // 3}
+        index = m2m.load_index(made.index)
+        chosen = [word for path in counts for word in ("--adapter", str(path))]
         with running(str(made.index), *chosen) as address:
-            for path in (large,) if asked.model else (made.adapter, large):
-                add_one_client(report, index, path, address, asked.queries)
+            for path, count in counts.items():
+                add_one_client(report, index, path, address, count)
             if not asked.model:
                 add_load(report, address, asked.clients, asked.seconds)
     report.notes.append("1,000 pictures of tiny-clip; server and clients on one machine")
-    if not asked.model:
-        report.notes.append(f"the load by tiny-text; {sized}: random weights")
     report.notes.append(
         f"load of the machine at the end: {os.getloadavg()[0]:.0f} on {os.cpu_count()} processors"
     )
